@@ -1,0 +1,109 @@
+/* fixed.h - the arithmetic of the card, bit for bit: what rtl/README.md "Numbers"
+ * defines. The RTL must equal this model on every output, state and saturation count.
+ *
+ * Vectors and rows are in natural order here (unit 0, 1, ...; the compiler's card order
+ * does not change any result, since sums are exact). A layer is quads of rows, four rows
+ * a unit, as in rtl/README.md. */
+#ifndef SPACC_FIXED_H
+#define SPACC_FIXED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sparse/csb.h"
+#include "sparse/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum spacc_cell { SPACC_CELL_LINEAR, SPACC_CELL_LSTM, SPACC_CELL_GRU, SPACC_CELL_GRU_RESET };
+enum spacc_act { SPACC_ACT_TANH, SPACC_ACT_RELU, SPACC_ACT_IDENTITY };
+
+enum {
+    SPACC_GATE_FRAC = 12,  /* z: Q3.12 */
+    SPACC_UNIT_FRAC = 15,  /* sigmoid, tanh, and h behind tanh: Q0.15 */
+    SPACC_WIDE_FRAC = 12,  /* h behind RELU or IDENTITY: Q3.12 */
+    SPACC_CELL_FRAC = 16   /* c: Q7.16 in 24 bits */
+};
+
+/* One row: v = sat32(rnd((acc + bias) * mult, shift)). */
+struct spacc_fixed_row {
+    int32_t bias;
+    uint16_t mult;
+    uint8_t shift; /* 1..63 */
+};
+
+/* A quantised layer. Pointers are owned by the layer (spacc_fixed_free). */
+struct spacc_fixed_layer {
+    enum spacc_cell cell;
+    enum spacc_act act_g, act_h;
+    size_t units;            /* quads; LINEAR: ceil(outputs / 4) */
+    size_t outputs;          /* LINEAR: rows asked for; else = units */
+    size_t x_cols;           /* width of x */
+    int x_frac, h_frac;      /* fraction bits of x and h: x_int = x * 2^x_frac */
+    int weight_bits;         /* 8 or 16 */
+    struct spacc_csb *w_x;   /* int [4 * units][x_cols] */
+    struct spacc_csb *w_h;   /* int [4 * units][units]; NULL for LINEAR */
+    struct spacc_csb *w_b;   /* GRU_RESET pass B on r*h, rows 4u+3; else NULL */
+    struct spacc_fixed_row *row;   /* [4 * units] */
+    struct spacc_fixed_row *row_b; /* GRU_RESET: [4 * units]; else NULL */
+    float *y_scale;          /* LINEAR: output = v * y_scale[row]; else NULL */
+};
+
+/* Float weights of a layer in ONNX order, for spacc_fixed_quantise(). */
+struct spacc_fixed_weights {
+    enum spacc_cell cell;
+    enum spacc_act act_g, act_h;
+    size_t units;       /* hidden size; LINEAR: outputs */
+    size_t x_cols;
+    const float *w;     /* LSTM [4H][I] iofc; GRU [3H][I] zrn; LINEAR [outputs][I] */
+    const float *r;     /* LSTM [4H][H]; GRU [3H][H]; LINEAR NULL */
+    const float *b_w;   /* LSTM [4H], GRU [3H], LINEAR [outputs]; NULL: zero */
+    const float *b_r;   /* the same for the recurrent bias; NULL: zero */
+};
+
+/* Quantise: one scale a row over both parts, in units of the contribution to the sum
+ * (w_x * 2^-x_frac and w_h * 2^-h_frac share it, so each part is as fine as its share of the
+ * sum needs), symmetric, weights -127..127 or -32767..32767, round half away from zero.
+ *   bank_x, bank_h  bank sizes in columns of the packed parts
+ *   x_frac          fraction bits of x, -15..30; h_frac follows from the activations
+ * SPACC_EINVAL: sizes, weight_bits not 8 or 16, a weight that is not finite (part, row, column). */
+enum spacc_status spacc_fixed_quantise(struct spacc_fixed_layer **out,
+                                       const struct spacc_fixed_weights *weights,
+                                       int weight_bits, int x_frac, size_t bank_x,
+                                       size_t bank_h, struct spacc_error *err);
+void spacc_fixed_free(struct spacc_fixed_layer *layer);
+
+/* Fraction bits of h for a cell and its activations. */
+int spacc_fixed_h_frac(enum spacc_cell cell, enum spacc_act act_g, enum spacc_act act_h);
+
+/* Largest x_frac (at most 15 + 15) at which |x| <= range fits int16. range <= 0: 15. */
+int spacc_fixed_frac_for(float range);
+
+/* float -> fixed with saturation (int16, or 24 bits for c), round half away from zero;
+ * NaN becomes 0 and counts as cut. Returns how many were cut. */
+size_t spacc_fixed_from_float16(int16_t *to, const float *from, size_t count, int frac);
+size_t spacc_fixed_from_float24(int32_t *to, const float *from, size_t count, int frac);
+
+struct spacc_fixed_counts {
+    uint64_t gate_saturations, state_saturations; /* as the card counts them */
+};
+
+/* Run `steps` steps. x int16 [steps][x_cols]; h int16 [units] in, out (last h); state
+ * int32 [units] in, out (c, or h of a GRU: the caller sets both h and state); y: LINEAR
+ * int32 [steps][4 * units], else int16 [steps][units]. h, state unused for LINEAR (NULL).
+ * counts are added to. SPACC_ENOMEM. */
+enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t steps,
+                                  const int16_t *x, int16_t *h, int32_t *state, void *y,
+                                  struct spacc_fixed_counts *counts);
+
+/* The activation units, for every input code. */
+int16_t spacc_fixed_sigmoid(int16_t z);
+int16_t spacc_fixed_tanh(int16_t z);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,33 @@
+/* prune.h - bank-balanced pruning by magnitude. */
+#ifndef SPACC_PRUNE_H
+#define SPACC_PRUNE_H
+
+#include <stddef.h>
+
+#include "sparse/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Weights a bank keeps: bank_size - floor(sparsity * bank_size + 1e-9), at least 1.
+ * SPACC_EINVAL unless 0 <= sparsity < 1, bank_size >= 1, and sparsity * bank_size is a
+ * whole number within 1e-6 ("sparsity 0.8 of a bank of 16 is 12.8 weights: choose 0.75
+ * or 0.8125, or a bank size of 20"). */
+enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
+                                   struct spacc_error *err);
+
+/* Zero all but the k largest |w| of every bank of every row of dense float
+ * [rows][cols], in place; ties keep the lowest column. The last bank may be short
+ * (cols not a multiple of bank_size): it counts as padded with zeros, so it keeps min(k, its
+ * columns). *energy_kept (NULL is allowed) is the share of the sum of squares that stays.
+ * SPACC_EINVAL for sizes or a weight that is not finite (row, column). */
+enum spacc_status spacc_prune_magnitude(float *dense, size_t rows, size_t cols,
+                                        size_t bank_size, size_t k, double *energy_kept,
+                                        struct spacc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
