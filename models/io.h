@@ -5,6 +5,9 @@
 #ifndef SPACC_IO_H
 #define SPACC_IO_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "models/tensor.h"
 
 #ifdef __cplusplus
@@ -17,7 +20,9 @@ extern "C" {
 enum spacc_status spacc_tensor_load(struct spacc_tensor **out, const char *file,
                                     struct spacc_error *err);
 
-/* Write one tensor (.npy, .pb, .wav; .npz with one member "arr_0"). */
+/* Write one tensor (.npy, .pb; .npz with one member "arr_0"; .wav with its sample
+ * rate in Hz after the name: "out.wav:16000"). SPACC_EIO, SPACC_EINVAL (no rate),
+ * SPACC_EUNSUPPORTED, SPACC_ENOMEM. */
 enum spacc_status spacc_tensor_save(const struct spacc_tensor *t, const char *file,
                                     struct spacc_error *err);
 
@@ -33,6 +38,11 @@ enum spacc_status spacc_npz_save(const char *const *names,
 /* sample_hz of a .wav; 16000 in doubt is never assumed: SPACC_EFORMAT. */
 enum spacc_status spacc_wav_rate(uint32_t *sample_hz, const char *file,
                                  struct spacc_error *err);
+
+/* Write float32 [samples] or [channels, samples] as a .wav of 32-bit floats.
+ * SPACC_EINVAL for another type or shape. */
+enum spacc_status spacc_wav_save(const struct spacc_tensor *t, uint32_t sample_hz,
+                                 const char *file, struct spacc_error *err);
 
 /* Read a whole file, at most limit_bytes. *bytes is malloc'ed. A shared helper of
  * every parser. */

@@ -29,6 +29,12 @@ enum spacc_status spacc_onnx_scan(const ProtobufCMessageDescriptor *type,
                                   const uint8_t *bytes, size_t size_bytes,
                                   const char *file, struct spacc_error *err);
 
+/* Scan and unpack a model and check IR version, opset and what it holds as a
+ * whole. Free with onnx__model_proto__free_unpacked(). Complete messages. */
+enum spacc_status spacc_onnx_unpack(Onnx__ModelProto **out, const void *bytes,
+                                    size_t size_bytes, const char *name,
+                                    struct spacc_error *err);
+
 /* A tensor from its ONNX form. The message starts with "type float16 ..." or the
  * like: the caller puts file and owner in front with spacc_fail_in(). */
 enum spacc_status spacc_onnx_tensor_read(struct spacc_tensor **out,

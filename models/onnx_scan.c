@@ -113,12 +113,11 @@ enum spacc_status spacc_onnx_scan(const ProtobufCMessageDescriptor *type, const 
                                   size_t size_bytes, const char *file,
                                   struct spacc_error *err)
 {
-    struct cursor c = {bytes, bytes, bytes + size_bytes, file, err};
-
     if (size_bytes == 0)
         return spacc_fail(err, SPACC_EFORMAT, "%s: the file is empty", file);
     if (size_bytes > SPACC_ONNX_BYTES_MAX)
         return spacc_fail(err, SPACC_EFORMAT, "%s: %zu bytes, an ONNX file has at most %zu",
                           file, size_bytes, SPACC_ONNX_BYTES_MAX);
+    struct cursor c = {bytes, bytes, bytes + size_bytes, file, err};
     return scan(&c, type, 0);
 }

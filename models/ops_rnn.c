@@ -47,8 +47,8 @@ struct kind {
     const char *defaults[ACTIVATIONS_MAX];
     /* One step for one sequence: x[input] and the old h, c to the new h, c.
      * scratch has (gates + 1) * hidden elements. */
-    void (*step)(const struct rnn *m, const struct side *s, const float *x, float *h,
-                 float *c, float *scratch);
+    void (*step)(const struct rnn *m, const struct side *s, const float *x, float *h, float *c,
+                 float *scratch);
 };
 
 /* ---- activations ------------------------------------------------------------- */
@@ -152,8 +152,8 @@ static float bias(const float *b, size_t row)
 }
 
 /* out[row] = (Wb + Rb) + W.x + R.h for gate rows first..last-1 */
-static void gate_rows(const struct rnn *m, const struct side *s, const float *x,
-                      const float *h, float *out, size_t first, size_t last)
+static void gate_rows(const struct rnn *m, const struct side *s, const float *x, const float *h,
+                      float *out, size_t first, size_t last)
 {
     for (size_t row = first; row < last; row++)
         out[row] = (bias(s->wb, row) + bias(s->rb, row)) +
@@ -349,7 +349,8 @@ static enum spacc_status read_attributes(struct spacc_op_call *c, struct rnn *m)
     const struct spacc_attr *clip = spacc_node_attr(c->node, "clip");
     TRY(spacc_ops_attr_opset(c, "layout", 14, INT32_MAX));
     if (layout != 0 && layout != 1)
-        return spacc_op_fail(c, SPACC_EUNSUPPORTED, "layout is %" PRId64 ", not 0 or 1", layout);
+        return spacc_op_fail(c, SPACC_EUNSUPPORTED, "layout is %" PRId64 ", not 0 or 1",
+                             layout);
     m->batch_first = layout == 1;
     m->clip = clip ? clip->f : INFINITY;
     if (!(m->clip > 0.0f))

@@ -110,19 +110,19 @@ enum spacc_status spacc_op_not(struct spacc_op_call *c)
 static void limit(struct spacc_tensor *y, const void *x, const void *low, const void *high)
 {
     switch (y->dtype) {
-#define X(name, type)                                                     \
-    case SPACC_##name: {                                                  \
-        const type *from = x;                                             \
-        type *to = y->data;                                               \
-        for (size_t i = 0; i < y->count; i++) {                           \
-            type v = from[i];                                             \
-            if (low && v < *(const type *)low)                            \
-                v = *(const type *)low;                                   \
-            if (high && v > *(const type *)high)                          \
-                v = *(const type *)high;                                  \
-            to[i] = v;                                                    \
-        }                                                                 \
-        break;                                                            \
+#define X(name, type)                            \
+    case SPACC_##name: {                         \
+        const type *from = x;                    \
+        type *to = y->data;                      \
+        for (size_t i = 0; i < y->count; i++) {  \
+            type v = from[i];                    \
+            if (low && v < *(const type *)low)   \
+                v = *(const type *)low;          \
+            if (high && v > *(const type *)high) \
+                v = *(const type *)high;         \
+            to[i] = v;                           \
+        }                                        \
+        break;                                   \
     }
         LIMIT_TYPES(X)
 #undef X
@@ -224,11 +224,11 @@ static double same(double v)
 }
 
 /* name, C type, from a floating type, bool or integer otherwise: modulo 2^bits */
-#define CAST_TYPES(X)      \
-    X(F32, float, same)    \
-    X(F64, double, same)   \
-    X(U8, uint8_t, to_u8)  \
-    X(I8, int8_t, to_i8)   \
+#define CAST_TYPES(X)       \
+    X(F32, float, same)     \
+    X(F64, double, same)    \
+    X(U8, uint8_t, to_u8)   \
+    X(I8, int8_t, to_i8)    \
     X(I32, int32_t, to_i32) \
     X(I64, int64_t, to_i64)
 

@@ -35,8 +35,8 @@ enum spacc_status spacc_ops_check(struct spacc_op_call *c, int count, unsigned t
 {
     for (int i = 0; i < count; i++)
         if (!spacc_ops_in(c, i))
-            return spacc_op_fail(c, SPACC_ESHAPE, "input %d is left out, %s needs %d inputs",
-                                 i, c->node->op->name, count);
+            return spacc_op_fail(c, SPACC_ESHAPE, "input %d is left out, %s needs %d inputs", i,
+                                 c->node->op->name, count);
     for (int i = 0; i < c->ins; i++)
         TRY(spacc_ops_types(c, i, types));
     return SPACC_OK;
@@ -51,25 +51,38 @@ enum spacc_status spacc_ops_same_type(struct spacc_op_call *c, int i, int j)
                          spacc_dtype_name((int)a->dtype), j, spacc_dtype_name((int)b->dtype));
 }
 
+/* "attribute axes" or "input 1" at an opset that does not have it. */
+static enum spacc_status opset_fail(struct spacc_op_call *c, const char *what, int first,
+                                    int last)
+{
+    const int opset = spacc_ops_opset(c);
+    if (opset < first)
+        return spacc_op_fail(c, SPACC_EUNSUPPORTED,
+                             "%s exists from opset %d on, the model has opset %d", what, first,
+                             opset);
+    return spacc_op_fail(c, SPACC_EUNSUPPORTED,
+                         "%s exists up to opset %d, the model has opset %d", what, last, opset);
+}
+
 enum spacc_status spacc_ops_attr_opset(struct spacc_op_call *c, const char *name, int first,
                                        int last)
 {
     const int opset = spacc_ops_opset(c);
+    char what[64];
     if (!spacc_node_attr(c->node, name) || (opset >= first && opset <= last))
         return SPACC_OK;
-    return spacc_op_fail(c, SPACC_EUNSUPPORTED,
-                         "attribute %s is defined in opset %d..%d, the model has opset %d",
-                         name, first, last, opset);
+    snprintf(what, sizeof(what), "attribute %s", name);
+    return opset_fail(c, what, first, last);
 }
 
 enum spacc_status spacc_ops_input_opset(struct spacc_op_call *c, int i, int first, int last)
 {
     const int opset = spacc_ops_opset(c);
+    char what[64];
     if (!spacc_ops_in(c, i) || (opset >= first && opset <= last))
         return SPACC_OK;
-    return spacc_op_fail(c, SPACC_EUNSUPPORTED,
-                         "input %d is defined in opset %d..%d, the model has opset %d", i,
-                         first, last, opset);
+    snprintf(what, sizeof(what), "input %d", i);
+    return opset_fail(c, what, first, last);
 }
 
 enum spacc_status spacc_ops_axis(struct spacc_op_call *c, int *out, int64_t axis, int rank)
@@ -88,8 +101,8 @@ char *spacc_ops_shape_text(char *text, int rank, const int64_t *dims)
     size_t used = 0;
     text[used++] = '[';
     for (int i = 0; i < rank; i++) {
-        const int n = snprintf(text + used, SPACC_TEXT_BYTES - used, "%s%" PRId64,
-                               i ? "," : "", dims[i]);
+        const int n =
+            snprintf(text + used, SPACC_TEXT_BYTES - used, "%s%" PRId64, i ? "," : "", dims[i]);
         if (n < 0 || (size_t)n >= SPACC_TEXT_BYTES - used - 1)
             break;
         used += (size_t)n;

@@ -12,11 +12,11 @@ extern "C" {
 #endif
 
 /* Return early with the status of a call that failed. */
-#define TRY(call)                               \
-    do {                                        \
-        const enum spacc_status try_ = (call);  \
-        if (try_ != SPACC_OK)                   \
-            return try_;                        \
+#define TRY(call)                              \
+    do {                                       \
+        const enum spacc_status try_ = (call); \
+        if (try_ != SPACC_OK)                  \
+            return try_;                       \
     } while (0)
 
 /* Every operator of ops.def. */
@@ -72,7 +72,7 @@ char *spacc_ops_shape_text(char *text, int rank, const int64_t *dims);
 struct spacc_ops_ints {
     bool given;
     size_t count;
-    const int64_t *wide;   /* one of the two is set when count > 0 */
+    const int64_t *wide; /* one of the two is set when count > 0 */
     const int32_t *narrow;
 };
 
@@ -107,10 +107,10 @@ enum spacc_status spacc_ops_axes(struct spacc_op_call *c, bool flags[SPACC_RANK_
 enum { SPACC_WALK_MAX = 3 };
 
 struct spacc_walk {
-    int arrays, rank;                 /* rank: axes outside the inner one */
+    int arrays, rank; /* rank: axes outside the inner one */
     size_t rows, inner;
-    int64_t at[SPACC_WALK_MAX];       /* element of each array where the row starts */
-    int64_t step[SPACC_WALK_MAX];     /* from element to element in the row */
+    int64_t at[SPACC_WALK_MAX];   /* element of each array where the row starts */
+    int64_t step[SPACC_WALK_MAX]; /* from element to element in the row */
     int64_t dims[SPACC_RANK_MAX], index[SPACC_RANK_MAX];
     int64_t stride[SPACC_WALK_MAX][SPACC_RANK_MAX];
 };

@@ -10,10 +10,13 @@ extern "C" {
 
 /* Static shapes of every value of a graph for given inputs. shape[v].dtype is
  * SPACC_DTYPE_NONE where it depends on contents known only at run time.
- * shape[v].data points at constant contents (owned here) or is NULL. */
+ * shape[v].data points at constant contents or is NULL: those of an initialiser
+ * belong to the graph, which must outlive the binding; folded ones (up to 64 MiB a
+ * node) belong to the binding. */
 struct spacc_binding {
     int values;
     struct spacc_tensor *shape;
+    void **folded; /* by value: contents that are freed with the binding */
 };
 
 /* Bind dynamic dimensions by the actual inputs (`input[i]` for graph input i;

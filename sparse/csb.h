@@ -52,9 +52,16 @@ void spacc_csb_unpack(const struct spacc_csb *m, float *dense);
 /* Bytes of values, indices (1 byte each when bank_size <= 256, else 2) and scales. */
 size_t spacc_csb_bytes(const struct spacc_csb *m);
 
-/* y[rows] = m x[cols]; the definition, in float: row by row, j, bank. */
+/* y[rows] = m x[cols]; the definition, in float: row by row, j, bank, the scale of the row
+ * last. */
 void spacc_csb_spmxv(const struct spacc_csb *m, const float *x, float *y);
 
+/* Whether a matrix read from elsewhere keeps the rules above: sizes, indices inside their
+ * bank and matrix, kept columns ascending, padding, finite or in-range values and scales.
+ * The arrays must have the lengths that rows, k and banks say. SPACC_EFORMAT (where). */
+enum spacc_status spacc_csb_check(const struct spacc_csb *m, struct spacc_error *err);
+
+/* NULL is allowed. */
 void spacc_csb_free(struct spacc_csb *m);
 
 #ifdef __cplusplus

@@ -38,7 +38,7 @@ struct spacc_fixed_row {
 struct spacc_fixed_layer {
     enum spacc_cell cell;
     enum spacc_act act_g, act_h;
-    size_t units;            /* quads; LINEAR: ceil(outputs / 4) */
+    size_t units;            /* quads; LINEAR: ceil(outputs / 4), rows past outputs are zero */
     size_t outputs;          /* LINEAR: rows asked for; else = units */
     size_t x_cols;           /* width of x */
     int x_frac, h_frac;      /* fraction bits of x and h: x_int = x * 2^x_frac */
@@ -48,7 +48,7 @@ struct spacc_fixed_layer {
     struct spacc_csb *w_b;   /* GRU_RESET pass B on r*h, rows 4u+3; else NULL */
     struct spacc_fixed_row *row;   /* [4 * units] */
     struct spacc_fixed_row *row_b; /* GRU_RESET: [4 * units]; else NULL */
-    float *y_scale;          /* LINEAR: output = v * y_scale[row]; else NULL */
+    float *y_scale;          /* LINEAR: output = v * y_scale[row], [4 * units]; else NULL */
 };
 
 /* Float weights of a layer in ONNX order, for spacc_fixed_quantise(). */
@@ -68,12 +68,25 @@ struct spacc_fixed_weights {
  * sum needs), symmetric, weights -127..127 or -32767..32767, round half away from zero.
  *   bank_x, bank_h  bank sizes in columns of the packed parts
  *   x_frac          fraction bits of x, -15..30; h_frac follows from the activations
- * SPACC_EINVAL: sizes, weight_bits not 8 or 16, a weight that is not finite (part, row, column). */
+ * A row's scale is raised to the next one that its 15-bit multiplier gives exactly. A kept
+ * weight that rounds to zero is dropped. LINEAR: v is the sum less so many low bits that it
+ * cannot be cut.
+ * SPACC_EINVAL: sizes, weight_bits not 8 or 16, a weight that is not finite (part, row, column)
+ * or beyond fixed point; SPACC_ENOMEM. */
 enum spacc_status spacc_fixed_quantise(struct spacc_fixed_layer **out,
                                        const struct spacc_fixed_weights *weights,
                                        int weight_bits, int x_frac, size_t bank_x,
                                        size_t bank_h, struct spacc_error *err);
-void spacc_fixed_free(struct spacc_fixed_layer *layer);
+void spacc_fixed_free(struct spacc_fixed_layer *layer); /* NULL is allowed */
+
+/* Whether a layer read from elsewhere keeps every rule that spacc_fixed_run() counts on:
+ * cell, sizes (a row sums at most 65536 columns of both parts), fractions, presence and
+ * shape of parts and rows, shifts, every index. SPACC_EFORMAT (what and where).
+ * _sizes looks at the plain fields only, so before the arrays are there. */
+enum spacc_status spacc_fixed_check(const struct spacc_fixed_layer *layer,
+                                    struct spacc_error *err);
+enum spacc_status spacc_fixed_check_sizes(const struct spacc_fixed_layer *layer,
+                                          struct spacc_error *err);
 
 /* Fraction bits of h for a cell and its activations. */
 int spacc_fixed_h_frac(enum spacc_cell cell, enum spacc_act act_g, enum spacc_act act_h);
@@ -91,14 +104,19 @@ struct spacc_fixed_counts {
 };
 
 /* Run `steps` steps. x int16 [steps][x_cols]; h int16 [units] in, out (last h); state
- * int32 [units] in, out (c, or h of a GRU: the caller sets both h and state); y: LINEAR
- * int32 [steps][4 * units], else int16 [steps][units]. h, state unused for LINEAR (NULL).
- * counts are added to. SPACC_ENOMEM. */
+ * int32 [units] in, out (c within 24 bits, or h of a GRU within 16 bits: the caller sets
+ * both h and state); y: LINEAR int32 [steps][4 * units], else int16 [steps][units]. h, state
+ * unused for LINEAR (NULL). counts (NULL is allowed) are added to. SPACC_ENOMEM. */
 enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t steps,
                                   const int16_t *x, int16_t *h, int32_t *state, void *y,
                                   struct spacc_fixed_counts *counts);
 
-/* The activation units, for every input code. */
+/* The activation units, for every input code z. Over all 65536 codes they are off by at most
+ * the first two bounds; an input beyond +-8 is cut there and adds at most the last two. */
+#define SPACC_SIGMOID_ERROR     3.3e-5
+#define SPACC_TANH_ERROR        6.6e-5
+#define SPACC_SIGMOID_CUT_ERROR 3.7e-4
+#define SPACC_TANH_CUT_ERROR    3.1e-5
 int16_t spacc_fixed_sigmoid(int16_t z);
 int16_t spacc_fixed_tanh(int16_t z);
 

@@ -5,7 +5,9 @@
  * "spacc.source_sha256", and per layer i "spacc.layer.<i>" = one JSON text with name, cell,
  * activations, sizes, fractions, geometry; tensors are "<i>.w_x.value", "<i>.w_x.index",
  * "<i>.w_x.scale", "<i>.row.bias", ...; every tensor has a checksum
- * "spacc.crc32.<tensor>" (zlib). Unknown keys are ignored; another format is refused. */
+ * "spacc.crc32.<tensor>" (zlib), every layer text "spacc.crc32.layer.<i>"; "spacc.layers" says
+ * how many there are. Gaps before an aligned tensor are tensors "pad.<n>". Unknown keys are
+ * ignored; another format is refused. */
 #ifndef SPACC_PACK_H
 #define SPACC_PACK_H
 
@@ -28,7 +30,8 @@ struct spacc_pack {
     struct spacc_pack_layer *layer;
 };
 
-/* Write to a temporary file beside `file`, then rename. SPACC_EIO, SPACC_ENOMEM. */
+/* Write to a temporary file beside `file`, then rename. SPACC_EIO, SPACC_ENOMEM,
+ * SPACC_EINVAL for a layer that spacc_fixed_check() refuses or more than 1024 of them. */
 enum spacc_status spacc_pack_save(const struct spacc_pack *pack, const char *file,
                                   struct spacc_error *err);
 
@@ -36,6 +39,12 @@ enum spacc_status spacc_pack_save(const struct spacc_pack *pack, const char *fil
  * (what and where), SPACC_EUNSUPPORTED (format version), SPACC_ENOMEM. */
 enum spacc_status spacc_pack_load(struct spacc_pack **out, const char *file,
                                   struct spacc_error *err);
+
+/* The same from the bytes of a file; name goes in front of messages. */
+enum spacc_status spacc_pack_parse(struct spacc_pack **out, const void *bytes, size_t size_bytes,
+                                   const char *name, struct spacc_error *err);
+
+/* Free a pack and its layers. NULL is allowed. */
 void spacc_pack_free(struct spacc_pack *pack);
 
 /* SHA-256 of bytes or of a file, as 64 hex digits. */

@@ -10,8 +10,8 @@
 extern "C" {
 #endif
 
-/* Weights a bank keeps: bank_size - floor(sparsity * bank_size + 1e-9), at least 1.
- * SPACC_EINVAL unless 0 <= sparsity < 1, bank_size >= 1, and sparsity * bank_size is a
+/* Weights a bank keeps: bank_size less the whole number nearest sparsity * bank_size, at
+ * least 1. SPACC_EINVAL unless 0 <= sparsity < 1, bank_size >= 1, and sparsity * bank_size is a
  * whole number within 1e-6 ("sparsity 0.8 of a bank of 16 is 12.8 weights: choose 0.75
  * or 0.8125, or a bank size of 20"). */
 enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
@@ -20,8 +20,9 @@ enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
 /* Zero all but the k largest |w| of every bank of every row of dense float
  * [rows][cols], in place; ties keep the lowest column. The last bank may be short
  * (cols not a multiple of bank_size): it counts as padded with zeros, so it keeps min(k, its
- * columns). *energy_kept (NULL is allowed) is the share of the sum of squares that stays.
- * SPACC_EINVAL for sizes or a weight that is not finite (row, column). */
+ * columns). *energy_kept (NULL is allowed) is the share of the sum of squares that stays
+ * (1 when all weights are zero). SPACC_EINVAL for sizes, k not 1..bank_size, or a weight that
+ * is not finite (row, column); SPACC_ENOMEM. On failure dense is as it was. */
 enum spacc_status spacc_prune_magnitude(float *dense, size_t rows, size_t cols,
                                         size_t bank_size, size_t k, double *energy_kept,
                                         struct spacc_error *err);

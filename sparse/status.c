@@ -50,8 +50,13 @@ enum spacc_status spacc_fail_in(struct spacc_error *err, enum spacc_status statu
     va_start(args, format);
     const int used = vsnprintf(err->text, sizeof(err->text), format, args);
     va_end(args);
-    if (used >= 0 && (size_t)used < sizeof(err->text))
-        snprintf(err->text + used, sizeof(err->text) - (size_t)used, ": %s", inner);
+    if (used >= 0 && (size_t)used < sizeof(err->text) - 3) {
+        char *end = err->text + used;
+        const size_t room = sizeof(err->text) - (size_t)used - 3;
+        memcpy(end, ": ", 2);
+        memcpy(end + 2, inner, strnlen(inner, room));
+        end[2 + strnlen(inner, room)] = '\0';
+    }
     err->status = status;
     return status;
 }

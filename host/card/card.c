@@ -1,0 +1,349 @@
+#include "host/card/card.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rtl/card_map.h"
+
+enum {
+    CTRL_START = 1,
+    CTRL_DONE = 2,
+    EVENT_DONE = 1, /* in GIER, IER and ISR */
+};
+
+_Static_assert(SPACC_CARD_COUNTERS <= SPACC_CARD_COUNTERS_MAX, "counters do not fit");
+
+struct spacc_card {
+    const struct spacc_card_ops *ops;
+    void *self;
+    struct spacc_card_info info;
+    uint32_t generation;
+};
+
+/* --- registers ------------------------------------------------------------- */
+
+enum spacc_status spacc_card_reg_read(struct spacc_card *card, uint32_t offset,
+                                      uint32_t *value, struct spacc_error *err)
+{
+    return card->ops->reg_read(card->self, offset, value, err);
+}
+
+enum spacc_status spacc_card_reg_write(struct spacc_card *card, uint32_t offset,
+                                       uint32_t value, struct spacc_error *err)
+{
+    return card->ops->reg_write(card->self, offset, value, err);
+}
+
+/* Low word first: the card keeps the high word of a counter at that moment. */
+static enum spacc_status read64(struct spacc_card *card, uint32_t offset, uint64_t *value,
+                                struct spacc_error *err)
+{
+    uint32_t low = 0, high = 0;
+    enum spacc_status status = spacc_card_reg_read(card, offset, &low, err);
+    if (status == SPACC_OK)
+        status = spacc_card_reg_read(card, offset + 4, &high, err);
+    *value = (uint64_t)high << 32 | low;
+    return status;
+}
+
+static enum spacc_status write64(struct spacc_card *card, uint32_t offset, uint64_t value,
+                                 struct spacc_error *err)
+{
+    const enum spacc_status status =
+        spacc_card_reg_write(card, offset, (uint32_t)value, err);
+    if (status != SPACC_OK)
+        return status;
+    return spacc_card_reg_write(card, offset + 4, (uint32_t)(value >> 32), err);
+}
+
+/* --- attach ---------------------------------------------------------------- */
+
+static enum spacc_status check_identity(struct spacc_card *card, struct spacc_error *err)
+{
+    uint32_t magic = 0, version = 0;
+    enum spacc_status status = spacc_card_reg_read(card, SPACC_REG_IDENTITY, &magic, err);
+    if (status != SPACC_OK)
+        return status;
+    if (magic != SPACC_CARD_MAGIC)
+        return spacc_fail(err, SPACC_EDEVICE,
+                          "%s card: identity register reads 0x%08x, a spacc card has 0x%08x",
+                          card->ops->kind, magic, SPACC_CARD_MAGIC);
+    status = spacc_card_reg_read(card, SPACC_REG_VERSION, &version, err);
+    if (status != SPACC_OK)
+        return status;
+    if (SPACC_CARD_VERSION_MAJOR(version) != SPACC_CARD_VERSION_MAJOR(SPACC_CARD_VERSION))
+        return spacc_fail(err, SPACC_EDEVICE,
+                          "%s card: version register reads 0x%08x, this driver is for 0x%08x "
+                          "and the same major",
+                          card->ops->kind, version, SPACC_CARD_VERSION);
+    card->info.version = version;
+    return SPACC_OK;
+}
+
+static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *err)
+{
+    struct spacc_card_info *info = &card->info;
+    uint32_t array = 0, widths = 0;
+    const struct {
+        uint32_t offset, *value;
+    } words[] = {
+        {SPACC_REG_CONFIG_ARRAY, &array},
+        {SPACC_REG_CONFIG_WIDTHS, &widths},
+        {SPACC_REG_CONFIG_WEIGHT_WORDS, &info->weight_words},
+        {SPACC_REG_CONFIG_VECTOR_WORDS, &info->vector_words},
+        {SPACC_REG_CONFIG_UNITS, &info->units},
+        {SPACC_REG_CONFIG_INSTRUCTIONS, &info->instructions},
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const enum spacc_status status =
+            spacc_card_reg_read(card, words[i].offset, words[i].value, err);
+        if (status != SPACC_OK)
+            return status;
+    }
+    info->pes = array & 0xffff;
+    info->lanes = array >> 16;
+    info->weight_bits = widths & 0xff;
+    info->activation_bits = widths >> 8 & 0xff;
+    info->index_bits = widths >> 16 & 0xff;
+    info->axi_bits = widths >> 24;
+    if (info->pes == 0 || info->lanes == 0 || info->instructions == 0)
+        return spacc_fail(err, SPACC_EDEVICE,
+                          "%s card: says it has %u PEs of %u lanes and %u instructions",
+                          card->ops->kind, info->pes, info->lanes, info->instructions);
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_card_ops *ops,
+                                    void *self, double clock_hz, struct spacc_error *err)
+{
+    enum spacc_status status;
+    struct spacc_card *card = calloc(1, sizeof(*card));
+
+    *out = NULL;
+    if (!card) {
+        ops->close(self);
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a card");
+    }
+    card->ops = ops;
+    card->self = self;
+    card->info.kind = ops->kind;
+    card->info.clock_hz = clock_hz;
+    status = check_identity(card, err);
+    if (status != SPACC_OK)
+        goto out;
+    status = read_info(card, err);
+    if (status != SPACC_OK)
+        goto out;
+    *out = card;
+    card = NULL;
+out:
+    spacc_card_close(card);
+    return status;
+}
+
+void spacc_card_close(struct spacc_card *card)
+{
+    if (!card)
+        return;
+    card->ops->close(card->self);
+    free(card);
+}
+
+const struct spacc_card_info *spacc_card_info(const struct spacc_card *card)
+{
+    return &card->info;
+}
+
+uint32_t spacc_card_generation(const struct spacc_card *card)
+{
+    return card->generation;
+}
+
+/* --- memory ---------------------------------------------------------------- */
+
+enum spacc_status spacc_card_alloc(struct spacc_card *card, size_t size_bytes,
+                                   uint64_t *address, struct spacc_error *err)
+{
+    return card->ops->alloc(card->self, size_bytes, address, err);
+}
+
+void spacc_card_release(struct spacc_card *card, uint64_t address)
+{
+    card->ops->release(card->self, address);
+}
+
+enum spacc_status spacc_card_write(struct spacc_card *card, uint64_t address,
+                                   const void *from, size_t size_bytes,
+                                   struct spacc_error *err)
+{
+    return card->ops->write(card->self, address, from, size_bytes, err);
+}
+
+enum spacc_status spacc_card_read(struct spacc_card *card, uint64_t address, void *to,
+                                  size_t size_bytes, struct spacc_error *err)
+{
+    return card->ops->read(card->self, address, to, size_bytes, err);
+}
+
+/* --- a run ----------------------------------------------------------------- */
+
+static enum spacc_status write_arguments(struct spacc_card *card,
+                                         const struct spacc_card_run *run,
+                                         struct spacc_error *err)
+{
+    const struct {
+        uint32_t offset;
+        uint64_t value;
+    } pointers[] = {
+        {SPACC_REG_PROGRAM_PTR, run->program},
+        {SPACC_REG_WEIGHTS_PTR, run->weights},
+        {SPACC_REG_INPUT_PTR, run->input},
+        {SPACC_REG_OUTPUT_PTR, run->output},
+    };
+    const struct {
+        uint32_t offset, value;
+    } sizes[] = {
+        {SPACC_REG_PROGRAM_BYTES, run->program_bytes},
+        {SPACC_REG_WEIGHTS_BYTES, run->weights_bytes},
+        {SPACC_REG_INPUT_BYTES, run->input_bytes},
+        {SPACC_REG_OUTPUT_BYTES, run->output_bytes},
+    };
+    enum spacc_status status = SPACC_OK;
+    for (size_t i = 0; i < 4 && status == SPACC_OK; i++)
+        status = write64(card, pointers[i].offset, pointers[i].value, err);
+    for (size_t i = 0; i < 4 && status == SPACC_OK; i++)
+        status = spacc_card_reg_write(card, sizes[i].offset, sizes[i].value, err);
+    return status;
+}
+
+/* Take back the interrupt: the status bits toggle where a one is written. */
+static enum spacc_status clear_interrupt(struct spacc_card *card, struct spacc_error *err)
+{
+    uint32_t pending = 0;
+    const enum spacc_status status =
+        spacc_card_reg_read(card, SPACC_REG_IP_ISR, &pending, err);
+    if (status != SPACC_OK || pending == 0)
+        return status;
+    return spacc_card_reg_write(card, SPACC_REG_IP_ISR, pending, err);
+}
+
+/* The order of the vendor's driver: arguments, interrupt enables, then start. */
+static enum spacc_status start(struct spacc_card *card, const struct spacc_card_run *run,
+                               struct spacc_error *err)
+{
+    enum spacc_status status = write_arguments(card, run, err);
+    if (status == SPACC_OK)
+        status = clear_interrupt(card, err);
+    if (status == SPACC_OK)
+        status = spacc_card_reg_write(card, SPACC_REG_GIER, EVENT_DONE, err);
+    if (status == SPACC_OK)
+        status = spacc_card_reg_write(card, SPACC_REG_IP_IER, EVENT_DONE, err);
+    if (status == SPACC_OK)
+        status = spacc_card_reg_write(card, SPACC_REG_AP_CTRL, CTRL_START, err);
+    return status;
+}
+
+static enum spacc_status finish(struct spacc_card *card, uint64_t limit_us,
+                                struct spacc_error *err)
+{
+    bool interrupted = false;
+    uint32_t control = 0;
+    enum spacc_status status = card->ops->wait(card->self, limit_us, &interrupted, err);
+    if (status != SPACC_OK)
+        return status;
+    status = spacc_card_reg_read(card, SPACC_REG_AP_CTRL, &control, err); /* clears done */
+    if (status != SPACC_OK)
+        return status;
+    if (!(control & CTRL_DONE))
+        return interrupted
+                   ? spacc_fail(err, SPACC_EDEVICE,
+                                "%s card: interrupt, but control reads 0x%x without done",
+                                card->ops->kind, control)
+                   : spacc_fail(err, SPACC_ETIMEOUT,
+                                "%s card: not done after %" PRIu64 " us, control reads 0x%x",
+                                card->ops->kind, limit_us, control);
+    return clear_interrupt(card, err);
+}
+
+static const char *error_text(uint32_t code)
+{
+    switch (code) {
+#define X(name, number, text) \
+    case number: return text;
+        SPACC_CARD_ERROR_MAP(X)
+#undef X
+    }
+    return "unknown error";
+}
+
+static enum spacc_status read_error(struct spacc_card *card, uint32_t *code,
+                                    struct spacc_error *err)
+{
+    uint32_t pc = 0;
+    uint64_t address = 0;
+    enum spacc_status status = spacc_card_reg_read(card, SPACC_REG_ERROR_CODE, code, err);
+    if (status != SPACC_OK || *code == SPACC_ERROR_NONE)
+        return status;
+    status = spacc_card_reg_read(card, SPACC_REG_ERROR_PC, &pc, err);
+    if (status == SPACC_OK)
+        status = read64(card, SPACC_REG_ERROR_ADDRESS, &address, err);
+    if (status != SPACC_OK)
+        return status;
+    return spacc_fail(err, SPACC_EDEVICE,
+                      "%s card: error %u at instruction %u, address 0x%" PRIx64 ": %s",
+                      card->ops->kind, *code, pc, address, error_text(*code));
+}
+
+static enum spacc_status read_counters(struct spacc_card *card,
+                                       struct spacc_card_counters *counters,
+                                       struct spacc_error *err)
+{
+    enum spacc_status status = SPACC_OK;
+    memset(counters, 0, sizeof(*counters));
+    for (uint32_t i = 0; i < SPACC_CARD_COUNTERS && status == SPACC_OK; i++)
+        status = read64(card, SPACC_REG_COUNTER(i), &counters->value[i], err);
+    return status;
+}
+
+/* What it was doing is unknown: only a reset makes the next run correct. The first
+ * error is the one to report. */
+static enum spacc_status start_over(struct spacc_card *card, enum spacc_status status,
+                                    struct spacc_error *err)
+{
+    struct spacc_error reset_error = {SPACC_OK, ""};
+    card->generation++;
+    if (card->ops->reset(card->self, &reset_error) != SPACC_OK && err) {
+        const size_t used = strlen(err->text);
+        snprintf(err->text + used, sizeof(err->text) - used, "; the reset failed: %.200s",
+                 reset_error.text);
+    }
+    return status;
+}
+
+enum spacc_status spacc_card_run(struct spacc_card *card, const struct spacc_card_run *run,
+                                 uint64_t limit_us, struct spacc_card_counters *counters,
+                                 struct spacc_error *err)
+{
+    struct spacc_card_counters unused;
+    uint32_t code = SPACC_ERROR_NONE;
+
+    if (!counters)
+        counters = &unused;
+    memset(counters, 0, sizeof(*counters));
+    enum spacc_status status = start(card, run, err);
+    if (status == SPACC_OK)
+        status = finish(card, limit_us, err);
+    if (status != SPACC_OK)
+        return start_over(card, status, err);
+
+    const enum spacc_status counted = read_counters(card, counters, err);
+    status = read_error(card, &code, err);
+    if (status == SPACC_OK)
+        return counted == SPACC_OK ? SPACC_OK : start_over(card, counted, err);
+    /* After a watchdog the bus may still owe answers; anything else left it idle. */
+    if (code == SPACC_ERROR_NONE || code == SPACC_ERROR_WATCHDOG)
+        return start_over(card, status, err);
+    return status;
+}

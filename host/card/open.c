@@ -1,0 +1,43 @@
+#include <string.h>
+
+#include "host/card/card.h"
+#if SPACC_SIM
+#include "sim/sim.h"
+
+/* "sim" or "sim:CONFIG": the part after the colon, NULL for the default. */
+static const char *sim_config(const char *name)
+{
+    return name[3] == ':' ? name + 4 : NULL;
+}
+
+static enum spacc_status open_sim(struct spacc_card **out, const char *name,
+                                  struct spacc_error *err)
+{
+    const double clock_hz = 200e6;
+    const struct spacc_sim_options options = {.config = sim_config(name),
+                                              .clock_hz = clock_hz};
+    struct spacc_sim *sim;
+    const enum spacc_status status = spacc_sim_open(&sim, &options, err);
+    if (status != SPACC_OK)
+        return spacc_fail_in(err, status, "card '%s'", name);
+    return spacc_card_attach(out, spacc_sim_card_ops(), sim, clock_hz, err);
+}
+#else
+static enum spacc_status open_sim(struct spacc_card **out, const char *name,
+                                  struct spacc_error *err)
+{
+    (void)out;
+    return spacc_fail(err, SPACC_EUNSUPPORTED,
+                      "card '%s': this build has no simulator (SPACC_SIM=OFF)", name);
+}
+#endif
+
+enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
+                                  struct spacc_error *err)
+{
+    *out = NULL;
+    if (strcmp(name, "sim") == 0 || strncmp(name, "sim:", 4) == 0)
+        return open_sim(out, name, err);
+    return spacc_fail(err, SPACC_EUNSUPPORTED, "no card '%s'; this build has: sim, sim:CONFIG",
+                      name);
+}

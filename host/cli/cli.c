@@ -1,0 +1,273 @@
+#include "host/cli/cli.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTIONS_MAX = 40, FIRST_CODE = 256 };
+
+static bool bar_shown;
+
+static void complain(const char *before, const char *format, va_list args, const char *after)
+{
+    cli_progress(0, 0, NULL);
+    fputs(before, stderr);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "%s\n", after);
+}
+
+int cli_usage(const struct cli_command *command, const char *format, ...)
+{
+    char before[64], after[64];
+    va_list args;
+
+    snprintf(before, sizeof(before), "spacc %s: ", command->name);
+    snprintf(after, sizeof(after), "; see spacc %s --help", command->name);
+    va_start(args, format);
+    complain(before, format, args, after);
+    va_end(args);
+    return CLI_USAGE;
+}
+
+int cli_fail(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    complain("spacc: ", format, args, "");
+    va_end(args);
+    return CLI_FAILED;
+}
+
+int cli_fail_err(const struct spacc_error *err)
+{
+    return cli_fail("%s", err->text[0] ? err->text : spacc_status_text(err->status));
+}
+
+int cli_later(const char *what)
+{
+    return cli_fail("%s is not in this version", what);
+}
+
+bool cli_real(double *to, const char *text)
+{
+    char *end;
+
+    errno = 0;
+    *to = strtod(text, &end);
+    return end != text && *end == '\0' && errno == 0 && isfinite(*to);
+}
+
+bool cli_count(uint64_t *to, const char *text)
+{
+    char *end;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    *to = strtoull(text, &end, 10);
+    return *end == '\0' && errno == 0;
+}
+
+bool cli_ends_with(const char *text, const char *end)
+{
+    const size_t a = strlen(text), b = strlen(end);
+
+    return a >= b && !strcmp(text + a - b, end);
+}
+
+int cli_precision(enum spacc_precision *to, const struct cli_command *command, const char *text)
+{
+    if (!strcmp(text, "f32"))
+        *to = SPACC_PRECISION_F32;
+    else if (!strcmp(text, "int8"))
+        *to = SPACC_PRECISION_INT8;
+    else if (!strcmp(text, "int16"))
+        *to = SPACC_PRECISION_INT16;
+    else if (!strcmp(text, "f16"))
+        return cli_later("--precision f16");
+    else
+        return cli_usage(command, "--precision %s: f32, int8 or int16", text);
+    return CLI_OK;
+}
+
+int cli_sparsity(double *to, const struct cli_command *command, const char *text)
+{
+    if (cli_real(to, text) && *to >= 0.0 && *to < 1.0)
+        return CLI_OK;
+    return cli_usage(command, "--sparsity %s: a share of zeros, 0 or more and below 1", text);
+}
+
+int cli_bank_size(size_t *to, const struct cli_command *command, const char *text)
+{
+    uint64_t bank;
+
+    if (!cli_count(&bank, text) || bank < 1 || bank > 65536)
+        return cli_usage(command, "--bank-size %s: 1 to 65536 columns", text);
+    *to = (size_t)bank;
+    return CLI_OK;
+}
+
+int cli_fpga(const struct cli_command *command, const char *text)
+{
+    char what[64];
+
+    if (!strcmp(text, "off") || !strcmp(text, "sim") || !strncmp(text, "sim:", 4))
+        return CLI_OK;
+    if (strncmp(text, "xrt", 3) && strncmp(text, "opencl", 6))
+        return cli_usage(command, "--fpga %s: sim, sim:4x4 or off (spacc devices lists cards)",
+                         text);
+    snprintf(what, sizeof(what), "--fpga %.40s", text);
+    return cli_later(what);
+}
+
+void cli_log(bool quiet, const char *format, ...)
+{
+    va_list args;
+
+    if (quiet)
+        return;
+    va_start(args, format);
+    complain("", format, args, "");
+    va_end(args);
+}
+
+void cli_progress(int step, int steps, const char *what)
+{
+    if (!isatty(STDERR_FILENO))
+        return;
+    if (what) {
+        fprintf(stderr, "\r\033[K[%.*s%.*s] %s", 4 * step, "################",
+                4 * (steps - step), "                ", what);
+        bar_shown = true;
+    } else if (bar_shown) {
+        fprintf(stderr, "\r\033[K");
+        bar_shown = false;
+    }
+    fflush(stderr);
+}
+
+int cli_print_json(struct cJSON *object)
+{
+    char *text = object ? cJSON_Print(object) : NULL;
+    const bool ok = text && printf("%s\n", text) >= 0 && fflush(stdout) == 0;
+
+    free(text);
+    cJSON_Delete(object);
+    return ok ? CLI_OK : cli_fail("the JSON report could not be written");
+}
+
+static void print_option(const struct cli_option *o)
+{
+    char left[48];
+
+    if (!o->text)
+        return;
+    snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : "  ",
+             o->letter ? o->letter : ' ', o->letter ? ", " : " ", o->name, o->value ? " " : "",
+             o->value ? o->value : "");
+    printf("  %-28s %s\n", left, o->text);
+}
+
+static void print_help(const struct cli_command *c)
+{
+    printf("usage: spacc %s [OPTION]...%s%s\n\n%s\n\n", c->name, c->arguments[0] ? " " : "",
+           c->arguments, c->summary);
+    for (const struct cli_option *o = c->option; o->name; o++)
+        print_option(o);
+    printf("  %-28s %s\n", "    --help", "this text");
+    if (c->more)
+        printf("\n%s", c->more);
+    printf("\nexample:\n  %s\n", c->example);
+}
+
+/* What getopt_long() wants to know, from our table. */
+static int fill(const struct cli_option *from, struct option *longs, char *shorts)
+{
+    int n = 0;
+
+    *shorts++ = ':'; /* tell a missing value from an unknown option */
+    for (; n < OPTIONS_MAX && from[n].name; n++) {
+        longs[n] = (struct option){from[n].name, from[n].value != NULL, NULL, FIRST_CODE + n};
+        if (from[n].letter) {
+            *shorts++ = from[n].letter;
+            if (from[n].value)
+                *shorts++ = ':';
+        }
+    }
+    longs[n] = (struct option){"help", 0, NULL, FIRST_CODE + n};
+    longs[n + 1] = (struct option){0};
+    *shorts = '\0';
+    return n;
+}
+
+static int number_of(const struct cli_option *option, int options, int code)
+{
+    for (int i = 0; i < options; i++)
+        if (code == FIRST_CODE + i || (option[i].letter && code == option[i].letter))
+            return i;
+    return options;
+}
+
+static int refuse_later(const struct cli_option *o)
+{
+    char what[48];
+
+    snprintf(what, sizeof(what), "--%s", o->name);
+    return cli_later(what);
+}
+
+static int parse_options(const struct cli_command *c, int argc, char **argv, cli_take_fn take,
+                         void *to, bool *done)
+{
+    struct option longs[OPTIONS_MAX + 2];
+    char shorts[2 * OPTIONS_MAX + 2];
+    const int options = fill(c->option, longs, shorts);
+    int code, status = CLI_OK;
+
+    opterr = 0;
+    while (status == CLI_OK && (code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        if (code == ':')
+            return cli_usage(c, "%s needs a value", argv[optind - 1]);
+        if (code == '?' && optopt > 0 && optopt < FIRST_CODE)
+            return cli_usage(c, "unknown option -%c", optopt);
+        if (code == '?')
+            return cli_usage(c, "unknown option %s", argv[optind - 1]);
+        const int n = number_of(c->option, options, code);
+        if (n == options) {
+            print_help(c);
+            *done = true;
+            return CLI_OK;
+        }
+        status = c->option[n].text ? take(to, n, optarg) : refuse_later(&c->option[n]);
+    }
+    return status;
+}
+
+bool cli_parse(const struct cli_command *c, int argc, char **argv, cli_take_fn take, void *to,
+               const char **file, int *status)
+{
+    bool done = false;
+    const int wanted = c->arguments[0] != '\0';
+
+    *file = NULL;
+    *status = parse_options(c, argc, argv, take, to, &done);
+    if (*status != CLI_OK || done)
+        return false;
+    if (argc - optind < wanted) {
+        *status = cli_usage(c, "%s is missing", c->arguments);
+        return false;
+    }
+    if (argc - optind > wanted) {
+        *status = cli_usage(c, "unexpected argument %s", argv[optind + wanted]);
+        return false;
+    }
+    if (wanted)
+        *file = argv[optind];
+    return true;
+}

@@ -1,0 +1,155 @@
+/* devices.c - spacc devices: what a model can run on here. */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/card/card.h"
+#include "host/cli/cli.h"
+#if SPACC_SIM
+#include "sim/sim.h"
+#endif
+
+enum { JSON };
+
+static const struct cli_option options[] = {[JSON] = {"json", 0, NULL, "as JSON"}, {0}};
+
+static int take(void *to, int option, const char *value)
+{
+    (void)option;
+    (void)value;
+    *(bool *)to = true;
+    return CLI_OK;
+}
+
+/* "model name : ..." of the first processor, or "unknown CPU". */
+static const char *cpu_name(char *text, size_t bytes)
+{
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[256];
+
+    snprintf(text, bytes, "unknown CPU");
+    while (f && fgets(line, sizeof(line), f)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) || !colon)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(text, bytes, "%s", colon + 2);
+        break;
+    }
+    if (f)
+        fclose(f);
+    return text;
+}
+
+#if SPACC_SIM
+static const char *const *configs(void)
+{
+    return spacc_sim_configs();
+}
+#else
+static const char *const *configs(void)
+{
+    static const char *const none[] = {NULL};
+
+    return none;
+}
+#endif
+
+static bool json_card(cJSON *list, const char *name, const struct spacc_card_info *c)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    return o && cJSON_AddItemToArray(list, o) && cJSON_AddStringToObject(o, "name", name) &&
+           cJSON_AddStringToObject(o, "kind", c->kind) &&
+           cJSON_AddNumberToObject(o, "version", c->version) &&
+           cJSON_AddNumberToObject(o, "pes", c->pes) &&
+           cJSON_AddNumberToObject(o, "lanes", c->lanes) &&
+           cJSON_AddNumberToObject(o, "weight_bits", c->weight_bits) &&
+           cJSON_AddNumberToObject(o, "activation_bits", c->activation_bits) &&
+           cJSON_AddNumberToObject(o, "weight_words", c->weight_words) &&
+           cJSON_AddNumberToObject(o, "vector_words", c->vector_words) &&
+           cJSON_AddNumberToObject(o, "units", c->units) &&
+           cJSON_AddNumberToObject(o, "instructions", c->instructions) &&
+           cJSON_AddNumberToObject(o, "axi_bits", c->axi_bits) &&
+           cJSON_AddNumberToObject(o, "clock_hz", c->clock_hz);
+}
+
+static void print_card(const char *name, const struct spacc_card_info *c)
+{
+    printf("%-10s %3u.%-3u %5u %6u %8u %13llu %10llu %7u %6u %9.0f\n", name, c->version >> 16,
+           c->version & 0xffff, c->pes, c->lanes, c->weight_bits,
+           (unsigned long long)c->pes * c->lanes * c->weight_words,
+           (unsigned long long)c->lanes * c->vector_words, c->units, c->axi_bits,
+           c->clock_hz / 1e6);
+}
+
+/* Opens each card: what is printed comes out of its registers. */
+static enum spacc_status each_card(cJSON *list, struct spacc_error *err)
+{
+    enum spacc_status status = SPACC_OK;
+
+    for (const char *const *config = configs(); *config && status == SPACC_OK; config++) {
+        struct spacc_card *card;
+        char name[48];
+        snprintf(name, sizeof(name), "sim:%s", *config);
+        if ((status = spacc_card_open(&card, name, err)) != SPACC_OK)
+            break;
+        if (!list)
+            print_card(name, spacc_card_info(card));
+        else if (!json_card(list, name, spacc_card_info(card)))
+            status = spacc_fail(err, SPACC_ENOMEM, "out of memory");
+        spacc_card_close(card);
+    }
+    return status;
+}
+
+static int print_text(void)
+{
+    char cpu[256];
+    struct spacc_error err = {0};
+
+    printf("cpu  %s, %ld cores\n", cpu_name(cpu, sizeof(cpu)), sysconf(_SC_NPROCESSORS_ONLN));
+    if (!configs()[0]) {
+        printf("no card: this build has no simulator (SPACC_SIM=OFF)\n");
+        return CLI_OK;
+    }
+    printf("\n%-10s %7s %5s %6s %8s %13s %10s %7s %6s %9s\n", "card", "version", "PEs", "lanes",
+           "int bits", "weights held", "vector", "units", "AXI", "clock MHz");
+    return each_card(NULL, &err) == SPACC_OK ? CLI_OK : cli_fail_err(&err);
+}
+
+static int print_json(void)
+{
+    char name[256];
+    struct spacc_error err = {0};
+    cJSON *o = cJSON_CreateObject();
+    cJSON *cpu = o ? cJSON_AddObjectToObject(o, "cpu") : NULL;
+    cJSON *cards = o ? cJSON_AddArrayToObject(o, "cards") : NULL;
+
+    if (cpu && cards && cJSON_AddStringToObject(cpu, "name", cpu_name(name, sizeof(name))) &&
+        cJSON_AddNumberToObject(cpu, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN)) &&
+        each_card(cards, &err) == SPACC_OK)
+        return cli_print_json(o);
+    cJSON_Delete(o);
+    return cli_fail("%s", err.text[0] ? err.text : "out of memory");
+}
+
+static int run(int argc, char **argv)
+{
+    bool json = false;
+    const char *file;
+    int status;
+
+    if (!cli_parse(&cli_devices, argc, argv, take, &json, &file, &status))
+        return status;
+    return json ? print_json() : print_text();
+}
+
+const struct cli_command cli_devices = {
+    .name = "devices",
+    .arguments = "",
+    .summary = "List the CPU and the cards of this build, as the cards describe themselves.",
+    .example = "spacc devices --json",
+    .option = options,
+    .run = run};

@@ -1,0 +1,347 @@
+/* inspect.c - spacc inspect: what is in a model, and how sparse its weights are. */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/cli/cli.h"
+#include "models/io.h"
+#include "models/onnx.h"
+#include "models/op.h"
+#include "sparse/csb.h"
+
+enum { BANK_SIZE, JSON };
+enum { BANKS = 4 };
+
+static const size_t bank_sizes[BANKS] = {8, 16, 32, 64};
+
+static const struct cli_option options[] = {
+    [BANK_SIZE] = {"bank-size", 0, "B", "bank of the CSB sizes (default 16)"},
+    [JSON] = {"json", 0, NULL, "as JSON"},
+    {0}};
+
+struct settings {
+    size_t bank_size;
+    bool json;
+};
+
+/* How a matrix lies in banks of one size. */
+struct banks {
+    size_t k;      /* most weights in a bank */
+    bool balanced; /* every bank has k, a short last one as many as it can */
+};
+
+struct weights {
+    size_t nonzeros;
+    bool finite;
+    struct banks bank[BANKS], csb; /* csb: of --bank-size */
+};
+
+static int take(void *to, int option, const char *value)
+{
+    struct settings *set = to;
+
+    if (option == BANK_SIZE)
+        return cli_bank_size(&set->bank_size, &cli_inspect, value);
+    set->json = true;
+    return CLI_OK;
+}
+
+/* ---- weights ---- */
+
+static size_t count(const float *w, size_t n)
+{
+    size_t some = 0;
+
+    for (size_t i = 0; i < n; i++)
+        some += w[i] != 0.0f;
+    return some;
+}
+
+static struct banks look_banks(const float *dense, size_t rows, size_t cols, size_t size)
+{
+    struct banks b = {0, true};
+
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c += size) {
+            const size_t n = count(dense + r * cols + c, c + size > cols ? cols - c : size);
+            b.k = n > b.k ? n : b.k;
+        }
+    for (size_t r = 0; r < rows && b.balanced; r++)
+        for (size_t c = 0; c < cols && b.balanced; c += size) {
+            const size_t width = c + size > cols ? cols - c : size;
+            b.balanced = count(dense + r * cols + c, width) == (b.k < width ? b.k : width);
+        }
+    return b;
+}
+
+static void look(struct weights *w, const struct cli_matrix *m, const float *dense,
+                 size_t bank_size)
+{
+    w->nonzeros = count(dense, m->rows * m->cols);
+    w->finite = true;
+    for (size_t i = 0; i < m->rows * m->cols; i++)
+        w->finite = w->finite && isfinite(dense[i]);
+    for (int b = 0; b < BANKS; b++)
+        w->bank[b] = look_banks(dense, m->rows, m->cols, bank_sizes[b]);
+    w->csb = look_banks(dense, m->rows, m->cols, bank_size);
+}
+
+static size_t csb_bytes(const struct cli_matrix *m, const struct weights *w, size_t bank_size,
+                        enum spacc_csb_type type)
+{
+    float scale; /* one a row: counted, not read */
+    const struct spacc_csb shape = {.rows = m->rows,
+                                    .cols = m->cols,
+                                    .bank_size = bank_size,
+                                    .banks = (m->cols + bank_size - 1) / bank_size,
+                                    .k = w->csb.k,
+                                    .nonzeros = w->nonzeros,
+                                    .type = type,
+                                    .scale = &scale};
+
+    return spacc_csb_bytes(&shape);
+}
+
+static double sparsity(const struct cli_matrix *m, const struct weights *w)
+{
+    return 1.0 - (double)w->nonzeros / (double)(m->rows * m->cols);
+}
+
+/* ---- ONNX ---- */
+
+static const char *value_text(const struct spacc_value *v, char *text, size_t bytes)
+{
+    size_t used = (size_t)snprintf(text, bytes, "%s", spacc_dtype_name((int)v->dtype));
+
+    if (v->dtype == SPACC_DTYPE_NONE)
+        used = (size_t)snprintf(text, bytes, "any type");
+    if (v->rank < 0) {
+        snprintf(text + used, bytes - used, ", any shape");
+        return text;
+    }
+    for (int d = 0; d < v->rank && used < bytes; d++) {
+        const char *before = d ? "," : "[";
+        if (v->dims[d] >= 0)
+            used +=
+                (size_t)snprintf(text + used, bytes - used, "%s%" PRId64, before, v->dims[d]);
+        else
+            used += (size_t)snprintf(text + used, bytes - used, "%s%.40s", before,
+                                     v->dim_names[d] ? v->dim_names[d] : "?");
+    }
+    if (used < bytes)
+        snprintf(text + used, bytes - used, "%s", v->rank ? "]" : "[]");
+    return text;
+}
+
+static void print_values(const char *what, const struct spacc_graph *g, const int *list, int n)
+{
+    char text[128];
+
+    for (int i = 0; i < n; i++)
+        printf("  %-8s %-36s %s\n", i ? "" : what, g->value[list[i]].name,
+               value_text(&g->value[list[i]], text, sizeof(text)));
+}
+
+/* Operators in the order of the list, with how many nodes use them. */
+static void print_operators(const struct spacc_graph *g)
+{
+    int column = printf("  %-8s", "nodes");
+
+    column += printf(" %d:", g->nodes);
+    for (size_t o = 0; o < spacc_op_count; o++) {
+        int uses = 0;
+        for (int i = 0; i < g->nodes; i++)
+            uses += g->node[i].op == &spacc_ops[o];
+        if (!uses)
+            continue;
+        if (column > 84)
+            column = printf("\n  %-8s", "") - 1;
+        column += printf(" %s %d", spacc_ops[o].name, uses);
+    }
+    putchar('\n');
+}
+
+static void print_matrix(const struct cli_matrix *m, const struct weights *w, size_t bank_size)
+{
+    printf("%-24.24s %-10s", m->node->name, m->label);
+    if (m->why) {
+        printf(" %s\n", m->why);
+        return;
+    }
+    printf(" %6zu %7zu %7.2f %%", m->rows, m->cols, 100.0 * sparsity(m, w));
+    for (int b = 0; b < BANKS; b++) {
+        char k[24];
+        snprintf(k, sizeof(k), "%s%zu", w->bank[b].balanced ? "=" : "<", w->bank[b].k);
+        printf(" %4s", k);
+    }
+    printf(" %10zu %9zu %9zu%s\n", m->rows * m->cols * sizeof(float),
+           csb_bytes(m, w, bank_size, SPACC_CSB_I8), csb_bytes(m, w, bank_size, SPACC_CSB_I16),
+           w->finite ? "" : "  not finite");
+}
+
+static void print_onnx(const struct spacc_graph *g, const struct cli_matrix *m,
+                       const struct weights *w, size_t matrices, size_t bank_size)
+{
+    printf("%s: ONNX, opset %d, IR version %d\n", g->file, g->opset, g->ir_version);
+    print_values("inputs", g, g->input, g->inputs);
+    print_values("outputs", g, g->output, g->outputs);
+    print_operators(g);
+    for (size_t i = 0; i < g->metadata; i++)
+        printf("  %-8s %s = %.80s\n", i ? "" : "metadata", g->metadata_key[i],
+               g->metadata_text[i]);
+    if (matrices == 0)
+        return;
+    printf("\n%-24s %-10s %6s %7s %9s %4s %4s %4s %4s %10s %9s %9s\n", "", "", "", "", "",
+           "k at", "bank", "of", "", "bytes", "CSB", "CSB");
+    printf("%-24s %-10s %6s %7s %9s %4zu %4zu %4zu %4zu %10s %9s %9s\n", "node", "weights",
+           "rows", "columns", "sparsity", bank_sizes[0], bank_sizes[1], bank_sizes[2],
+           bank_sizes[3], "float32", "int8", "int16");
+    for (size_t i = 0; i < matrices; i++)
+        print_matrix(&m[i], &w[i], bank_size);
+    printf("\n=k: every bank keeps k weights (balanced); <k: at most k. CSB bytes at banks of "
+           "%zu.\n",
+           bank_size);
+}
+
+static bool json_values(cJSON *o, const char *key, const struct spacc_graph *g, const int *list,
+                        int n)
+{
+    cJSON *array = cJSON_AddArrayToObject(o, key);
+    char text[128];
+
+    for (int i = 0; array && i < n; i++) {
+        cJSON *v = cJSON_CreateObject();
+        if (!v || !cJSON_AddItemToArray(array, v) ||
+            !cJSON_AddStringToObject(v, "name", g->value[list[i]].name) ||
+            !cJSON_AddStringToObject(v, "type",
+                                     value_text(&g->value[list[i]], text, sizeof(text))))
+            return false;
+    }
+    return array != NULL;
+}
+
+static bool json_banks(cJSON *o, const struct weights *w)
+{
+    cJSON *array = cJSON_AddArrayToObject(o, "banks");
+
+    for (int b = 0; array && b < BANKS; b++) {
+        cJSON *v = cJSON_CreateObject();
+        if (!v || !cJSON_AddItemToArray(array, v) ||
+            !cJSON_AddNumberToObject(v, "bank_size", (double)bank_sizes[b]) ||
+            !cJSON_AddNumberToObject(v, "k", (double)w->bank[b].k) ||
+            !cJSON_AddBoolToObject(v, "balanced", w->bank[b].balanced))
+            return false;
+    }
+    return array != NULL;
+}
+
+static bool json_matrix(cJSON *list, const struct cli_matrix *m, const struct weights *w,
+                        size_t bank_size)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    if (!o || !cJSON_AddItemToArray(list, o) ||
+        !cJSON_AddStringToObject(o, "node", m->node->name) ||
+        !cJSON_AddStringToObject(o, "op", m->node->op->name) ||
+        !cJSON_AddStringToObject(o, "weights", m->label))
+        return false;
+    if (m->why)
+        return cJSON_AddStringToObject(o, "skipped", m->why) != NULL;
+    return cJSON_AddNumberToObject(o, "rows", (double)m->rows) &&
+           cJSON_AddNumberToObject(o, "columns", (double)m->cols) &&
+           cJSON_AddNumberToObject(o, "nonzeros", (double)w->nonzeros) &&
+           cJSON_AddNumberToObject(o, "sparsity", sparsity(m, w)) &&
+           cJSON_AddBoolToObject(o, "finite", w->finite) && json_banks(o, w) &&
+           cJSON_AddNumberToObject(o, "bytes_float32",
+                                   (double)(m->rows * m->cols * sizeof(float))) &&
+           cJSON_AddNumberToObject(o, "bytes_csb_int8",
+                                   (double)csb_bytes(m, w, bank_size, SPACC_CSB_I8)) &&
+           cJSON_AddNumberToObject(o, "bytes_csb_int16",
+                                   (double)csb_bytes(m, w, bank_size, SPACC_CSB_I16));
+}
+
+static int json_onnx(const struct spacc_graph *g, const struct cli_matrix *m,
+                     const struct weights *w, size_t matrices, size_t bank_size)
+{
+    cJSON *o = cJSON_CreateObject(), *list = NULL;
+    bool ok = o && cJSON_AddStringToObject(o, "file", g->file) &&
+              cJSON_AddNumberToObject(o, "opset", g->opset) &&
+              cJSON_AddNumberToObject(o, "nodes", g->nodes) &&
+              cJSON_AddNumberToObject(o, "bank_size", (double)bank_size) &&
+              json_values(o, "inputs", g, g->input, g->inputs) &&
+              json_values(o, "outputs", g, g->output, g->outputs) &&
+              (list = cJSON_AddArrayToObject(o, "matrices"));
+
+    for (size_t i = 0; ok && i < matrices; i++)
+        ok = json_matrix(list, &m[i], &w[i], bank_size);
+    if (ok)
+        return cli_print_json(o);
+    cJSON_Delete(o);
+    return cli_fail("out of memory");
+}
+
+static bool look_all(struct weights *w, const struct cli_matrix *m, size_t matrices,
+                     size_t bank_size)
+{
+    for (size_t i = 0; i < matrices; i++) {
+        if (m[i].why)
+            continue;
+        float *dense = malloc(m[i].rows * m[i].cols * sizeof(*dense));
+        if (!dense)
+            return false;
+        cli_matrix_get(&m[i], m[i].init->data, dense);
+        look(&w[i], &m[i], dense, bank_size);
+        free(dense);
+    }
+    return true;
+}
+
+static int inspect_onnx(const char *file, const struct settings *set)
+{
+    struct spacc_graph *g;
+    struct cli_matrix *m;
+    struct spacc_error err = {0};
+    size_t matrices;
+    int status;
+
+    if (spacc_onnx_load(&g, file, &err) != SPACC_OK)
+        return cli_fail_err(&err);
+    struct weights *w = NULL;
+    if (cli_matrices(&m, &matrices, g) == SPACC_OK)
+        w = calloc(matrices + 1, sizeof(*w));
+    if (!w || !look_all(w, m, matrices, set->bank_size)) {
+        status = cli_fail("%s: out of memory", file);
+    } else if (set->json) {
+        status = json_onnx(g, m, w, matrices, set->bank_size);
+    } else {
+        print_onnx(g, m, w, matrices, set->bank_size);
+        status = CLI_OK;
+    }
+    free(w);
+    free(m);
+    spacc_graph_free(g);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    struct settings set = {.bank_size = 16};
+    const char *file;
+    int status;
+
+    if (!cli_parse(&cli_inspect, argc, argv, take, &set, &file, &status))
+        return status;
+    if (cli_ends_with(file, ".safetensors"))
+        return cli_inspect_pack(file, set.json);
+    return inspect_onnx(file, &set);
+}
+
+const struct cli_command cli_inspect = {
+    .name = "inspect",
+    .arguments = "FILE",
+    .summary = "Tell what is in an ONNX or packed model, and how balanced its weights are.",
+    .example = "spacc inspect models/demo/charlm.onnx",
+    .option = options,
+    .run = run};

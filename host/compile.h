@@ -1,0 +1,117 @@
+/* compile.h - from a quantised layer to what the card reads: how a layer lies on the
+ * array, its memory images, and programs.
+ *
+ *   column c of a part with banks of L columns  ->  position (c mod L) * N + c / L
+ *   (lane c / L, word c mod L; N lanes)
+ *
+ * A unit stands at the position of its h, so that h written by step t is the vector that
+ * step t + 1 reads. Positions without a unit hold a unit of zeros: its h stays 0. LINEAR
+ * rows keep their natural order. */
+#ifndef SPACC_COMPILE_H
+#define SPACC_COMPILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "host/card/card.h"
+#include "sparse/fixed.h"
+#include "sparse/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How one layer lies on a card. */
+struct spacc_layout {
+    size_t lanes, pes;         /* N, M */
+    size_t x_words, h_words;   /* bank sizes, words a lane; h_words 0 for LINEAR */
+    size_t units, groups;      /* quads of rows with padding = groups * M / 4 */
+    size_t k_x, k_h;           /* positions a row */
+    size_t weight_words;       /* groups * (k_x + k_h), and groups * k_h of GRU_RESET's pass B */
+    size_t param_units;        /* units, twice that for GRU_RESET */
+    size_t vector_words;       /* both halves of x and h, and r*h of GRU_RESET */
+    int weight_bits;           /* 8 or 16: format of the image */
+    size_t weight_bytes, param_bytes; /* of the images */
+};
+
+/* Bank size of a part of `columns` columns on `lanes` lanes: ceil(columns / lanes). */
+size_t spacc_card_bank(size_t columns, size_t lanes);
+
+/* Lay out a layer whose parts are packed with spacc_card_bank(). `name` is for messages.
+ * SPACC_EUNSUPPORTED for int16 weights on an int8 card or banks beyond the card's index,
+ * SPACC_EINVAL for other bank sizes, SPACC_ENOFIT naming need, have and the
+ * lowest sparsity that fits. */
+enum spacc_status spacc_layout_make(struct spacc_layout *out,
+                                    const struct spacc_fixed_layer *layer,
+                                    const struct spacc_card_info *card, const char *name,
+                                    struct spacc_error *err);
+
+/* Position of column (or unit) c. */
+size_t spacc_card_position(size_t c, size_t bank, size_t lanes);
+
+/* Memory images; `image` has weight_bytes or param_bytes. */
+void spacc_layout_weights(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
+                          uint8_t *image);
+void spacc_layout_params(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
+                         uint8_t *image);
+
+/* `count` elements in natural order to words * lanes elements in card order (gaps zero),
+ * and back. */
+void spacc_to_card16(const int16_t *from, size_t count, size_t bank, size_t lanes,
+                     size_t words, int16_t *to);
+void spacc_to_card32(const int32_t *from, size_t count, size_t bank, size_t lanes,
+                     size_t words, int32_t *to);
+void spacc_from_card16(const int16_t *from, size_t count, size_t bank, size_t lanes,
+                       int16_t *to);
+void spacc_from_card32(const int32_t *from, size_t count, size_t bank, size_t lanes,
+                       int32_t *to);
+
+/* ---- programs ---- */
+
+enum { SPACC_PROGRAM_MAX = 64 }; /* instructions that any program here may have */
+
+struct spacc_program {
+    size_t instructions;
+    uint32_t word[SPACC_PROGRAM_MAX][16];
+};
+
+/* Where things of one layer are. */
+struct spacc_place {
+    uint32_t weight_offset, param_offset; /* bytes in region 1 */
+    uint32_t word_base, param_base;       /* on the card */
+};
+
+/* One sequence of a layer. Offsets are bytes in their region. */
+struct spacc_run_args {
+    uint32_t steps;
+    bool reverse;                  /* last vector in memory is the first step */
+    uint32_t x_region, x_offset;   /* int16 [steps][x_words][lanes]; region 3: another
+                                      layer's y */
+    uint32_t x_step_bytes;
+    uint32_t h_offset, state_offset; /* region 2: initial h, initial state */
+    uint32_t y_offset, state_out;    /* region 3 */
+};
+
+/* Append instructions; the caller keeps count of the room (load 2, run at most 4). */
+void spacc_program_load(struct spacc_program *p, const struct spacc_layout *l,
+                        const struct spacc_place *at);
+void spacc_program_run(struct spacc_program *p, const struct spacc_layout *l,
+                       const struct spacc_fixed_layer *layer, const struct spacc_place *at,
+                       const struct spacc_run_args *args);
+void spacc_program_mark(struct spacc_program *p, uint32_t offset);
+void spacc_program_end(struct spacc_program *p);
+
+/* Bytes of y of one step. */
+size_t spacc_layout_y_bytes(const struct spacc_layout *l,
+                            const struct spacc_fixed_layer *layer);
+
+/* "12 RUN cell=1 steps=100 ..." a line an instruction. */
+void spacc_program_print(const struct spacc_program *p, FILE *to);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,114 @@
+/* device.h - what the executor sees of a device that runs quantised layers: the card, or
+ * the same arithmetic in C on the CPU. Both give the same bits.
+ *
+ *     add every layer -> load once -> run lists of jobs
+ *
+ * A job is one sequence of one layer, vectors in natural order. A job may take the y of an
+ * earlier job of the same list as its x: the card then never asks the host in between. */
+#ifndef SPACC_DEVICE_H
+#define SPACC_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/card/card.h"
+#include "host/compile.h"
+#include "sparse/fixed.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SPACC_CARD_CAUSES = 7 };
+
+/* What one job cost; zeros for times and bytes on the CPU. */
+struct spacc_job_counts {
+    uint64_t cycles, cause[SPACC_CARD_CAUSES];
+    uint64_t gate_saturations, state_saturations;
+    uint64_t bytes_read, bytes_written;
+};
+
+struct spacc_job {
+    size_t layer;     /* number from spacc_device_add() */
+    size_t steps;     /* 1 or more */
+    bool reverse;     /* last step first; x and y stay in natural order */
+    const int16_t *x; /* [steps][x_cols]; NULL with x_job */
+    int x_job;        /* earlier job of the list whose y is x, else -1: as many units as
+                         x_cols, the same steps, not LINEAR */
+    int16_t *h;       /* [units], in: initial, out: last. NULL for LINEAR */
+    int32_t *state;   /* [units], in: initial c (h of a GRU), out: last. NULL for LINEAR */
+    void *y;          /* out: LINEAR int32 [steps][4 * units], else int16 [steps][units] */
+    struct spacc_job_counts counts; /* out */
+};
+
+struct spacc_device;
+
+struct spacc_device_ops {
+    const char *kind; /* "cpu" or "card" */
+    void (*close)(struct spacc_device *device);
+    enum spacc_status (*add)(struct spacc_device *device, const char *name,
+                             const struct spacc_fixed_layer *layer, size_t *number,
+                             struct spacc_error *err);
+    enum spacc_status (*load)(struct spacc_device *device, struct spacc_error *err);
+    enum spacc_status (*run)(struct spacc_device *device, struct spacc_job *job, size_t jobs,
+                             struct spacc_error *err);
+};
+
+/* First member of every implementation. */
+struct spacc_device {
+    const struct spacc_device_ops *ops;
+};
+
+/* Fixed-point layers on the CPU. SPACC_ENOMEM. */
+enum spacc_status spacc_cpu_device_new(struct spacc_device **out, struct spacc_error *err);
+
+/* Layers on a card, which is taken over (closed with the device, also on failure). */
+enum spacc_status spacc_card_device_new(struct spacc_device **out, struct spacc_card *card,
+                                        uint64_t time_limit_us, struct spacc_error *err);
+
+/* The layer is used, not copied: it lives as long as the device. Errors of
+ * spacc_layout_make(), SPACC_ENOMEM. */
+static inline enum spacc_status spacc_device_add(struct spacc_device *d, const char *name,
+                                                 const struct spacc_fixed_layer *layer,
+                                                 size_t *number, struct spacc_error *err)
+{
+    return d->ops->add(d, name, layer, number, err);
+}
+
+/* After the last add, before the first run. */
+static inline enum spacc_status spacc_device_load(struct spacc_device *d,
+                                                  struct spacc_error *err)
+{
+    return d->ops->load(d, err);
+}
+
+/* SPACC_EDEVICE, SPACC_ETIMEOUT: nothing in the jobs is valid, the device stays usable.
+ * SPACC_ENOFIT when vectors of one list pass 4 GiB. */
+static inline enum spacc_status spacc_device_run(struct spacc_device *d, struct spacc_job *job,
+                                                 size_t jobs, struct spacc_error *err)
+{
+    return d->ops->run(d, job, jobs, err);
+}
+
+/* NULL is allowed. */
+void spacc_device_free(struct spacc_device *d);
+
+/* ---- of a card device only ---- */
+
+struct spacc_card_totals {
+    uint64_t load_cycles; /* loading weights: prepare, and again after resets */
+    uint64_t run_cycles;  /* everything else */
+    uint64_t runs;        /* card runs */
+    bool resident;        /* all layers stay on the card */
+};
+
+const struct spacc_layout *spacc_card_device_layout(const struct spacc_device *d, size_t layer);
+const struct spacc_card_info *spacc_card_device_info(const struct spacc_device *d);
+struct spacc_card_totals spacc_card_device_totals(const struct spacc_device *d);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,231 @@
+#include "host/executor.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { INPUTS_MAX = 8 };
+
+double spacc_now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static struct spacc_node_stats *stats_of(struct spacc_executor *x,
+                                         const struct spacc_plan_node *n)
+{
+    return &x->stats[n - x->plan->node];
+}
+
+/* ---- values kept for chains -------------------------------------------------- */
+
+static size_t graph_number(const struct spacc_executor *x, const struct spacc_plan_graph *pg)
+{
+    return (size_t)(pg - x->plan->graph);
+}
+
+const struct spacc_tensor *spacc_executor_value(const struct spacc_executor *x,
+                                                const struct spacc_graph *g, int value)
+{
+    const struct spacc_plan_graph *pg = spacc_plan_graph(x->plan, g);
+    const struct spacc_value *v = &g->value[value];
+
+    if (v->outer >= 0 && pg->parent >= 0)
+        return spacc_executor_value(x, x->plan->graph[pg->parent].graph, v->outer);
+    if (v->producer >= 0)
+        return x->kept[graph_number(x, pg)][value];
+    if (v->init)
+        return v->init;
+    for (int i = 0; i < g->inputs && pg->parent < 0; i++)
+        if (g->input[i] == value)
+            return x->input[i];
+    return NULL;
+}
+
+static void drop_pending(struct spacc_node_stats *s)
+{
+    for (int i = 0; i < SPACC_NODE_OUTPUTS_MAX; i++) {
+        spacc_tensor_free(s->pending[i]);
+        s->pending[i] = NULL;
+    }
+    s->has_pending = false;
+}
+
+/* What a run that failed has left behind. */
+static void clear_run(struct spacc_executor *x)
+{
+    for (size_t i = 0; x->stats && i < x->plan->nodes; i++)
+        drop_pending(&x->stats[i]);
+    for (size_t i = 0; x->kept && i < x->plan->graphs; i++)
+        for (int v = 0; x->kept[i] && v < x->plan->graph[i].graph->values; v++) {
+            spacc_tensor_free(x->kept[i][v]);
+            x->kept[i][v] = NULL;
+        }
+}
+
+enum spacc_status spacc_executor_init(struct spacc_executor *x, struct spacc_error *err)
+{
+    x->stats = calloc(x->plan->nodes + 1, sizeof(*x->stats));
+    x->kept = calloc(x->plan->graphs + 1, sizeof(*x->kept));
+    if (!x->stats || !x->kept)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory to run a graph");
+    for (size_t i = 0; i < x->plan->graphs; i++) {
+        const size_t values = (size_t)x->plan->graph[i].graph->values;
+        if (!(x->kept[i] = calloc(values + 1, sizeof(*x->kept[i]))))
+            return spacc_fail(err, SPACC_ENOMEM, "no memory to run a graph");
+    }
+    return SPACC_OK;
+}
+
+void spacc_executor_release(struct spacc_executor *x)
+{
+    if (!x->plan)
+        return;
+    clear_run(x);
+    for (size_t i = 0; x->kept && i < x->plan->graphs; i++)
+        free(x->kept[i]);
+    free(x->kept);
+    free(x->stats);
+    x->kept = NULL;
+    x->stats = NULL;
+}
+
+/* ---- running a node ---------------------------------------------------------- */
+
+/* The float reference with pruned weights in place of the file's. */
+static enum spacc_status run_masked(struct spacc_plan_node *n,
+                                    const struct spacc_tensor *const *in,
+                                    struct spacc_tensor **out, struct spacc_error *err)
+{
+    const struct spacc_node *node = &n->graph->node[n->node];
+    const struct spacc_tensor *own[INPUTS_MAX] = {NULL};
+    enum spacc_status s;
+
+    if ((s = spacc_plan_mask(n, in, err)))
+        return s;
+    for (int i = 0; i < node->inputs && i < INPUTS_MAX; i++)
+        own[i] = in[i];
+    own[1] = n->pruned[0];
+    if (n->pruned[1])
+        own[2] = n->pruned[1];
+    return spacc_node_run(n->graph, n->node, own, out, err);
+}
+
+static enum spacc_status verify_node(struct spacc_executor *x, struct spacc_plan_node *n,
+                                     const struct spacc_tensor *const *in,
+                                     struct spacc_tensor *const *out, struct spacc_error *err)
+{
+    struct spacc_tensor *want[SPACC_NODE_OUTPUTS_MAX] = {NULL};
+    const struct spacc_node *node = &n->graph->node[n->node];
+    const enum spacc_status s = run_masked(n, in, want, err);
+
+    for (int i = 0; i < node->outputs && !s; i++)
+        if (node->output[i] >= 0)
+            spacc_error_add(&stats_of(x, n)->error, want[i], out[i]);
+    for (int i = 0; i < SPACC_NODE_OUTPUTS_MAX; i++)
+        spacc_tensor_free(want[i]);
+    return s;
+}
+
+static void take_pending(struct spacc_node_stats *s, struct spacc_tensor **out, int outputs)
+{
+    for (int i = 0; i < outputs && i < SPACC_NODE_OUTPUTS_MAX; i++) {
+        out[i] = s->pending[i];
+        s->pending[i] = NULL;
+    }
+    drop_pending(s);
+}
+
+static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_plan_node *n,
+                                       const struct spacc_tensor *const *in,
+                                       struct spacc_tensor **out, bool *done,
+                                       struct spacc_error *err)
+{
+    struct spacc_node_stats *stats = stats_of(x, n);
+    const bool fits = spacc_layers_can_run(n, in);
+    enum spacc_status s;
+
+    if (!x->device || !fits) {
+        *done = x->device || x->masked;
+        return *done ? run_masked(n, in, out, err) : SPACC_OK;
+    }
+    *done = true;
+    if (stats->has_pending)
+        take_pending(stats, out, n->graph->node[n->node].outputs);
+    else if ((s = spacc_layers_run(x, n, in, out, err)))
+        return s;
+    stats->device_calls++;
+    stats->host_us += spacc_now_us() - stats->stamp_us;
+    s = x->verify ? verify_node(x, n, in, out, err) : SPACC_OK;
+    stats->stamp_us = spacc_now_us();
+    return s;
+}
+
+static enum spacc_status on_node(void *user, const struct spacc_graph *g, int node,
+                                 const struct spacc_tensor *const *in,
+                                 struct spacc_tensor **out, bool *done,
+                                 struct spacc_error *err)
+{
+    struct spacc_executor *x = user;
+    struct spacc_plan_node *n = spacc_plan_node(x->plan, g, node);
+    struct spacc_node_stats *stats = stats_of(x, n);
+
+    if (x->learning)
+        return spacc_plan_see(x->plan, n, in, err);
+    stats->calls++;
+    stats->stamp_us = spacc_now_us();
+    return n->candidate ? run_candidate(x, n, in, out, done, err) : SPACC_OK;
+}
+
+/* Ends a node's time; the hook of its next output goes on from here. */
+static void on_value(void *user, const struct spacc_graph *g, int value,
+                     const struct spacc_tensor *contents)
+{
+    struct spacc_executor *x = user;
+    const struct spacc_plan_graph *pg = spacc_plan_graph(x->plan, g);
+    struct spacc_node_stats *stats =
+        stats_of(x, spacc_plan_node(x->plan, g, g->value[value].producer));
+    const double now = spacc_now_us();
+
+    if (x->learning)
+        return;
+    stats->host_us += now - stats->stamp_us;
+    stats->stamp_us = now;
+    if (!pg->keep[value])
+        return;
+    struct spacc_tensor **kept = &x->kept[graph_number(x, pg)][value];
+    spacc_tensor_free(*kept);
+    if (spacc_tensor_copy(kept, contents))
+        *kept = NULL; /* then the chain runs layer by layer */
+}
+
+static enum spacc_status run(struct spacc_executor *x, const struct spacc_graph *g,
+                             const struct spacc_tensor *const *input,
+                             struct spacc_tensor **output, bool learning,
+                             struct spacc_error *err)
+{
+    const struct spacc_run_hooks hooks = {.node = on_node, .value = on_value, .user = x};
+
+    x->learning = learning;
+    x->input = input;
+    const enum spacc_status s = spacc_graph_run(g, input, output, &hooks, err);
+    clear_run(x);
+    return s;
+}
+
+enum spacc_status spacc_executor_learn(struct spacc_executor *x, const struct spacc_graph *g,
+                                       const struct spacc_tensor *const *input,
+                                       struct spacc_tensor **output, struct spacc_error *err)
+{
+    return run(x, g, input, output, true, err);
+}
+
+enum spacc_status spacc_executor_run(struct spacc_executor *x, const struct spacc_graph *g,
+                                     const struct spacc_tensor *const *input,
+                                     struct spacc_tensor **output, struct spacc_error *err)
+{
+    return run(x, g, input, output, false, err);
+}

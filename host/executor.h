@@ -1,0 +1,77 @@
+/* executor.h - runs a graph by its plan: layers on a device, everything else on the float
+ * reference, through the hooks of spacc_graph_run(). */
+#ifndef SPACC_EXECUTOR_H
+#define SPACC_EXECUTOR_H
+
+#include "host/device.h"
+#include "host/plan.h"
+#include "host/verify.h"
+#include "models/run.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What was measured of one plan node over all runs. */
+struct spacc_node_stats {
+    uint64_t calls, device_calls;
+    double host_us, stamp_us;
+    uint64_t steps, input_saturations;
+    struct spacc_job_counts counts;
+    struct spacc_error_sum error;
+    struct spacc_tensor *pending[SPACC_NODE_OUTPUTS_MAX]; /* a chain has run ahead */
+    bool has_pending;
+};
+
+/* Fields in the first part are the caller's. */
+struct spacc_executor {
+    struct spacc_plan *plan;
+    struct spacc_device *device; /* or NULL: all on the reference */
+    bool masked;                 /* the reference uses pruned weights where there is no device */
+    bool verify;
+    /* own */
+    bool learning;
+    const struct spacc_tensor *const *input;
+    struct spacc_node_stats *stats;  /* [plan->nodes] */
+    struct spacc_tensor ***kept;     /* [plan->graphs][values] */
+};
+
+/* plan is set. SPACC_ENOMEM. */
+enum spacc_status spacc_executor_init(struct spacc_executor *x, struct spacc_error *err);
+void spacc_executor_release(struct spacc_executor *x);
+
+/* A calibration run on the float reference that shows the plan every node; output as in
+ * spacc_graph_run(). */
+enum spacc_status spacc_executor_learn(struct spacc_executor *x, const struct spacc_graph *g,
+                                       const struct spacc_tensor *const *input,
+                                       struct spacc_tensor **output, struct spacc_error *err);
+
+/* A run by the plan. */
+enum spacc_status spacc_executor_run(struct spacc_executor *x, const struct spacc_graph *g,
+                                     const struct spacc_tensor *const *input,
+                                     struct spacc_tensor **output, struct spacc_error *err);
+
+/* Wall time in microseconds from some start. */
+double spacc_now_us(void);
+
+/* ---- executor_layers.c: nodes as jobs ---- */
+
+/* Whether the device can take this call: shapes as planned, at least one step, all
+ * sequences of full length. */
+bool spacc_layers_can_run(const struct spacc_plan_node *n, const struct spacc_tensor *const *in);
+
+/* Run node n on the device, and with it the rest of its chain, whose results become
+ * pending. out[] gets new tensors. Errors of the device, SPACC_ENOMEM. */
+enum spacc_status spacc_layers_run(struct spacc_executor *x, struct spacc_plan_node *n,
+                                   const struct spacc_tensor *const *in,
+                                   struct spacc_tensor **out, struct spacc_error *err);
+
+/* Contents of a value before its readers run, or NULL. */
+const struct spacc_tensor *spacc_executor_value(const struct spacc_executor *x,
+                                                const struct spacc_graph *g, int value);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

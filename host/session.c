@@ -1,0 +1,527 @@
+/* A session: a model prepared for the devices at hand. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/session_parts.h"
+#include "models/op.h"
+#if SPACC_SIM
+#include "sim/sim.h"
+#endif
+
+enum { TIME_LIMIT_US = 10000000 };
+
+void spacc_tensors_free(struct spacc_tensor **t, size_t n)
+{
+    for (size_t i = 0; t && i < n; i++) {
+        spacc_tensor_free(t[i]);
+        t[i] = NULL;
+    }
+}
+
+void spacc_session_note(struct spacc_session *s, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    char **more;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    for (size_t i = 0; i < s->notes; i++)
+        if (strcmp(s->note[i], text) == 0)
+            return;
+    more = realloc(s->note, (s->notes + 1) * sizeof(*more));
+    if (!more)
+        return;
+    s->note = more;
+    if ((s->note[s->notes] = strdup(text)))
+        s->notes++;
+}
+
+static void note_text(void *user, const char *text)
+{
+    spacc_session_note(user, "%s", text);
+}
+
+/* ---- devices ----------------------------------------------------------------- */
+
+static bool wants_sim_options(const struct spacc_options *o)
+{
+    return o->waveform_file || o->sim_stall_per_1024 || o->sim_seed;
+}
+
+#if SPACC_SIM
+static enum spacc_status open_sim(struct spacc_card **out, const struct spacc_options *o,
+                                  struct spacc_error *err)
+{
+    const double clock_hz = 200e6;
+    const struct spacc_sim_options sim_options = {
+        .config = o->fpga[3] == ':' ? o->fpga + 4 : NULL,
+        .clock_hz = clock_hz,
+        .stall_per_1024 = (uint32_t)o->sim_stall_per_1024,
+        .seed = o->sim_seed,
+        .trace_file = o->waveform_file,
+    };
+    struct spacc_sim *sim;
+    const enum spacc_status s = spacc_sim_open(&sim, &sim_options, err);
+
+    return s ? s : spacc_card_attach(out, spacc_sim_card_ops(), sim, clock_hz, err);
+}
+#else
+static enum spacc_status open_sim(struct spacc_card **out, const struct spacc_options *o,
+                                  struct spacc_error *err)
+{
+    (void)out;
+    return spacc_fail(err, SPACC_EUNSUPPORTED,
+                      "card '%s': this build has no simulator (SPACC_SIM=OFF)", o->fpga);
+}
+#endif
+
+static bool is_sim(const char *name)
+{
+    return strcmp(name, "sim") == 0 || strncmp(name, "sim:", 4) == 0;
+}
+
+static enum spacc_status open_card(struct spacc_card **out, const struct spacc_options *o,
+                                   struct spacc_error *err)
+{
+    *out = NULL;
+    if (!wants_sim_options(o))
+        return spacc_card_open(out, o->fpga, err);
+    if (!is_sim(o->fpga))
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "card '%s': waveforms and stalls are those of a simulated card", o->fpga);
+    return open_sim(out, o, err);
+}
+
+static enum spacc_status choose_bits(struct spacc_session *s, uint32_t card_bits,
+                                     struct spacc_error *err)
+{
+    s->weight_bits = s->options.precision == SPACC_PRECISION_INT8 ? 8 : 16;
+    if (s->weight_bits <= (int)card_bits)
+        return SPACC_OK;
+    if (s->options.precision == SPACC_PRECISION_INT16)
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "precision int16: card %s multiplies %u-bit weights", s->card, card_bits);
+    s->weight_bits = (int)card_bits;
+    spacc_session_note(s, "card %s multiplies %u-bit weights: int8 used", s->card, card_bits);
+    return SPACC_OK;
+}
+
+static enum spacc_status open_card_device(struct spacc_session *s, struct spacc_error *err)
+{
+    const struct spacc_card_info *info;
+    struct spacc_card *card;
+    enum spacc_status status = open_card(&card, &s->options, err);
+
+    if (status || (status = spacc_card_device_new(&s->device, card, s->options.time_limit_us, err)))
+        return status;
+    info = spacc_card_device_info(s->device);
+    snprintf(s->card, sizeof(s->card), "%s %ux%u", info->kind, info->pes, info->lanes);
+    s->on_card = true;
+    s->lanes = info->lanes;
+    return choose_bits(s, info->weight_bits, err);
+}
+
+/* A card; or fixed point on the CPU where that is asked for; or nothing. */
+static enum spacc_status open_device(struct spacc_session *s, struct spacc_error *err)
+{
+    const enum spacc_precision p = s->options.precision;
+
+    spacc_device_free(s->device);
+    s->device = NULL;
+    s->device_used = false;
+    if (s->options.fpga)
+        return open_card_device(s, err);
+    s->lanes = SPACC_LANES_DEFAULT;
+    s->weight_bits = p == SPACC_PRECISION_INT8 ? 8 : 16;
+    if (s->model->pack || p == SPACC_PRECISION_INT8 || p == SPACC_PRECISION_INT16)
+        return spacc_cpu_device_new(&s->device, err);
+    return SPACC_OK;
+}
+
+/* ---- new and free ------------------------------------------------------------ */
+
+static enum spacc_status check_options(const struct spacc_options *o,
+                                       const struct spacc_model *m, struct spacc_error *err)
+{
+    if (!(o->sparsity >= 0.0 && o->sparsity < 1.0))
+        return spacc_fail(err, SPACC_EINVAL, "sparsity %g is not 0 or more and below 1", o->sparsity);
+    if (o->precision < SPACC_PRECISION_DEFAULT || o->precision > SPACC_PRECISION_INT16)
+        return spacc_fail(err, SPACC_EINVAL, "precision %d is unknown", (int)o->precision);
+    if (o->fpga && o->precision == SPACC_PRECISION_F32)
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "precision f32: card '%s' computes in int8 or int16", o->fpga);
+    if (m->pack && o->sparsity > 0.0)
+        return spacc_fail(err, SPACC_EINVAL, "%s is packed: its sparsity is settled", m->file);
+    if (m->pack && o->precision != SPACC_PRECISION_DEFAULT)
+        return spacc_fail(err, SPACC_EINVAL, "%s is packed: its precision is settled", m->file);
+    if (!o->fpga && wants_sim_options(o))
+        return spacc_fail(err, SPACC_EINVAL, "waveforms and stalls need a simulated card");
+    if (o->sim_stall_per_1024 > 1023)
+        return spacc_fail(err, SPACC_EINVAL, "stalls of %llu in 1024 cycles leave no time",
+                          (unsigned long long)o->sim_stall_per_1024);
+    return SPACC_OK;
+}
+
+static enum spacc_status copy_options(struct spacc_session *s, const struct spacc_options *o,
+                                      struct spacc_error *err)
+{
+    s->options = *o;
+    s->options.fpga = o->fpga ? strdup(o->fpga) : NULL;
+    s->options.waveform_file = o->waveform_file ? strdup(o->waveform_file) : NULL;
+    if ((o->fpga && !s->options.fpga) || (o->waveform_file && !s->options.waveform_file))
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
+    if (!s->options.time_limit_us)
+        s->options.time_limit_us = TIME_LIMIT_US;
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_model *model,
+                                    const struct spacc_options *options, struct spacc_error *err)
+{
+    struct spacc_options own = options ? *options : (struct spacc_options){0};
+    struct spacc_session *s = calloc(1, sizeof(*s));
+    enum spacc_status status;
+
+    *out = NULL;
+    if (!s)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
+    s->model = model;
+    if (own.fpga && strcmp(own.fpga, "off") == 0)
+        own.fpga = NULL;
+    if ((status = copy_options(s, &own, err)) || (status = check_options(&own, model, err)) ||
+        (status = open_device(s, err))) {
+        spacc_session_free(s);
+        return status;
+    }
+    *out = s;
+    return SPACC_OK;
+}
+
+static void forget_prepare(struct spacc_session *s)
+{
+    spacc_session_report_release(s);
+    spacc_executor_release(&s->executor);
+    spacc_plan_free(s->plan);
+    free(s->shapes);
+    free(s->error);
+    s->executor = (struct spacc_executor){0};
+    s->plan = NULL;
+    s->shapes = NULL;
+    s->error = NULL;
+    s->prepared = false;
+    s->runs = 0;
+    s->run_us = 0.0;
+}
+
+void spacc_session_free(struct spacc_session *s)
+{
+    if (!s)
+        return;
+    forget_prepare(s);
+    spacc_device_free(s->device);
+    for (size_t i = 0; i < s->notes; i++)
+        free(s->note[i]);
+    free(s->note);
+    free((char *)(uintptr_t)s->options.fpga);
+    free((char *)(uintptr_t)s->options.waveform_file);
+    free(s);
+}
+
+/* ---- prepare ----------------------------------------------------------------- */
+
+/* Inputs of frame f: those given, or the last outputs for states. */
+static void frame_inputs(const struct spacc_session *s, size_t f,
+                         const struct spacc_tensor *const *input,
+                         const struct spacc_state *state, size_t states,
+                         struct spacc_tensor *const *last, const struct spacc_tensor **to)
+{
+    const size_t inputs = (size_t)s->model->graph->inputs;
+
+    for (size_t i = 0; i < inputs; i++)
+        to[i] = input[f * inputs + i];
+    for (size_t k = 0; k < states && f > 0; k++)
+        to[state[k].input] = last[state[k].output];
+}
+
+static enum spacc_status learn_frames(struct spacc_session *s, size_t frames,
+                                      const struct spacc_tensor *const *input,
+                                      const struct spacc_state *state, size_t states,
+                                      struct spacc_error *err)
+{
+    const struct spacc_graph *g = s->model->graph;
+    const size_t outputs = (size_t)g->outputs;
+    const struct spacc_tensor **in = calloc((size_t)g->inputs + 1, sizeof(*in));
+    struct spacc_tensor **out = calloc(2 * outputs + 1, sizeof(*out)), **last = out + outputs;
+    enum spacc_status status = in && out ? SPACC_OK : SPACC_ENOMEM;
+
+    for (size_t f = 0; f < frames && !status; f++) {
+        frame_inputs(s, f, input, state, states, last, in);
+        status = spacc_executor_learn(&s->executor, g, in, out, err);
+        spacc_tensors_free(last, outputs);
+        memcpy(last, out, outputs * sizeof(*out));
+        memset(out, 0, outputs * sizeof(*out));
+    }
+    if (out)
+        spacc_tensors_free(last, outputs);
+    free(in);
+    free(out);
+    return status == SPACC_ENOMEM ? spacc_fail(err, status, "%s: no memory", g->file) : status;
+}
+
+/* A matrix that does not fit stays on the CPU; a recurrent layer is asked for. */
+static enum spacc_status add_layer(struct spacc_session *s, struct spacc_plan_node *n, size_t d,
+                                   struct spacc_error *err)
+{
+    struct spacc_plan_layer *l = &n->layer[d];
+    struct spacc_error own = {0};
+    enum spacc_status status =
+        spacc_device_add(s->device, l->name, l->fixed, &l->number, &own);
+
+    if ((status == SPACC_ENOFIT || status == SPACC_EUNSUPPORTED) &&
+        l->weights.cell == SPACC_CELL_LINEAR) {
+        spacc_plan_refuse(n, "%s", own.text);
+        return SPACC_OK;
+    }
+    if (status && err)
+        *err = own;
+    return status;
+}
+
+static void tell_reason(struct spacc_session *s, struct spacc_plan_node *n)
+{
+    const char *where = s->on_card ? "fits the card" : "fixed point on the CPU";
+
+    if (n->chain_prev >= 0 && s->on_card)
+        spacc_plan_reason(n, "in one card run with %s", s->plan->node[n->chain_prev].name);
+    else
+        spacc_plan_reason(n, "%s weights, %s %s", n->packed ? "packed" : "constant", n->op, where);
+}
+
+static enum spacc_status load_device(struct spacc_session *s, struct spacc_error *err)
+{
+    enum spacc_status status = SPACC_OK;
+
+    for (size_t i = 0; i < s->plan->nodes && !status; i++) {
+        struct spacc_plan_node *n = &s->plan->node[i];
+        for (size_t d = 0; d < n->layers && n->candidate && !status; d++)
+            status = add_layer(s, n, d, err);
+        if (n->candidate)
+            tell_reason(s, n);
+    }
+    if (status || (status = spacc_device_load(s->device, err)))
+        return status;
+    if (s->on_card && !spacc_card_device_totals(s->device).resident)
+        spacc_session_note(s, "the layers do not fit the card together: each is loaded before it "
+                              "runs (its LOAD cycles)");
+    return SPACC_OK;
+}
+
+static void tell_random(struct spacc_session *s)
+{
+    for (size_t i = 0; i < s->plan->nodes; i++)
+        if (s->plan->node[i].graph->node[s->plan->node[i].node].op->random)
+            spacc_session_note(s, "%s draws random numbers: what it makes differs from run to run",
+                               s->plan->node[i].name);
+}
+
+static enum spacc_status keep_shapes(struct spacc_session *s,
+                                     const struct spacc_tensor *const *input,
+                                     struct spacc_error *err)
+{
+    const size_t inputs = (size_t)s->model->graph->inputs;
+
+    s->shapes = calloc(inputs + 1, sizeof(*s->shapes));
+    s->error = calloc((size_t)s->model->graph->outputs + 1, sizeof(*s->error));
+    if (!s->shapes || !s->error)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
+    for (size_t i = 0; i < inputs; i++) {
+        s->shapes[i] = *input[i];
+        s->shapes[i].data = NULL;
+    }
+    return SPACC_OK;
+}
+
+static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
+                                     const struct spacc_tensor *const *input,
+                                     const struct spacc_state *state, size_t states,
+                                     struct spacc_error *err)
+{
+    const struct spacc_options *o = &s->options;
+    enum spacc_status status;
+
+    if ((status = spacc_plan_new(&s->plan, s->model->graph, err)))
+        return status;
+    s->executor = (struct spacc_executor){.plan = s->plan};
+    if ((status = spacc_executor_init(&s->executor, err)) ||
+        (status = keep_shapes(s, input, err)) ||
+        (status = learn_frames(s, frames, input, state, states, err)) ||
+        (s->model->pack &&
+         (status = spacc_plan_take_pack(s->plan, s->model->pack, s->lanes, err))))
+        return status;
+    spacc_plan_settle(s->plan);
+    tell_random(s);
+    if (o->sparsity > 0.0 &&
+        (status = spacc_plan_prune(s->plan, o->sparsity, o->bank_size, s->lanes, note_text, s, err)))
+        return status;
+    s->executor.device = s->device;
+    s->executor.masked = o->sparsity > 0.0;
+    s->executor.verify = o->verify;
+    if (!s->device)
+        return SPACC_OK;
+    if ((status = spacc_plan_quantise(s->plan, s->weight_bits, s->lanes, err)))
+        return status;
+    s->device_used = true;
+    return load_device(s, err);
+}
+
+enum spacc_status spacc_session_learn(struct spacc_session *s, size_t frames,
+                                      const struct spacc_tensor *const *input,
+                                      const struct spacc_state *state, size_t states,
+                                      struct spacc_error *err)
+{
+    const double start = spacc_now_us();
+    enum spacc_status status;
+
+    forget_prepare(s);
+    if (frames == 0)
+        return spacc_fail(err, SPACC_EINVAL, "prepare needs at least one set of inputs");
+    if (s->device_used && (status = open_device(s, err)))
+        return status;
+    if ((status = plan_frames(s, frames, input, state, states, err))) {
+        forget_prepare(s);
+        return status;
+    }
+    s->prepared = true;
+    s->prepare_us = spacc_now_us() - start;
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_session_prepare(struct spacc_session *s, size_t frames,
+                                        const struct spacc_tensor *const *input,
+                                        struct spacc_error *err)
+{
+    return spacc_session_learn(s, frames, input, NULL, 0, err);
+}
+
+/* ---- run --------------------------------------------------------------------- */
+
+static enum spacc_status check_shapes(const struct spacc_session *s,
+                                      const struct spacc_tensor *const *input,
+                                      struct spacc_error *err)
+{
+    char has[128], wants[128];
+
+    for (int i = 0; i < s->model->graph->inputs; i++)
+        if (!spacc_tensor_same_shape(input[i], &s->shapes[i]))
+            return spacc_fail(err, SPACC_ESHAPE, "%s: input %s: has %s, prepared for %s",
+                              s->model->graph->file, spacc_model_input_name(s->model, (size_t)i),
+                              spacc_tensor_describe(input[i], has, sizeof(has)),
+                              spacc_tensor_describe(&s->shapes[i], wants, sizeof(wants)));
+    return SPACC_OK;
+}
+
+static enum spacc_status verify_step(struct spacc_session *s,
+                                     const struct spacc_tensor *const *input,
+                                     struct spacc_tensor **reference,
+                                     struct spacc_tensor *const *output, struct spacc_error *err)
+{
+    const enum spacc_status status =
+        spacc_graph_run(s->model->graph, input, reference, NULL, err);
+
+    for (int o = 0; o < s->model->graph->outputs && !status; o++)
+        spacc_error_add(&s->error[o], reference[o], output[o]);
+    return status;
+}
+
+enum spacc_status spacc_session_step(struct spacc_session *s,
+                                     const struct spacc_tensor *const *input,
+                                     struct spacc_tensor **output,
+                                     const struct spacc_tensor *const *reference_input,
+                                     struct spacc_tensor **reference_output,
+                                     struct spacc_error *err)
+{
+    const double start = spacc_now_us();
+    enum spacc_status status;
+
+    if ((status = check_shapes(s, input, err)))
+        return status;
+    status = spacc_executor_run(&s->executor, s->model->graph, input, output, err);
+    s->runs++;
+    s->run_us += spacc_now_us() - start;
+    if (!status && s->options.verify)
+        status = verify_step(s, reference_input, reference_output, output, err);
+    if (status)
+        spacc_tensors_free(output, (size_t)s->model->graph->outputs);
+    return status;
+}
+
+enum spacc_status spacc_session_run(struct spacc_session *s,
+                                    const struct spacc_tensor *const *input,
+                                    struct spacc_tensor **output, struct spacc_error *err)
+{
+    const size_t outputs = (size_t)s->model->graph->outputs;
+    struct spacc_tensor **reference = calloc(outputs + 1, sizeof(*reference));
+    enum spacc_status status;
+
+    for (size_t o = 0; o < outputs; o++)
+        output[o] = NULL;
+    if (!reference)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a run");
+    status = s->prepared ? spacc_session_step(s, input, output, input, reference, err)
+                         : spacc_fail(err, SPACC_EINVAL, "the session is not prepared");
+    spacc_tensors_free(reference, outputs);
+    free(reference);
+    return status;
+}
+
+/* ---- pack -------------------------------------------------------------------- */
+
+static size_t packable(const struct spacc_plan *p)
+{
+    size_t layers = 0;
+
+    for (size_t i = 0; i < p->nodes; i++)
+        layers += p->node[i].candidate ? p->node[i].layers : 0;
+    return layers;
+}
+
+static const char *base_name(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+
+    return slash ? slash + 1 : file;
+}
+
+enum spacc_status spacc_session_pack(struct spacc_session *s, const char *file,
+                                     struct spacc_error *err)
+{
+    struct spacc_pack pack = {0};
+    enum spacc_status status;
+
+    if (!s->prepared)
+        return spacc_fail(err, SPACC_EINVAL, "%s: the session is not prepared", file);
+    if (packable(s->plan) == 0)
+        return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: no layer that a card can run",
+                          s->model->graph->file);
+    if ((status = spacc_plan_quantise(s->plan, s->weight_bits, s->lanes, err)))
+        return status;
+    pack.source = (char *)(uintptr_t)base_name(s->model->graph->file);
+    memcpy(pack.source_sha256, s->model->sha256, sizeof(pack.source_sha256));
+    pack.layer = calloc(packable(s->plan), sizeof(*pack.layer));
+    if (!pack.layer)
+        return spacc_fail(err, SPACC_ENOMEM, "%s: no memory", file);
+    for (size_t i = 0; i < s->plan->nodes; i++) {
+        struct spacc_plan_node *n = &s->plan->node[i];
+        for (size_t d = 0; d < n->layers && n->candidate; d++)
+            pack.layer[pack.layers++] =
+                (struct spacc_pack_layer){n->layer[d].name, n->layer[d].fixed};
+    }
+    status = spacc_pack_save(&pack, file, err);
+    free(pack.layer);
+    return status;
+}

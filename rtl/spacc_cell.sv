@@ -1,0 +1,253 @@
+/// The cell unit: from the four pre-activations of a unit to its new state and h.
+///
+/// One quad a cycle, latency 13. `config_*` is constant while quads are under way; a unit
+/// may come again (next step, pass B) only after its quad has left. The state memory holds
+/// c (LSTM) or h (GRU); pass A of GRU_RESET keeps the update gate and the x part of n.
+///
+/// cycle   LSTM                      GRU                    GRU_RESET A     GRU_RESET B
+/// 0..2    sigmoid i, o, f; act_g c  sigmoid z, r           sigmoid z, r    -
+/// 3       f * c, i * g              r * z_nh               r * h           -
+/// 4..5    c'                        nz                     rh              nz
+/// 6       narrow c'                 -                      -               -
+/// 7..9    act_h                     act_g                  -               act_g
+/// 10..11  o * t                     zg * (h - n)           -               zg * (h - n)
+/// 12      h                         h                      rh              h
+module spacc_cell #(
+  parameter  int unsigned Units     = 2048,
+  localparam int unsigned UnitWidth = $clog2(Units)
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,         // synchronous, active low
+  input  logic                 flush_i,
+  // constant during a pass
+  input  logic [1:0]           config_cell_i,  // not LINEAR
+  input  logic                 config_pass_b_i,
+  input  logic [1:0]           config_act_g_i,
+  input  logic [1:0]           config_act_h_i,
+  // state memory from outside, only while no quad is under way
+  input  logic                 sw_valid_i,
+  input  logic [UnitWidth-1:0] sw_unit_i,
+  input  logic [23:0]          sw_data_i,
+  input  logic                 sr_valid_i,
+  input  logic [UnitWidth-1:0] sr_unit_i,
+  output logic [23:0]          sr_data_o,      // the cycle after sr_valid_i
+  // quads in
+  input  logic                 in_valid_i,
+  input  logic [UnitWidth-1:0] in_unit_i,      // address in the state memory
+  input  logic                 in_last_i,      // of the pass
+  input  logic [63:0]          in_z_i,         // row 0 in the low bits
+  // h out
+  output logic                 out_valid_o,
+  output logic                 out_last_o,
+  output logic [15:0]          out_h_o,
+  // cuts of this cycle
+  output logic                 gate_cut_o,
+  output logic [1:0]           state_cuts_o
+);
+
+  localparam int unsigned Latency = 13;
+
+  // Bit s: stage s moves in this cycle.
+  logic [Latency:0] valid;
+  logic [Latency:1] valid_q;
+  assign valid = {valid_q, in_valid_i};
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) valid_q <= '0;
+    else                    valid_q <= valid[Latency-1:0];
+  end
+
+  logic lstm, reset_a, reset_b;
+  assign lstm    = config_cell_i == spacc_card_pkg::CellLstm;
+  assign reset_a = config_cell_i == spacc_card_pkg::CellGruReset && !config_pass_b_i;
+  assign reset_b = config_cell_i == spacc_card_pkg::CellGruReset && config_pass_b_i;
+
+  // Unit numbers: to the state read (stage 2), the kept gates (3) and the write (13).
+  logic [UnitWidth-1:0] unit2, unit3_q, unit13;
+  logic                 last13;
+  spacc_delay #(.Width(UnitWidth), .Stages(2)) u_unit2 (
+    .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_unit_i), .out_data_o(unit2));
+  always_ff @(posedge clk_i) if (valid[2]) unit3_q <= unit2;
+  spacc_delay #(.Width(UnitWidth + 1), .Stages(11)) u_unit13 (
+    .clk_i(clk_i), .enable_i(valid[12:2]), .in_data_i({last2, unit2}), .out_data_o({last13, unit13}));
+  logic last2;
+  spacc_delay #(.Width(1), .Stages(2)) u_last2 (
+    .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_last_i), .out_data_o(last2));
+
+  // Stages 0..2: gates. Rows 2 and 3 go along for the GRUs.
+  logic signed [15:0] gate0, gate1, gate2, gate3, row2, row3;
+  spacc_act #(.Sigmoid(1'b1)) u_gate0 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(2'd0),
+    .z_i(in_z_i[15:0]), .y_o(gate0));
+  spacc_act #(.Sigmoid(1'b1)) u_gate1 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(2'd0),
+    .z_i(in_z_i[31:16]), .y_o(gate1));
+  spacc_act #(.Sigmoid(1'b1)) u_gate2 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(2'd0),
+    .z_i(in_z_i[47:32]), .y_o(gate2));
+  spacc_act #(.Sigmoid(1'b0)) u_gate3 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(config_act_g_i),
+    .z_i(in_z_i[63:48]), .y_o(gate3));
+  spacc_delay #(.Width(32), .Stages(3)) u_rows (.clk_i(clk_i), .enable_i(valid[2:0]),
+    .in_data_i(in_z_i[63:32]), .out_data_o({row3, row2}));
+
+  // State and kept gates: read at stage 2, ready with the gates.
+  logic        [23:0] state_mem [0:Units-1];
+  logic signed [23:0] state_q;
+  logic        [31:0] keep_mem [0:Units-1];  // {update gate, x part of n}
+  logic        [31:0] keep_q;
+  logic               state_read, state_write, keep_write;
+  logic [UnitWidth-1:0] state_read_unit, state_write_unit;
+  logic        [23:0] state_write_data, new_state;
+
+  assign state_read       = valid[2] || sr_valid_i;
+  assign state_read_unit  = valid[2] ? unit2 : sr_unit_i;
+  assign state_write      = sw_valid_i || (valid[13] && !reset_a);
+  assign state_write_unit = sw_valid_i ? sw_unit_i : unit13;
+  assign state_write_data = sw_valid_i ? sw_data_i : new_state;
+  assign sr_data_o        = state_q;
+  assign keep_write       = valid[3] && reset_a;
+
+  /* verilator lint_off BLKSEQ */
+  always_ff @(posedge clk_i) begin
+    if (state_read)  state_q <= state_mem[state_read_unit];
+    if (state_write) state_mem[state_write_unit] = state_write_data;
+  end
+  always_ff @(posedge clk_i) begin
+    if (valid[2] && reset_b) keep_q <= keep_mem[unit2];
+    if (keep_write)          keep_mem[unit3_q] = {gate0, row2};
+  end
+  /* verilator lint_on BLKSEQ */
+
+  // Stage 3: the products behind the state.
+  logic signed [15:0] kept_gate, kept_x, state_h;
+  logic signed [15:0] factor_a, factor_b, row2_3q, row3_3q;
+  logic signed [31:0] product_a_q;
+  logic signed [39:0] product_c_q;
+  logic signed [15:0] out_gate, h3;
+
+  assign kept_gate = keep_q[31:16];
+  assign kept_x    = keep_q[15:0];
+  assign state_h   = state_q[15:0];
+  assign factor_a  = lstm ? gate0 : gate1;
+  assign factor_b  = lstm ? gate3 : reset_a ? state_h : row3;
+  // Gate of the last product: o (LSTM), z (GRU), z of pass A.
+  assign out_gate  = lstm ? gate1 : reset_b ? kept_gate : gate0;
+  assign h3        = state_h;
+
+  always_ff @(posedge clk_i) begin
+    if (valid[3]) begin
+      product_a_q <= factor_a * factor_b;
+      product_c_q <= gate2 * state_q;
+      row2_3q     <= reset_b ? kept_x : row2;
+      row3_3q     <= row3;
+    end
+  end
+
+  // Stage 4: sums before rounding. 2^14 is half of the last place.
+  logic signed [41:0] c_sum_q;
+  logic signed [31:0] a_round_q;
+  logic signed [15:0] row2_4q, row3_4q;
+  logic signed [41:0] a_wide;
+
+  assign a_wide = 42'(product_a_q);
+  always_ff @(posedge clk_i) begin
+    if (valid[4]) begin
+      c_sum_q   <= 42'(product_c_q) + (config_act_g_i == spacc_card_pkg::ActTanh ? a_wide <<< 1 : a_wide <<< 4)
+                   + 42'sd16384;
+      a_round_q <= (product_a_q + 32'sd16384) >>> 15;
+      row2_4q   <= row2_3q;
+      row3_4q   <= row3_3q;
+    end
+  end
+
+  // Stage 5: c', nz or rh.
+  logic signed [26:0] c_wide;
+  logic signed [17:0] n_wide;
+  logic signed [23:0] c5_q;
+  logic signed [15:0] n5_q, rh5_q;
+  logic               c_fits, n_fits, rh_fits, gate_cut5_q, state_cut5_q;
+
+  assign c_wide  = c_sum_q[41:15];
+  assign n_wide  = 18'(row2_4q) + (reset_b ? 18'(row3_4q) : a_round_q[17:0]);
+  assign c_fits  = c_wide[26:23] == {4{c_wide[26]}};
+  assign n_fits  = n_wide[17:15] == {3{n_wide[17]}};
+  assign rh_fits = a_round_q[17:15] == {3{a_round_q[17]}};
+
+  always_ff @(posedge clk_i) begin
+    if (valid[5]) begin
+      c5_q         <= c_fits ? c_wide[23:0] : {c_wide[26], {23{!c_wide[26]}}};
+      n5_q         <= n_fits ? n_wide[15:0] : {n_wide[17], {15{!n_wide[17]}}};
+      rh5_q        <= rh_fits ? a_round_q[15:0] : {a_round_q[17], {15{!a_round_q[17]}}};
+      gate_cut5_q  <= !lstm && !reset_a && !n_fits;
+      state_cut5_q <= lstm ? !c_fits : reset_a && !rh_fits;
+    end
+  end
+
+  // Stage 6: what the second activation sees.
+  logic signed [24:0] t_sum;
+  logic signed [20:0] t_wide;
+  logic signed [15:0] t6_q;
+  assign t_sum  = 25'(c5_q) + 25'sd8;
+  assign t_wide = t_sum[24:4];
+  always_ff @(posedge clk_i) begin
+    if (valid[6]) begin
+      if (!lstm)                                    t6_q <= n5_q;
+      else if (t_wide[20:15] == {6{t_wide[20]}})    t6_q <= t_wide[15:0];
+      else                                          t6_q <= {t_wide[20], {15{!t_wide[20]}}};
+    end
+  end
+
+  // Stages 7..9
+  logic signed [15:0] t9;
+  spacc_act #(.Sigmoid(1'b0)) u_act2 (.clk_i(clk_i), .enable_i(valid[9:7]),
+    .act_i(lstm ? config_act_h_i : config_act_g_i), .z_i(t6_q), .y_o(t9));
+
+  // Words that wait for the end of the pipeline.
+  logic signed [15:0] gate10, h10, n12, rh12;
+  logic signed [15:0] gate10_q;
+  logic        [23:0] c13;
+  spacc_delay #(.Width(32), .Stages(7)) u_gate10 (.clk_i(clk_i), .enable_i(valid[9:3]),
+    .in_data_i({out_gate, h3}), .out_data_o({gate10, h10}));
+  spacc_delay #(.Width(16), .Stages(6)) u_rh12 (.clk_i(clk_i), .enable_i(valid[11:6]),
+    .in_data_i(rh5_q), .out_data_o(rh12));
+  spacc_delay #(.Width(24), .Stages(7)) u_c13 (.clk_i(clk_i), .enable_i(valid[12:6]),
+    .in_data_i(c5_q), .out_data_o(c13));
+  spacc_delay #(.Width(16), .Stages(2)) u_n12 (.clk_i(clk_i), .enable_i(valid[11:10]),
+    .in_data_i(t9), .out_data_o(n12));
+
+  // Stages 10 and 11: the last product.
+  logic signed [16:0] factor10_q;
+  logic signed [32:0] product11_q;
+  always_ff @(posedge clk_i) begin
+    if (valid[10]) begin
+      factor10_q <= lstm ? 17'(t9) : 17'(h10) - 17'(t9);
+      gate10_q   <= gate10;
+    end
+    if (valid[11]) product11_q <= gate10_q * factor10_q;
+  end
+
+  // Stage 12: round, add, cut.
+  logic signed [33:0] h_sum;
+  logic signed [18:0] h_round, h_wide;
+  logic               h_fits, state_cut12_q;
+  logic signed [15:0] h13_q;
+  assign h_sum   = 34'(product11_q) + 34'sd16384;
+  assign h_round = h_sum[33:15];
+  assign h_wide  = lstm ? h_round : h_round + 19'(n12);
+  assign h_fits  = h_wide[18:15] == {4{h_wide[18]}};
+  always_ff @(posedge clk_i) begin
+    if (valid[12]) begin
+      if (reset_a)     h13_q <= rh12;
+      else if (h_fits) h13_q <= h_wide[15:0];
+      else             h13_q <= {h_wide[18], {15{!h_wide[18]}}};
+      state_cut12_q <= !reset_a && !h_fits;
+    end
+  end
+
+  assign out_valid_o  = valid[13];
+  assign out_last_o   = last13;
+  assign out_h_o      = h13_q;
+  assign new_state    = lstm ? c13 : {{8{h13_q[15]}}, h13_q};
+  assign gate_cut_o   = valid[6] && gate_cut5_q;
+  assign state_cuts_o = {1'b0, valid[6] && state_cut5_q} + {1'b0, valid[13] && state_cut12_q};
+
+  logic unused_bits; // sign copies and dropped fractions
+  assign unused_bits = ^{c_sum_q[14:0], a_round_q[31:18], t_sum[3:0], h_sum[14:0]};
+
+endmodule

@@ -1,0 +1,10 @@
+# One C++ file that includes all that Verilator made: cmake -DDIR= -DPREFIX= -P this
+file(GLOB parts ${DIR}/${PREFIX}*.cpp)
+list(FILTER parts EXCLUDE REGEX "__all\\.cpp$")
+list(SORT parts)
+set(text "// Everything Verilator made for ${PREFIX}.\n")
+foreach(part ${parts})
+  get_filename_component(name ${part} NAME)
+  string(APPEND text "#include \"${name}\"\n")
+endforeach()
+file(WRITE ${DIR}/${PREFIX}__all.cpp "${text}")

@@ -1,0 +1,484 @@
+#include "sim/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BURSTS = 16,  /* bursts a direction that wait inside the memory */
+    WORDS = 64,   /* W words that may run ahead of their AW */
+    BEAT = 8,     /* bytes a beat */
+    LINE = 4096,  /* no burst crosses a multiple of this */
+    OKAY = 0,
+    SLVERR = 2,
+    DECERR = 3,
+    LATENCY_DEFAULT = 20
+};
+
+static const uint64_t FIRST_ADDRESS = UINT64_C(0x1000000000);
+
+struct buffer {
+    uint64_t address;
+    size_t size; /* as asked for, rounded up to a beat */
+    unsigned char *bytes;
+};
+
+struct burst {
+    uint64_t address;
+    uint32_t beats, beat; /* all, done */
+    uint64_t due;         /* cycle of the first R, or of the B */
+    uint8_t resp;
+};
+
+/* A ring of bursts, oldest at first. */
+struct ring {
+    struct burst burst[BURSTS];
+    unsigned first, count;
+};
+
+struct word {
+    uint64_t data;
+    uint8_t strb, last;
+};
+
+struct spacc_memory {
+    struct buffer *buffer; /* sorted by address: addresses only grow */
+    size_t buffers, room, near; /* near: where the last look-up ended */
+    uint64_t next_address;
+
+    struct spacc_memory_knobs knobs;
+    uint64_t random, cycle;
+    uint64_t read_credit, write_credit; /* in 1/1024 beats */
+    struct ring reads, writes, answers;
+    struct word word[WORDS];
+    unsigned words_first, words;
+    bool held[5]; /* this channel is held back in the cycle to come */
+    uint64_t stalls[5];
+
+    bool seen; /* `before` holds the cycle before this one */
+    struct spacc_pins_in before_in;
+    struct spacc_pins_out before;
+    char violation[200];
+};
+
+/* --- buffers --------------------------------------------------------------- */
+
+struct spacc_memory *spacc_memory_new(uint64_t seed)
+{
+    struct spacc_memory *memory = calloc(1, sizeof(*memory));
+    if (!memory)
+        return NULL;
+    memory->next_address = FIRST_ADDRESS;
+    memory->random = seed * UINT64_C(0x9e3779b97f4a7c15) + UINT64_C(0x2545f4914f6cdd1d);
+    if (memory->random == 0) /* xorshift would stay there */
+        memory->random = 1;
+    spacc_memory_set(memory, &(struct spacc_memory_knobs){0});
+    return memory;
+}
+
+void spacc_memory_free(struct spacc_memory *memory)
+{
+    if (!memory)
+        return;
+    for (size_t i = 0; i < memory->buffers; i++)
+        free(memory->buffer[i].bytes);
+    free(memory->buffer);
+    free(memory);
+}
+
+static bool holds(const struct buffer *buffer, uint64_t address)
+{
+    return address >= buffer->address && address - buffer->address < buffer->size;
+}
+
+/* The buffer that holds this byte, or NULL. */
+static struct buffer *find(struct spacc_memory *memory, uint64_t address)
+{
+    if (memory->near < memory->buffers && holds(&memory->buffer[memory->near], address))
+        return &memory->buffer[memory->near];
+    size_t low = 0, high = memory->buffers;
+    while (low < high) { /* the first buffer that begins after the address */
+        const size_t middle = low + (high - low) / 2;
+        if (memory->buffer[middle].address <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || !holds(&memory->buffer[low - 1], address))
+        return NULL;
+    memory->near = low - 1;
+    return &memory->buffer[low - 1];
+}
+
+static enum spacc_status grow(struct spacc_memory *memory)
+{
+    if (memory->buffers < memory->room)
+        return SPACC_OK;
+    const size_t room = memory->room ? 2 * memory->room : 16;
+    struct buffer *bigger = realloc(memory->buffer, room * sizeof(*bigger));
+    if (!bigger)
+        return SPACC_ENOMEM;
+    memory->buffer = bigger;
+    memory->room = room;
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_memory_alloc(struct spacc_memory *memory, size_t size_bytes,
+                                     uint64_t *address, struct spacc_error *err)
+{
+    *address = 0;
+    if (size_bytes == 0 || size_bytes > SIZE_MAX / 2)
+        return spacc_fail(err, SPACC_EINVAL, "card buffer of %zu bytes", size_bytes);
+    const size_t size = (size_bytes + BEAT - 1) / BEAT * BEAT;
+    if (grow(memory) != SPACC_OK)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for another card buffer");
+    unsigned char *bytes = malloc(size);
+    if (!bytes)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a card buffer of %zu bytes", size);
+    memset(bytes, 0xa5, size);
+    *address = memory->next_address;
+    memory->buffer[memory->buffers++] = (struct buffer){*address, size, bytes};
+    /* One unmapped page or more behind each buffer. */
+    memory->next_address += ((uint64_t)size + LINE - 1) / LINE * LINE + LINE;
+    return SPACC_OK;
+}
+
+void spacc_memory_release(struct spacc_memory *memory, uint64_t address)
+{
+    struct buffer *buffer = find(memory, address);
+    if (!buffer || buffer->address != address)
+        return;
+    free(buffer->bytes);
+    const size_t i = (size_t)(buffer - memory->buffer);
+    memmove(buffer, buffer + 1, (memory->buffers - i - 1) * sizeof(*buffer));
+    memory->buffers--;
+}
+
+/* The bytes of a range inside one buffer; NULL, with err filled, when it is not. */
+static unsigned char *range(struct spacc_memory *memory, uint64_t address, size_t size_bytes,
+                            struct spacc_error *err)
+{
+    struct buffer *buffer = find(memory, address);
+    if (!buffer) {
+        spacc_fail(err, SPACC_EINVAL, "no card buffer at address 0x%" PRIx64, address);
+        return NULL;
+    }
+    const size_t offset = (size_t)(address - buffer->address);
+    if (size_bytes > buffer->size - offset) {
+        spacc_fail(err, SPACC_EINVAL,
+                   "%zu bytes at address 0x%" PRIx64 ", the card buffer has %zu left",
+                   size_bytes, address, buffer->size - offset);
+        return NULL;
+    }
+    return buffer->bytes + offset;
+}
+
+enum spacc_status spacc_memory_write(struct spacc_memory *memory, uint64_t address,
+                                     const void *from, size_t size_bytes,
+                                     struct spacc_error *err)
+{
+    if (size_bytes == 0)
+        return SPACC_OK;
+    unsigned char *bytes = range(memory, address, size_bytes, err);
+    if (!bytes)
+        return SPACC_EINVAL;
+    memcpy(bytes, from, size_bytes);
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_memory_read(struct spacc_memory *memory, uint64_t address, void *to,
+                                    size_t size_bytes, struct spacc_error *err)
+{
+    if (size_bytes == 0)
+        return SPACC_OK;
+    const unsigned char *bytes = range(memory, address, size_bytes, err);
+    if (!bytes)
+        return SPACC_EINVAL;
+    memcpy(to, bytes, size_bytes);
+    return SPACC_OK;
+}
+
+/* --- knobs ----------------------------------------------------------------- */
+
+void spacc_memory_set(struct spacc_memory *memory, const struct spacc_memory_knobs *knobs)
+{
+    memory->knobs = *knobs;
+    if (!memory->knobs.latency_cycles)
+        memory->knobs.latency_cycles = LATENCY_DEFAULT;
+    if (!memory->knobs.beats_per_1024 || memory->knobs.beats_per_1024 > 1024)
+        memory->knobs.beats_per_1024 = 1024;
+}
+
+void spacc_memory_reset(struct spacc_memory *memory, struct spacc_pins_in *in)
+{
+    memory->reads = memory->writes = memory->answers = (struct ring){0};
+    memory->words = 0;
+    memory->read_credit = memory->write_credit = 0;
+    memset(memory->held, 0, sizeof(memory->held));
+    memory->seen = false;
+    memory->violation[0] = '\0';
+    in->arready = in->rvalid = in->rlast = in->rresp = 0;
+    in->awready = in->wready = in->bvalid = in->bresp = 0;
+}
+
+const char *spacc_memory_violation(const struct spacc_memory *memory)
+{
+    return memory->violation[0] ? memory->violation : NULL;
+}
+
+void spacc_memory_stalls(const struct spacc_memory *memory, uint64_t stalls[5])
+{
+    memcpy(stalls, memory->stalls, sizeof(memory->stalls));
+}
+
+/* --- AXI rules ------------------------------------------------------------- */
+
+static void violate(struct spacc_memory *memory, const char *channel, const char *rule,
+                    uint64_t address)
+{
+    if (!memory->violation[0])
+        snprintf(memory->violation, sizeof(memory->violation),
+                 "AXI %s: %s (address 0x%" PRIx64 ", cycle %" PRIu64 ")", channel, rule,
+                 address, memory->cycle);
+}
+
+static void check_burst(struct spacc_memory *memory, const char *channel, uint64_t address,
+                        uint32_t beats, unsigned size, unsigned kind)
+{
+    if (kind != 1)
+        violate(memory, channel, "burst is not INCR", address);
+    if (size != 3)
+        violate(memory, channel, "beat is not 8 bytes", address);
+    if (address % BEAT != 0)
+        violate(memory, channel, "address is not a multiple of 8", address);
+    if (address % LINE + (uint64_t)beats * BEAT > LINE)
+        violate(memory, channel, "burst crosses a 4096-byte line", address);
+}
+
+/* A valid that was not taken must still be there, with the same payload. */
+static void check_holds(struct spacc_memory *memory, const struct spacc_pins_out *out)
+{
+    const struct spacc_pins_out *was = &memory->before;
+    const struct spacc_pins_in *in = &memory->before_in;
+
+    if (!memory->seen)
+        return;
+    if (was->arvalid && !in->arready &&
+        (!out->arvalid || out->araddr != was->araddr || out->arlen != was->arlen))
+        violate(memory, "AR", "changed before it was taken", was->araddr);
+    if (was->awvalid && !in->awready &&
+        (!out->awvalid || out->awaddr != was->awaddr || out->awlen != was->awlen))
+        violate(memory, "AW", "changed before it was taken", was->awaddr);
+    if (was->wvalid && !in->wready &&
+        (!out->wvalid || out->wdata != was->wdata || out->wstrb != was->wstrb ||
+         out->wlast != was->wlast))
+        violate(memory, "W", "changed before it was taken", was->awaddr);
+}
+
+/* --- a cycle --------------------------------------------------------------- */
+
+static struct burst *oldest(struct ring *ring)
+{
+    return &ring->burst[ring->first];
+}
+
+static void push(struct ring *ring, struct burst burst)
+{
+    ring->burst[(ring->first + ring->count++) % BURSTS] = burst;
+}
+
+static void pop(struct ring *ring)
+{
+    ring->first = (ring->first + 1) % BURSTS;
+    ring->count--;
+}
+
+static bool touches_fault(const struct spacc_memory *memory, uint64_t address)
+{
+    const uint64_t fault = memory->knobs.slverr_address;
+    return fault != 0 && fault >= address && fault - address < BEAT;
+}
+
+/* The response for a beat, and where its bytes are (NULL unless OKAY). */
+static uint8_t locate(struct spacc_memory *memory, uint64_t address, unsigned char **bytes)
+{
+    struct buffer *buffer = find(memory, address);
+    *bytes = NULL;
+    if (touches_fault(memory, address))
+        return SLVERR;
+    if (!buffer)
+        return DECERR;
+    *bytes = buffer->bytes + (address - buffer->address);
+    return OKAY;
+}
+
+static void take_read_side(struct spacc_memory *memory, struct spacc_pins_in *in,
+                           const struct spacc_pins_out *out)
+{
+    if (out->arvalid && in->arready) {
+        const uint32_t beats = out->arlen + 1u;
+        check_burst(memory, "AR", out->araddr, beats, out->arsize, out->arburst);
+        push(&memory->reads,
+             (struct burst){.address = out->araddr,
+                            .beats = beats,
+                            .due = memory->cycle + memory->knobs.latency_cycles - 1});
+    } else if (out->arvalid && memory->held[SPACC_AR]) {
+        memory->stalls[SPACC_AR]++;
+    }
+    if (in->rvalid && out->rready) {
+        struct burst *burst = oldest(&memory->reads);
+        if (++burst->beat == burst->beats)
+            pop(&memory->reads);
+        in->rvalid = 0;
+    }
+}
+
+static void take_write_side(struct spacc_memory *memory, struct spacc_pins_in *in,
+                            const struct spacc_pins_out *out)
+{
+    if (out->awvalid && in->awready) {
+        const uint32_t beats = out->awlen + 1u;
+        check_burst(memory, "AW", out->awaddr, beats, out->awsize, out->awburst);
+        push(&memory->writes, (struct burst){.address = out->awaddr, .beats = beats});
+    } else if (out->awvalid && memory->held[SPACC_AW]) {
+        memory->stalls[SPACC_AW]++;
+    }
+    if (out->wvalid && in->wready) {
+        memory->word[(memory->words_first + memory->words++) % WORDS] =
+            (struct word){out->wdata, out->wstrb, out->wlast};
+        memory->write_credit -= 1024;
+    } else if (out->wvalid && memory->held[SPACC_W]) {
+        memory->stalls[SPACC_W]++;
+    }
+    if (in->bvalid && out->bready) {
+        pop(&memory->answers);
+        in->bvalid = 0;
+    }
+}
+
+static void store(unsigned char *bytes, const struct word *word)
+{
+    unsigned char data[BEAT];
+    for (int i = 0; i < BEAT; i++)
+        data[i] = (unsigned char)(word->data >> (8 * i));
+    for (int i = 0; i < BEAT; i++)
+        if (word->strb >> i & 1)
+            bytes[i] = data[i];
+}
+
+/* Put the words that have come into the bursts that have come. */
+static void write_words(struct spacc_memory *memory)
+{
+    while (memory->words && memory->writes.count && memory->answers.count < BURSTS) {
+        struct burst *burst = oldest(&memory->writes);
+        const struct word *word = &memory->word[memory->words_first];
+        const uint64_t address = burst->address + (uint64_t)burst->beat * BEAT;
+        unsigned char *bytes;
+        const uint8_t resp = locate(memory, address, &bytes);
+
+        if (bytes)
+            store(bytes, word);
+        if (resp > burst->resp)
+            burst->resp = resp;
+        burst->beat++;
+        if (word->last != (burst->beat == burst->beats))
+            violate(memory, "W", "WLAST at the wrong beat", address);
+        memory->words_first = (memory->words_first + 1) % WORDS;
+        memory->words--;
+        if (burst->beat == burst->beats) {
+            burst->due = memory->cycle + memory->knobs.latency_cycles - 1;
+            push(&memory->answers, *burst);
+            pop(&memory->writes);
+        }
+    }
+}
+
+/* Which channels to hold back in the next cycle. */
+static void draw_stalls(struct spacc_memory *memory)
+{
+    uint64_t r = memory->random;
+    r ^= r << 13;
+    r ^= r >> 7;
+    r ^= r << 17;
+    memory->random = r;
+    r >>= 8;
+    for (int i = 0; i < 5; i++, r >>= 11)
+        memory->held[i] = (r & 1023) < memory->knobs.stall_per_1024;
+}
+
+static uint64_t load(const unsigned char *bytes)
+{
+    uint64_t data = 0;
+    for (int i = 0; i < BEAT; i++)
+        data |= (uint64_t)bytes[i] << (8 * i);
+    return data;
+}
+
+static void offer_read(struct spacc_memory *memory, struct spacc_pins_in *in)
+{
+    if (in->rvalid || !memory->reads.count || memory->knobs.no_read ||
+        memory->read_credit < 1024)
+        return;
+    const struct burst *burst = oldest(&memory->reads);
+    if (memory->cycle < burst->due)
+        return;
+    if (memory->held[SPACC_R]) {
+        memory->stalls[SPACC_R]++;
+        return;
+    }
+    unsigned char *bytes;
+    in->rresp = locate(memory, burst->address + (uint64_t)burst->beat * BEAT, &bytes);
+    in->rdata = bytes ? load(bytes) : UINT64_C(0xbadbadbadbadbad0);
+    in->rlast = burst->beat + 1 == burst->beats;
+    in->rvalid = 1;
+    memory->read_credit -= 1024;
+}
+
+static void offer_answer(struct spacc_memory *memory, struct spacc_pins_in *in)
+{
+    if (in->bvalid || !memory->answers.count || memory->knobs.no_write)
+        return;
+    const struct burst *burst = oldest(&memory->answers);
+    if (memory->cycle < burst->due)
+        return;
+    if (memory->held[SPACC_B]) {
+        memory->stalls[SPACC_B]++;
+        return;
+    }
+    in->bresp = burst->resp;
+    in->bvalid = 1;
+}
+
+static uint64_t earn(uint64_t credit, uint32_t beats_per_1024)
+{
+    credit += beats_per_1024;
+    return credit > 2048 ? 2048 : credit;
+}
+
+void spacc_memory_step(struct spacc_memory *memory, struct spacc_pins_in *in,
+                       const struct spacc_pins_out *out)
+{
+    memory->cycle++;
+    check_holds(memory, out);
+    memory->before = *out;
+    memory->before_in = *in;
+    memory->seen = true;
+
+    take_read_side(memory, in, out);
+    take_write_side(memory, in, out);
+    write_words(memory);
+
+    memory->read_credit = earn(memory->read_credit, memory->knobs.beats_per_1024);
+    memory->write_credit = earn(memory->write_credit, memory->knobs.beats_per_1024);
+    if (memory->knobs.stall_per_1024)
+        draw_stalls(memory);
+    else
+        memset(memory->held, 0, sizeof(memory->held));
+    offer_read(memory, in);
+    offer_answer(memory, in);
+    in->arready = memory->reads.count < BURSTS && !memory->held[SPACC_AR];
+    in->awready = memory->writes.count < BURSTS && !memory->held[SPACC_AW];
+    in->wready = memory->words < WORDS && memory->write_credit >= 1024 &&
+                 !memory->held[SPACC_W];
+}

@@ -1,0 +1,388 @@
+#include "sparse/fixed.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rtl/act_tables.h"
+
+enum { SUM_COLS_MAX = 65536 }; /* 2^16 products of 2^30: sums stay within 2^46 */
+
+/* ---------------------------------------------------------------- numbers */
+
+/* (v + (1 << (shift - 1))) >> shift, and no carry is lost at the ends of int64. */
+static int64_t rnd(int64_t v, unsigned shift)
+{
+    return (v >> shift) + ((v >> (shift - 1)) & 1);
+}
+
+/* Cut to a signed number of `bits`; a cut adds one to *cuts (NULL: not counted). */
+static int32_t cut(int64_t v, int bits, uint64_t *cuts)
+{
+    const int64_t max = ((int64_t)1 << (bits - 1)) - 1;
+    const int64_t inside = v > max ? max : v < -max - 1 ? -max - 1 : v;
+
+    if (inside != v && cuts)
+        (*cuts)++;
+    return (int32_t)inside;
+}
+
+static int32_t interpolate(const uint16_t *base, const uint16_t *slope, int32_t z)
+{
+    const int32_t magnitude = z < 0 ? -z : z;
+    const int32_t m = magnitude > INT16_MAX ? INT16_MAX : magnitude;
+
+    return base[m >> 7] + ((slope[m >> 7] * (m & 127) + 64) >> 7);
+}
+
+int16_t spacc_fixed_sigmoid(int16_t z)
+{
+    const int32_t y = interpolate(spacc_sigmoid_base, spacc_sigmoid_slope, z);
+    const int32_t value = z < 0 ? 32768 - y : y;
+
+    return (int16_t)(value > INT16_MAX ? INT16_MAX : value);
+}
+
+int16_t spacc_fixed_tanh(int16_t z)
+{
+    const int32_t y = interpolate(spacc_tanh_base, spacc_tanh_slope, z);
+
+    assert(y <= INT16_MAX);
+    return (int16_t)(z < 0 ? -y : y);
+}
+
+static int16_t activate(enum spacc_act act, int16_t z)
+{
+    switch (act) {
+    case SPACC_ACT_TANH: return spacc_fixed_tanh(z);
+    case SPACC_ACT_RELU: return z > 0 ? z : 0;
+    case SPACC_ACT_IDENTITY: break;
+    }
+    return z;
+}
+
+int spacc_fixed_h_frac(enum spacc_cell cell, enum spacc_act act_g, enum spacc_act act_h)
+{
+    if (cell == SPACC_CELL_LINEAR)
+        return 0;
+    const enum spacc_act last = cell == SPACC_CELL_LSTM ? act_h : act_g;
+    return last == SPACC_ACT_TANH ? SPACC_UNIT_FRAC : SPACC_WIDE_FRAC;
+}
+
+int spacc_fixed_frac_for(float range)
+{
+    int frac = 30;
+
+    if (!(range > 0.0F))
+        return 15;
+    while (frac > -15 && ldexp((double)range, frac) > INT16_MAX)
+        frac--;
+    return frac;
+}
+
+/* Whether the value was cut. */
+static bool from_float(int32_t *to, float from, int frac, int bits)
+{
+    const double max = ldexp(1.0, bits - 1) - 1.0;
+    const double scaled = round(ldexp((double)from, frac));
+
+    if (isnan(scaled)) {
+        *to = 0;
+        return true;
+    }
+    const double inside = scaled > max ? max : scaled < -max - 1.0 ? -max - 1.0 : scaled;
+    *to = (int32_t)inside;
+    return inside < scaled || inside > scaled;
+}
+
+size_t spacc_fixed_from_float16(int16_t *to, const float *from, size_t count, int frac)
+{
+    size_t cuts = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int32_t value;
+        cuts += from_float(&value, from[i], frac, 16);
+        to[i] = (int16_t)value;
+    }
+    return cuts;
+}
+
+size_t spacc_fixed_from_float24(int32_t *to, const float *from, size_t count, int frac)
+{
+    size_t cuts = 0;
+
+    for (size_t i = 0; i < count; i++)
+        cuts += from_float(&to[i], from[i], frac, 24);
+    return cuts;
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static int64_t sum_i8(const struct spacc_csb *m, size_t row, const int16_t *x)
+{
+    const size_t first = row * m->k * m->banks;
+    int64_t sum = 0;
+
+    for (size_t j = 0, slot = first; j < m->k; j++)
+        for (size_t bank = 0; bank < m->banks; bank++, slot++)
+            sum += ((const int8_t *)m->value)[slot] * x[bank * m->bank_size + m->index[slot]];
+    return sum;
+}
+
+static int64_t sum_i16(const struct spacc_csb *m, size_t row, const int16_t *x)
+{
+    const size_t first = row * m->k * m->banks;
+    int64_t sum = 0;
+
+    for (size_t j = 0, slot = first; j < m->k; j++)
+        for (size_t bank = 0; bank < m->banks; bank++, slot++)
+            sum += ((const int16_t *)m->value)[slot] * x[bank * m->bank_size + m->index[slot]];
+    return sum;
+}
+
+static int64_t row_sum(const struct spacc_csb *m, size_t row, const int16_t *x)
+{
+    return m->type == SPACC_CSB_I8 ? sum_i8(m, row, x) : sum_i16(m, row, x);
+}
+
+/* The row before its cut to 32 bits. |acc + bias| < 2^47 and mult < 2^16: int64 holds it. */
+static int64_t requantise(int64_t acc, const struct spacc_fixed_row *row)
+{
+    return rnd((acc + row->bias) * row->mult, row->shift);
+}
+
+/* Pre-activations z of `rows` rows of a unit from `first` on. A value cut twice (32 and 16
+ * bits) counts once, and 16 bits lie inside 32. */
+static void gates(int16_t *z, const struct spacc_fixed_layer *l, size_t unit, int rows,
+                  const int16_t *x, const int16_t *h, struct spacc_fixed_counts *counts)
+{
+    for (int i = 0; i < rows; i++) {
+        const size_t row = 4 * unit + (size_t)i;
+        const int64_t acc = row_sum(l->w_x, row, x) + row_sum(l->w_h, row, h);
+        z[i] = (int16_t)cut(requantise(acc, &l->row[row]), 16, &counts->gate_saturations);
+    }
+}
+
+/* ---------------------------------------------------------------- cells */
+
+static int16_t lstm_cell(const struct spacc_fixed_layer *l, const int16_t z[4], int32_t *c,
+                         struct spacc_fixed_counts *counts)
+{
+    const int64_t i = spacc_fixed_sigmoid(z[0]), o = spacc_fixed_sigmoid(z[1]);
+    const int64_t f = spacc_fixed_sigmoid(z[2]), g = activate(l->act_g, z[3]);
+    const int64_t align = l->act_g == SPACC_ACT_TANH ? 1 << 1 : 1 << 4; /* to 31 fraction bits */
+
+    *c = cut(rnd(f * *c + i * g * align, 15), 24, &counts->state_saturations);
+    const int64_t t = activate(l->act_h, (int16_t)cut(rnd(*c, 4), 16, NULL));
+    return (int16_t)cut(rnd(o * t, 15), 16, &counts->state_saturations);
+}
+
+/* h' from the update gate, the candidate's pre-activation and the old h in *state. */
+static int16_t gru_update(const struct spacc_fixed_layer *l, int64_t zg, int64_t nz,
+                          int32_t *state, struct spacc_fixed_counts *counts)
+{
+    const int16_t z = (int16_t)cut(nz, 16, &counts->gate_saturations);
+    const int64_t n = activate(l->act_g, z);
+
+    *state = cut(n + rnd(zg * (*state - n), 15), 16, &counts->state_saturations);
+    return (int16_t)*state;
+}
+
+static int16_t gru_cell(const struct spacc_fixed_layer *l, const int16_t z[4], int32_t *state,
+                        struct spacc_fixed_counts *counts)
+{
+    const int64_t r = spacc_fixed_sigmoid(z[1]);
+
+    return gru_update(l, spacc_fixed_sigmoid(z[0]), z[2] + rnd(r * z[3], 15), state, counts);
+}
+
+/* ---------------------------------------------------------------- steps */
+
+struct scratch {
+    int16_t *h_next; /* [units] */
+    int16_t *rh;     /* GRU_RESET: r * h [units] */
+    int16_t *zg;     /* GRU_RESET: sigmoid(z_z) [units] */
+    int16_t *z_nx;   /* GRU_RESET: x part of n [units] */
+};
+
+static void linear_step(const struct spacc_fixed_layer *l, const int16_t *x, int32_t *y,
+                        struct spacc_fixed_counts *counts)
+{
+    for (size_t row = 0; row < 4 * l->units; row++)
+        y[row] = cut(requantise(row_sum(l->w_x, row, x), &l->row[row]), 32,
+                     &counts->state_saturations);
+}
+
+static void reset_pass_a(const struct spacc_fixed_layer *l, const struct scratch *s,
+                         const int16_t *x, const int16_t *h, const int32_t *state,
+                         struct spacc_fixed_counts *counts)
+{
+    for (size_t unit = 0; unit < l->units; unit++) {
+        int16_t z[3];
+        gates(z, l, unit, 3, x, h, counts);
+        const int64_t r = spacc_fixed_sigmoid(z[1]);
+        s->zg[unit] = spacc_fixed_sigmoid(z[0]);
+        s->z_nx[unit] = z[2];
+        s->rh[unit] = (int16_t)cut(rnd(r * state[unit], 15), 16, &counts->state_saturations);
+    }
+}
+
+static void reset_pass_b(const struct spacc_fixed_layer *l, const struct scratch *s,
+                         int32_t *state, struct spacc_fixed_counts *counts)
+{
+    for (size_t unit = 0; unit < l->units; unit++) {
+        const size_t row = 4 * unit + 3;
+        const int64_t v = requantise(row_sum(l->w_b, row, s->rh), &l->row_b[row]);
+        const int16_t z_nh = (int16_t)cut(v, 16, &counts->gate_saturations);
+        s->h_next[unit] =
+            gru_update(l, s->zg[unit], (int64_t)s->z_nx[unit] + z_nh, &state[unit], counts);
+    }
+}
+
+/* One step of a recurrent layer: h and state are replaced. */
+static void step(const struct spacc_fixed_layer *l, const struct scratch *s, const int16_t *x,
+                 int16_t *h, int32_t *state, struct spacc_fixed_counts *counts)
+{
+    if (l->cell == SPACC_CELL_GRU_RESET) {
+        reset_pass_a(l, s, x, h, state, counts);
+        reset_pass_b(l, s, state, counts);
+    } else {
+        for (size_t unit = 0; unit < l->units; unit++) {
+            int16_t z[4];
+            gates(z, l, unit, 4, x, h, counts);
+            s->h_next[unit] = l->cell == SPACC_CELL_LSTM
+                                  ? lstm_cell(l, z, &state[unit], counts)
+                                  : gru_cell(l, z, &state[unit], counts);
+        }
+    }
+    memcpy(h, s->h_next, l->units * sizeof(*h));
+}
+
+enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t steps,
+                                  const int16_t *x, int16_t *h, int32_t *state, void *y,
+                                  struct spacc_fixed_counts *counts)
+{
+    struct spacc_fixed_counts local = {0, 0};
+
+    if (layer->cell == SPACC_CELL_LINEAR) {
+        for (size_t t = 0; t < steps; t++)
+            linear_step(layer, x + t * layer->x_cols, (int32_t *)y + t * 4 * layer->units, &local);
+    } else {
+        int16_t *memory = malloc(4 * layer->units * sizeof(*memory));
+        if (!memory)
+            return SPACC_ENOMEM;
+        const struct scratch s = {memory, memory + layer->units, memory + 2 * layer->units,
+                                  memory + 3 * layer->units};
+        for (size_t t = 0; t < steps; t++) {
+            step(layer, &s, x + t * layer->x_cols, h, state, &local);
+            memcpy((int16_t *)y + t * layer->units, h, layer->units * sizeof(*h));
+        }
+        free(memory);
+    }
+    if (counts) {
+        counts->gate_saturations += local.gate_saturations;
+        counts->state_saturations += local.state_saturations;
+    }
+    return SPACC_OK;
+}
+
+/* ---------------------------------------------------------------- checks */
+
+enum spacc_status spacc_fixed_check_sizes(const struct spacc_fixed_layer *l,
+                                          struct spacc_error *err)
+{
+    const bool linear = l->cell == SPACC_CELL_LINEAR;
+
+    if ((unsigned)l->cell > SPACC_CELL_GRU_RESET || (unsigned)l->act_g > SPACC_ACT_IDENTITY ||
+        (unsigned)l->act_h > SPACC_ACT_IDENTITY)
+        return spacc_fail(err, SPACC_EFORMAT, "cell %d with activations %d, %d is not known",
+                          (int)l->cell, (int)l->act_g, (int)l->act_h);
+    if (l->units == 0 || l->units > (1 << 22) || l->x_cols == 0 || l->x_cols > SUM_COLS_MAX ||
+        (!linear && l->x_cols + l->units > SUM_COLS_MAX))
+        return spacc_fail(err, SPACC_EFORMAT, "%zu units with %zu inputs: a row sums 1 to %d "
+                          "columns", l->units, l->x_cols, SUM_COLS_MAX);
+    if (linear ? l->outputs == 0 || (l->outputs + 3) / 4 != l->units : l->outputs != l->units)
+        return spacc_fail(err, SPACC_EFORMAT, "%zu outputs do not go with %zu units", l->outputs,
+                          l->units);
+    if (l->x_frac < -15 || l->x_frac > 30)
+        return spacc_fail(err, SPACC_EFORMAT, "x has %d fraction bits, not -15 to 30", l->x_frac);
+    if (l->h_frac != spacc_fixed_h_frac(l->cell, l->act_g, l->act_h))
+        return spacc_fail(err, SPACC_EFORMAT, "h has %d fraction bits, its activation needs %d",
+                          l->h_frac, spacc_fixed_h_frac(l->cell, l->act_g, l->act_h));
+    if (l->weight_bits != 8 && l->weight_bits != 16)
+        return spacc_fail(err, SPACC_EFORMAT, "weights of %d bits, not 8 or 16", l->weight_bits);
+    return SPACC_OK;
+}
+
+static enum spacc_status check_part(const struct spacc_csb *m, const char *part, bool wanted,
+                                    const struct spacc_fixed_layer *l, size_t cols,
+                                    struct spacc_error *err)
+{
+    const enum spacc_csb_type type = l->weight_bits == 8 ? SPACC_CSB_I8 : SPACC_CSB_I16;
+
+    if (!wanted != !m)
+        return spacc_fail(err, SPACC_EFORMAT, "%s is %s", part, m ? "not expected" : "missing");
+    if (!m)
+        return SPACC_OK;
+    if (m->rows != 4 * l->units || m->cols != cols || m->type != type || !m->scale)
+        return spacc_fail(err, SPACC_EFORMAT, "%s is %zu x %zu, the layer needs int%d %zu x %zu",
+                          part, m->rows, m->cols, l->weight_bits, 4 * l->units, cols);
+    return spacc_csb_check(m, err) == SPACC_OK ? SPACC_OK
+                                               : spacc_fail_in(err, SPACC_EFORMAT, "%s", part);
+}
+
+static enum spacc_status check_rows(const struct spacc_fixed_row *row, const char *part,
+                                    bool wanted, size_t rows, struct spacc_error *err)
+{
+    if (!wanted != !row)
+        return spacc_fail(err, SPACC_EFORMAT, "%s is %s", part, row ? "not expected" : "missing");
+    for (size_t i = 0; row && i < rows; i++)
+        if (row[i].shift < 1 || row[i].shift > 63)
+            return spacc_fail(err, SPACC_EFORMAT, "%s %zu: shift %u is not 1 to 63", part, i,
+                              row[i].shift);
+    return SPACC_OK;
+}
+
+static enum spacc_status check_y_scale(const struct spacc_fixed_layer *l, struct spacc_error *err)
+{
+    if ((l->cell == SPACC_CELL_LINEAR) != (l->y_scale != NULL))
+        return spacc_fail(err, SPACC_EFORMAT, "y_scale is %s", l->y_scale ? "not expected"
+                                                                          : "missing");
+    for (size_t i = 0; l->y_scale && i < 4 * l->units; i++)
+        if (!isfinite(l->y_scale[i]))
+            return spacc_fail(err, SPACC_EFORMAT, "y_scale of row %zu is not finite", i);
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_fixed_check(const struct spacc_fixed_layer *l, struct spacc_error *err)
+{
+    const bool recurrent = l->cell != SPACC_CELL_LINEAR, reset = l->cell == SPACC_CELL_GRU_RESET;
+    enum spacc_status status = spacc_fixed_check_sizes(l, err);
+
+    if (status == SPACC_OK)
+        status = check_part(l->w_x, "w_x", true, l, l->x_cols, err);
+    if (status == SPACC_OK)
+        status = check_part(l->w_h, "w_h", recurrent, l, l->units, err);
+    if (status == SPACC_OK)
+        status = check_part(l->w_b, "w_b", reset, l, l->units, err);
+    if (status == SPACC_OK)
+        status = check_rows(l->row, "row", true, 4 * l->units, err);
+    if (status == SPACC_OK)
+        status = check_rows(l->row_b, "row_b", reset, 4 * l->units, err);
+    return status == SPACC_OK ? check_y_scale(l, err) : status;
+}
+
+void spacc_fixed_free(struct spacc_fixed_layer *layer)
+{
+    if (!layer)
+        return;
+    spacc_csb_free(layer->w_x);
+    spacc_csb_free(layer->w_h);
+    spacc_csb_free(layer->w_b);
+    free(layer->row);
+    free(layer->row_b);
+    free(layer->y_scale);
+    free(layer);
+}

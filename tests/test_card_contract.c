@@ -1,0 +1,695 @@
+/* The contract of a card: what every implementation and configuration must do behind
+ * host/card/card.h. Here: the simulated card, all configurations, once with a polite
+ * memory and once with seeded stalls on all channels. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/card/card.h"
+#include "rtl/card_map.h"
+
+#if !SPACC_SIM
+
+static void a_build_without_a_simulator_says_so(void **state)
+{
+    (void)state;
+    struct spacc_card *card;
+    struct spacc_error err;
+    assert_int_equal(spacc_card_open(&card, "sim", &err), SPACC_EUNSUPPORTED);
+    assert_null(card);
+    assert_non_null(strstr(err.text, "no simulator"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_build_without_a_simulator_says_so)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+#include "sim/sim.h"
+
+enum {
+    LIMIT_US = 20000,      /* 4 M cycles: no test here needs more */
+    SEED = 20250117,
+    STALLS = 300,          /* of 1024 cycles, each channel */
+    OUTPUT_BYTES = 8192,
+    WORDS = SPACC_INSTRUCTION_WORDS
+};
+
+static const double CLOCK_HZ = 200e6;
+
+/* A card with its memory: a program, an input region and an output region. */
+struct setup {
+    struct spacc_sim_options options;
+    struct spacc_sim *sim;
+    struct spacc_card *card;
+    uint64_t program, weights, input, output;
+    uint32_t program_bytes, input_bytes;
+    struct spacc_card_counters counters;
+    struct spacc_error err;
+};
+
+/* What cmocka's groups vary. */
+struct variant {
+    const char *config;
+    uint32_t stalls;
+};
+
+static void ok(const struct setup *s, enum spacc_status status)
+{
+    if (status != SPACC_OK)
+        fail_msg("%s: %s", spacc_status_name(status), s->err.text);
+}
+
+static uint64_t buffer(struct setup *s, size_t size)
+{
+    uint64_t address;
+    ok(s, spacc_card_alloc(s->card, size, &address, &s->err));
+    return address;
+}
+
+static void open_with(struct setup *s, const struct variant *v, struct spacc_sim_options options)
+{
+    memset(s, 0, sizeof(*s));
+    s->options = options;
+    s->options.config = v->config;
+    s->options.stall_per_1024 = v->stalls;
+    s->options.seed = SEED;
+    s->options.clock_hz = CLOCK_HZ;
+    ok(s, spacc_sim_open(&s->sim, &s->options, &s->err));
+    ok(s, spacc_card_attach(&s->card, spacc_sim_card_ops(), s->sim, CLOCK_HZ, &s->err));
+    s->input_bytes = 4096;
+    s->program = buffer(s, 4096);
+    s->weights = buffer(s, 4096);
+    s->input = buffer(s, s->input_bytes);
+    s->output = buffer(s, OUTPUT_BYTES);
+}
+
+static void open_card(struct setup *s, void **state)
+{
+    open_with(s, *state, (struct spacc_sim_options){0});
+}
+
+static void close_card(struct setup *s)
+{
+    spacc_card_close(s->card); /* and the sim with it */
+}
+
+/* --- programs -------------------------------------------------------------- */
+
+struct program {
+    uint32_t word[16][WORDS];
+    uint32_t count;
+};
+
+static uint32_t *add(struct program *p, uint32_t opcode)
+{
+    assert_true(p->count < 16);
+    uint32_t *word = p->word[p->count++];
+    memset(word, 0, sizeof(p->word[0]));
+    word[0] = opcode;
+    return word;
+}
+
+#define SET(word, op, field, value)                       \
+    ((word)[SPACC_F_##op##_##field##_WORD] |= (uint32_t)(value) << SPACC_F_##op##_##field##_LOW)
+
+static void add_load_state(struct program *p, uint32_t region, uint32_t offset, uint32_t units,
+                           uint32_t base)
+{
+    uint32_t *word = add(p, SPACC_OP_LOAD_STATE);
+    SET(word, LOAD_STATE, REGION, region);
+    SET(word, LOAD_STATE, OFFSET, offset);
+    SET(word, LOAD_STATE, UNITS, units);
+    SET(word, LOAD_STATE, UNIT_BASE, base);
+}
+
+static void add_store_state(struct program *p, uint32_t region, uint32_t offset, uint32_t units,
+                            uint32_t base)
+{
+    uint32_t *word = add(p, SPACC_OP_STORE_STATE);
+    SET(word, STORE_STATE, REGION, region);
+    SET(word, STORE_STATE, OFFSET, offset);
+    SET(word, STORE_STATE, UNITS, units);
+    SET(word, STORE_STATE, UNIT_BASE, base);
+}
+
+static void add_mark(struct program *p, uint32_t region, uint32_t offset)
+{
+    uint32_t *word = add(p, SPACC_OP_MARK);
+    SET(word, MARK, REGION, region);
+    SET(word, MARK, OFFSET, offset);
+}
+
+/* Put the program into the card's memory and run it. */
+static enum spacc_status run_limited(struct setup *s, const struct program *p, uint64_t limit_us)
+{
+    const uint32_t bytes = p->count * SPACC_INSTRUCTION_BYTES;
+    ok(s, spacc_card_write(s->card, s->program, p->word, bytes, &s->err));
+    const struct spacc_card_run run = {.program = s->program,
+                                       .weights = s->weights,
+                                       .input = s->input,
+                                       .output = s->output,
+                                       .program_bytes = bytes,
+                                       .weights_bytes = 4096,
+                                       .input_bytes = s->input_bytes,
+                                       .output_bytes = OUTPUT_BYTES};
+    return spacc_card_run(s->card, &run, limit_us, &s->counters, &s->err);
+}
+
+static enum spacc_status run(struct setup *s, const struct program *p)
+{
+    return run_limited(s, p, LIMIT_US);
+}
+
+/* Causes of cycles add up to the cycles, always. */
+static void check_causes(const struct setup *s)
+{
+    const uint64_t *v = s->counters.value;
+    uint64_t sum = 0;
+    for (int i = SPACC_COUNTER_ISSUE; i <= SPACC_COUNTER_CONTROL; i++)
+        sum += v[i];
+    assert_true(v[SPACC_COUNTER_CYCLES] > 0);
+    assert_int_equal(sum, v[SPACC_COUNTER_CYCLES]);
+}
+
+static void fill_states(struct setup *s, int32_t *states, uint32_t count, int salt)
+{
+    for (uint32_t i = 0; i < count; i++) /* 24 bits, signed, with both ends */
+        states[i] = i == 0   ? -(1 << 23)
+                    : i == 1 ? (1 << 23) - 1
+                             : (int32_t)((i * 2654435761u + (uint32_t)salt) >> 8) - (1 << 23);
+    ok(s, spacc_card_write(s->card, s->input, states, count * sizeof(*states), &s->err));
+}
+
+/* A program that moves states through the card: the way to see that it works. */
+static void check_round_trip(struct setup *s, int salt)
+{
+    enum { COUNT = 258 };
+    int32_t sent[COUNT], got[COUNT];
+    struct program p = {.count = 0};
+    add_load_state(&p, SPACC_REGION_INPUT, 0, COUNT, 4);
+    add_store_state(&p, SPACC_REGION_OUTPUT, 64, COUNT, 4);
+    add(&p, SPACC_OP_END);
+    fill_states(s, sent, COUNT, salt);
+    ok(s, run(s, &p));
+    ok(s, spacc_card_read(s->card, s->output + 64, got, sizeof(got), &s->err));
+    assert_memory_equal(got, sent, sizeof(sent));
+    check_causes(s);
+}
+
+/* The run failed with this error of the card, and the card is still usable. */
+static void check_error(struct setup *s, enum spacc_status status, uint32_t code, uint32_t pc)
+{
+    char want[64];
+    if (status != SPACC_EDEVICE)
+        fail_msg("%s: %s", spacc_status_name(status), s->err.text);
+    snprintf(want, sizeof(want), "error %u at instruction %u,", code, pc);
+    if (!strstr(s->err.text, want))
+        fail_msg("want '%s', got '%s'", want, s->err.text);
+    if (code != SPACC_ERROR_WATCHDOG)
+        check_causes(s);
+    check_round_trip(s, (int)code);
+}
+
+/* --- the tests ------------------------------------------------------------- */
+
+static void says_who_it_is(void **state)
+{
+    const struct variant *v = *state;
+    static const struct {
+        const char *name;
+        uint32_t pes, lanes, weight_bits, index_bits, weight_words, vector_words, units,
+            instructions;
+    } configs[] = {
+#define X(token, ...) {__VA_ARGS__},
+        SPACC_CARD_CONFIG_MAP(X)
+#undef X
+    };
+    struct setup s;
+    open_card(&s, state);
+    const struct spacc_card_info *info = spacc_card_info(s.card);
+    size_t found = 0;
+    for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+        if (strcmp(configs[i].name, v->config) != 0)
+            continue;
+        found++;
+        assert_string_equal(info->kind, "sim");
+        assert_int_equal(info->version, SPACC_CARD_VERSION);
+        assert_int_equal(info->pes, configs[i].pes);
+        assert_int_equal(info->lanes, configs[i].lanes);
+        assert_int_equal(info->weight_bits, configs[i].weight_bits);
+        assert_int_equal(info->activation_bits, SPACC_CARD_ACTIVATION_BITS);
+        assert_int_equal(info->index_bits, configs[i].index_bits);
+        assert_int_equal(info->axi_bits, SPACC_CARD_AXI_BITS);
+        assert_int_equal(info->weight_words, configs[i].weight_words);
+        assert_int_equal(info->vector_words, configs[i].vector_words);
+        assert_int_equal(info->units, configs[i].units);
+        assert_int_equal(info->instructions, configs[i].instructions);
+        assert_true(info->clock_hz == CLOCK_HZ);
+    }
+    assert_int_equal(found, 1);
+    close_card(&s);
+}
+
+static void a_stranger_is_refused_with_both_values(void **state)
+{
+    const struct variant *v = *state;
+    const struct spacc_sim_options options = {.config = v->config, .fault_identity = true};
+    struct spacc_sim *sim;
+    struct spacc_card *card;
+    struct spacc_error err;
+    assert_int_equal(spacc_sim_open(&sim, &options, &err), SPACC_OK);
+    assert_int_equal(spacc_card_attach(&card, spacc_sim_card_ops(), sim, CLOCK_HZ, &err),
+                     SPACC_EDEVICE);
+    assert_null(card);
+    assert_non_null(strstr(err.text, "0xdeadbeef"));
+    assert_non_null(strstr(err.text, "0x43415053"));
+}
+
+static void silent_registers_are_a_clear_error(void **state)
+{
+    const struct variant *v = *state;
+    const struct spacc_sim_options options = {.config = v->config, .fault_no_lite = true};
+    struct spacc_sim *sim;
+    struct spacc_card *card;
+    struct spacc_error err;
+    assert_int_equal(spacc_sim_open(&sim, &options, &err), SPACC_OK);
+    assert_int_equal(spacc_card_attach(&card, spacc_sim_card_ops(), sim, CLOCK_HZ, &err),
+                     SPACC_ETIMEOUT);
+    assert_null(card);
+    assert_non_null(strstr(err.text, "no answer"));
+    assert_non_null(strstr(err.text, "0x100"));
+}
+
+static void memory_keeps_what_is_written_and_knows_its_bounds(void **state)
+{
+    struct setup s;
+    unsigned char sent[5000], got[5000];
+    open_card(&s, state);
+    const uint64_t a = buffer(&s, sizeof(sent)), b = buffer(&s, 8);
+    assert_int_equal(a % 4096, 0);
+    assert_int_equal(b % 4096, 0);
+    assert_true(a > UINT32_MAX);
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = (unsigned char)(i * 7 + i / 256);
+    ok(&s, spacc_card_write(s.card, a, sent, sizeof(sent), &s.err));
+    ok(&s, spacc_card_read(s.card, a + 1, got, sizeof(got) - 1, &s.err));
+    assert_memory_equal(got, sent + 1, sizeof(got) - 1);
+    assert_int_equal(spacc_card_write(s.card, a + 1, sent, sizeof(sent), &s.err), SPACC_EINVAL);
+    assert_int_equal(spacc_card_read(s.card, b - 1, got, 1, &s.err), SPACC_EINVAL);
+    assert_int_equal(spacc_card_read(s.card, b, got, 9, &s.err), SPACC_EINVAL);
+    spacc_card_release(s.card, a);
+    assert_int_equal(spacc_card_read(s.card, a, got, 1, &s.err), SPACC_EINVAL);
+    uint64_t none;
+    assert_int_equal(spacc_card_alloc(s.card, 0, &none, &s.err), SPACC_EINVAL);
+    close_card(&s);
+}
+
+static void registers_read_back(void **state)
+{
+    static const uint32_t offsets[] = {
+        SPACC_REG_PROGRAM_PTR,   SPACC_REG_PROGRAM_PTR + 4, SPACC_REG_WEIGHTS_PTR,
+        SPACC_REG_WEIGHTS_PTR + 4, SPACC_REG_INPUT_PTR,     SPACC_REG_INPUT_PTR + 4,
+        SPACC_REG_OUTPUT_PTR,    SPACC_REG_OUTPUT_PTR + 4,  SPACC_REG_PROGRAM_BYTES,
+        SPACC_REG_WEIGHTS_BYTES, SPACC_REG_INPUT_BYTES,     SPACC_REG_OUTPUT_BYTES,
+        SPACC_REG_WATCHDOG_CYCLES};
+    const size_t count = sizeof(offsets) / sizeof(offsets[0]);
+    struct setup s;
+    open_card(&s, state);
+    for (uint32_t i = 0; i < count; i++)
+        ok(&s, spacc_card_reg_write(s.card, offsets[i], i * 0x9e3779b9u, &s.err));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t value;
+        ok(&s, spacc_card_reg_read(s.card, offsets[i], &value, &s.err));
+        assert_int_equal(value, i * 0x9e3779b9u);
+    }
+    close_card(&s);
+}
+
+static void an_empty_program_of_one_end_is_done(void **state)
+{
+    struct setup s;
+    struct program p = {.count = 0};
+    open_card(&s, state);
+    add(&p, SPACC_OP_END);
+    for (int i = 0; i < 3; i++) {
+        ok(&s, run(&s, &p));
+        check_causes(&s);
+        assert_true(s.counters.value[SPACC_COUNTER_BYTES_READ] >= SPACC_INSTRUCTION_BYTES);
+        assert_int_equal(s.counters.value[SPACC_COUNTER_BYTES_WRITTEN], 0);
+        assert_int_equal(s.counters.value[SPACC_COUNTER_ISSUE], 0);
+    }
+    assert_int_equal(spacc_card_generation(s.card), 0);
+    close_card(&s);
+}
+
+static void states_go_in_and_out(void **state)
+{
+    struct setup s;
+    open_card(&s, state);
+    for (int i = 0; i < 4; i++)
+        check_round_trip(&s, i);
+    /* The whole memory, in pieces that overlap. */
+    const uint32_t units = spacc_card_info(s.card)->units;
+    const uint32_t part = units / 2;
+    int32_t *sent = calloc(units, sizeof(*sent)), *got = calloc(units, sizeof(*got));
+    assert_non_null(sent);
+    assert_non_null(got);
+    struct program p = {.count = 0};
+    s.input_bytes = units * 4;
+    s.input = buffer(&s, s.input_bytes);
+    fill_states(&s, sent, units, 77);
+    add_load_state(&p, SPACC_REGION_INPUT, 0, part, 0);
+    add_load_state(&p, SPACC_REGION_INPUT, part * 4, part, part);
+    add_store_state(&p, SPACC_REGION_OUTPUT, 0, units > OUTPUT_BYTES / 4 ? OUTPUT_BYTES / 4 : units,
+                    0);
+    add(&p, SPACC_OP_END);
+    ok(&s, run(&s, &p));
+    const uint32_t stored = units > OUTPUT_BYTES / 4 ? OUTPUT_BYTES / 4 : units;
+    ok(&s, spacc_card_read(s.card, s.output, got, stored * 4, &s.err));
+    assert_memory_equal(got, sent, stored * 4);
+    assert_int_equal(s.counters.value[SPACC_COUNTER_BYTES_WRITTEN], stored * 4);
+    check_causes(&s);
+    free(sent);
+    free(got);
+    close_card(&s);
+}
+
+/* Nothing but the bytes asked for is written. */
+static void a_store_writes_nothing_else(void **state)
+{
+    struct setup s;
+    unsigned char got[OUTPUT_BYTES], before[OUTPUT_BYTES];
+    open_card(&s, state);
+    memset(before, 0x3c, sizeof(before));
+    ok(&s, spacc_card_write(s.card, s.output, before, sizeof(before), &s.err));
+    check_round_trip(&s, 5); /* bytes 64 .. 64 + 258 * 4 */
+    ok(&s, spacc_card_read(s.card, s.output, got, sizeof(got), &s.err));
+    assert_memory_equal(got, before, 64);
+    assert_memory_equal(got + 64 + 258 * 4, before, OUTPUT_BYTES - 64 - 258 * 4);
+    close_card(&s);
+}
+
+static void marks_hold_the_counters_of_their_moment(void **state)
+{
+    struct setup s;
+    struct program p = {.count = 0};
+    uint64_t mark[3][SPACC_CARD_COUNTERS];
+    open_card(&s, state);
+    add_mark(&p, SPACC_REGION_OUTPUT, 0);
+    add_load_state(&p, SPACC_REGION_INPUT, 0, 64, 0);
+    add_mark(&p, SPACC_REGION_OUTPUT, sizeof(mark[0]));
+    add_store_state(&p, SPACC_REGION_OUTPUT, 4096, 64, 0);
+    add_mark(&p, SPACC_REGION_OUTPUT, 2 * sizeof(mark[0]));
+    add(&p, SPACC_OP_END);
+    ok(&s, run(&s, &p));
+    check_causes(&s);
+    ok(&s, spacc_card_read(s.card, s.output, mark, sizeof(mark), &s.err));
+    for (int i = 0; i < 3; i++) {
+        const uint64_t *next = i < 2 ? mark[i + 1] : s.counters.value;
+        assert_true(mark[i][SPACC_COUNTER_CYCLES] > 0);
+        assert_true(mark[i][SPACC_COUNTER_CYCLES] < next[SPACC_COUNTER_CYCLES]);
+        for (int c = 0; c < SPACC_CARD_COUNTERS; c++)
+            assert_true(mark[i][c] <= next[c]);
+    }
+    assert_true(mark[1][SPACC_COUNTER_BYTES_READ] >= mark[0][SPACC_COUNTER_BYTES_READ] + 256);
+    assert_true(mark[1][SPACC_COUNTER_LOAD] > mark[0][SPACC_COUNTER_LOAD]);
+    assert_int_equal(s.counters.value[SPACC_COUNTER_BYTES_WRITTEN],
+                     3 * sizeof(mark[0]) + 64 * 4);
+    close_card(&s);
+}
+
+static void bad_programs_end_with_their_error(void **state)
+{
+    struct setup s;
+    open_card(&s, state);
+    const uint32_t units = spacc_card_info(s.card)->units;
+
+    struct program p = {.count = 0};
+    add_load_state(&p, SPACC_REGION_INPUT, 0, 2, 0);
+    add(&p, 0xee);
+    add(&p, SPACC_OP_END);
+    check_error(&s, run(&s, &p), SPACC_ERROR_BAD_OPCODE, 1);
+
+    p.count = 0;
+    add_load_state(&p, SPACC_REGION_INPUT, 0, 4, units - 2); /* two too many */
+    add(&p, SPACC_OP_END);
+    check_error(&s, run(&s, &p), SPACC_ERROR_BAD_FIELD, 0);
+
+    p.count = 0;
+    add_load_state(&p, SPACC_REGION_INPUT, 0, 3, 0); /* odd */
+    add(&p, SPACC_OP_END);
+    check_error(&s, run(&s, &p), SPACC_ERROR_BAD_FIELD, 0);
+
+    p.count = 0;
+    add_load_state(&p, SPACC_REGION_INPUT, s.input_bytes - 8, 4, 0); /* eight bytes too far */
+    add(&p, SPACC_OP_END);
+    check_error(&s, run(&s, &p), SPACC_ERROR_BAD_ADDRESS, 0);
+
+    p.count = 0;
+    add_load_state(&p, SPACC_REGION_INPUT, 4, 4, 0); /* not aligned */
+    add(&p, SPACC_OP_END);
+    check_error(&s, run(&s, &p), SPACC_ERROR_BAD_ADDRESS, 0);
+
+    p.count = 0;
+    add_load_state(&p, SPACC_REGION_INPUT, 0, 4, 0);
+    add_store_state(&p, SPACC_REGION_OUTPUT, OUTPUT_BYTES, 4, 0);
+    add(&p, SPACC_OP_END);
+    check_error(&s, run(&s, &p), SPACC_ERROR_BAD_ADDRESS, 1);
+
+    p.count = 0;
+    add_mark(&p, SPACC_REGION_OUTPUT, 0);
+    check_error(&s, run(&s, &p), SPACC_ERROR_NO_END, 1);
+
+    p.count = 0;
+    check_error(&s, run(&s, &p), SPACC_ERROR_NO_END, 0);
+    assert_int_equal(spacc_card_generation(s.card), 0); /* nothing needed a reset */
+    close_card(&s);
+}
+
+static void a_bus_error_names_its_address(void **state)
+{
+    struct setup s;
+    struct program p = {.count = 0};
+    char want[40];
+    open_card(&s, state);
+    add_load_state(&p, SPACC_REGION_INPUT, 0, 128, 0);
+    add_store_state(&p, SPACC_REGION_OUTPUT, 0, 128, 0);
+    add(&p, SPACC_OP_END);
+
+    s.options.fault_slverr_address = s.input + 248;
+    spacc_sim_set(s.sim, &s.options);
+    enum spacc_status status = run(&s, &p);
+    snprintf(want, sizeof(want), "0x%llx", (unsigned long long)s.input + 248);
+    assert_non_null(strstr(s.err.text, want));
+    s.options.fault_slverr_address = 0;
+    spacc_sim_set(s.sim, &s.options);
+    check_error(&s, status, SPACC_ERROR_READ_BUS, 0);
+
+    s.options.fault_slverr_address = s.output + 8;
+    spacc_sim_set(s.sim, &s.options);
+    status = run(&s, &p);
+    snprintf(want, sizeof(want), "0x%llx", (unsigned long long)s.output); /* of the burst */
+    assert_non_null(strstr(s.err.text, want));
+    s.options.fault_slverr_address = 0;
+    spacc_sim_set(s.sim, &s.options);
+    check_error(&s, status, SPACC_ERROR_WRITE_BUS, 1);
+
+    /* The program itself: memory that is not there. */
+    const struct spacc_card_run nowhere = {.program = 64, .program_bytes = 64};
+    status = spacc_card_run(s.card, &nowhere, LIMIT_US, &s.counters, &s.err);
+    check_error(&s, status, SPACC_ERROR_READ_BUS, 0);
+    close_card(&s);
+}
+
+static void a_hanging_bus_ends_with_the_watchdog(void **state)
+{
+    for (int direction = 0; direction < 2; direction++) {
+        struct setup s;
+        struct program p = {.count = 0};
+        open_card(&s, state);
+        add_load_state(&p, SPACC_REGION_INPUT, 0, 128, 0);
+        add_store_state(&p, SPACC_REGION_OUTPUT, 0, 128, 0);
+        add(&p, SPACC_OP_END);
+        ok(&s, spacc_card_reg_write(s.card, SPACC_REG_WATCHDOG_CYCLES, 5000, &s.err));
+        s.options.fault_no_read = direction == 0;
+        s.options.fault_no_write = direction == 1;
+        spacc_sim_set(s.sim, &s.options);
+        const enum spacc_status status = run(&s, &p);
+        s.options.fault_no_read = s.options.fault_no_write = false;
+        spacc_sim_set(s.sim, &s.options);
+        assert_int_equal(spacc_card_generation(s.card), 1); /* the bus owed answers */
+        check_error(&s, status, SPACC_ERROR_WATCHDOG, direction == 0 ? 0 : 1);
+        close_card(&s);
+    }
+}
+
+static void a_time_out_is_reported_and_the_next_run_is_right(void **state)
+{
+    struct setup s;
+    struct program p = {.count = 0};
+    open_card(&s, state);
+    add(&p, SPACC_OP_END);
+    ok(&s, spacc_card_reg_write(s.card, SPACC_REG_WATCHDOG_CYCLES, 0, &s.err)); /* off */
+    s.options.fault_no_read = true;
+    spacc_sim_set(s.sim, &s.options);
+    assert_int_equal(run_limited(&s, &p, 100), SPACC_ETIMEOUT);
+    assert_non_null(strstr(s.err.text, "100 us"));
+    assert_int_equal(spacc_card_generation(s.card), 1);
+    s.options.fault_no_read = false;
+    spacc_sim_set(s.sim, &s.options);
+    for (int i = 0; i < 3; i++)
+        check_round_trip(&s, i);
+    assert_int_equal(spacc_card_generation(s.card), 1);
+    close_card(&s);
+}
+
+static void a_slow_memory_changes_time_only(void **state)
+{
+    struct setup s;
+    open_card(&s, state);
+    check_round_trip(&s, 1);
+    const uint64_t fast = s.counters.value[SPACC_COUNTER_CYCLES];
+    s.options.latency_cycles = 200;
+    s.options.beats_per_1024 = 64;
+    spacc_sim_set(s.sim, &s.options);
+    check_round_trip(&s, 2);
+    assert_true(s.counters.value[SPACC_COUNTER_CYCLES] > 2 * fast);
+    close_card(&s);
+}
+
+static void stalls_happen_on_all_five_channels_or_on_none(void **state)
+{
+    const struct variant *v = *state;
+    struct setup s;
+    uint64_t stalls[5];
+    open_card(&s, state);
+    for (int i = 0; i < 20; i++)
+        check_round_trip(&s, i);
+    spacc_sim_stalls(s.sim, stalls);
+    for (int i = 0; i < 5; i++)
+        assert_true((stalls[i] > 0) == (v->stalls > 0));
+    close_card(&s);
+}
+
+static void the_same_seed_gives_the_same_cycles(void **state)
+{
+    uint64_t cycles[2];
+    for (int i = 0; i < 2; i++) {
+        struct setup s;
+        open_card(&s, state);
+        check_round_trip(&s, 9);
+        cycles[i] = spacc_sim_cycles(s.sim);
+        close_card(&s);
+    }
+    assert_int_equal(cycles[0], cycles[1]);
+}
+
+/* --- by name --------------------------------------------------------------- */
+
+static void cards_open_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t pes;
+    } names[] = {{"sim", 16}, {"sim:4x4", 4}, {"sim:8x8", 8}, {"sim:16x16", 16}};
+    struct spacc_error err;
+    struct spacc_card *card;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_int_equal(spacc_card_open(&card, names[i].name, &err), SPACC_OK);
+        assert_int_equal(spacc_card_info(card)->pes, names[i].pes);
+        spacc_card_close(card);
+    }
+    assert_int_equal(spacc_card_open(&card, "sim:3x3", &err), SPACC_EUNSUPPORTED);
+    assert_null(card);
+    assert_non_null(strstr(err.text, "4x4"));
+    assert_non_null(strstr(err.text, "16x16"));
+    assert_int_equal(spacc_card_open(&card, "simulator", &err), SPACC_EUNSUPPORTED);
+    assert_int_equal(spacc_card_open(&card, "board", &err), SPACC_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "board"));
+}
+
+static void a_trace_is_an_fst_file(void **state)
+{
+    (void)state;
+    static const char file[] = "card_contract.fst";
+    const struct variant v = {"4x4", 0};
+    struct setup s;
+    open_with(&s, &v, (struct spacc_sim_options){.trace_file = file});
+    check_round_trip(&s, 1);
+    close_card(&s);
+    FILE *f = fopen(file, "rb");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    assert_true(ftell(f) > 1000);
+    fclose(f);
+    assert_int_equal(remove(file), 0);
+
+    const struct spacc_sim_options bad = {.config = "4x4", .trace_file = "no/such/folder/x.fst"};
+    struct spacc_sim *sim;
+    struct spacc_error err;
+    assert_int_equal(spacc_sim_open(&sim, &bad, &err), SPACC_EIO);
+    const struct spacc_sim_options none = {.config = "8x8", .trace_file = file};
+    assert_int_equal(spacc_sim_open(&sim, &none, &err), SPACC_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "4x4"));
+}
+
+/* --- every configuration, polite and stalling ------------------------------ */
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        CMUnitTestFunction run;
+    } contract[] = {
+#define T(test) {#test, test}
+        T(says_who_it_is),
+        T(a_stranger_is_refused_with_both_values),
+        T(silent_registers_are_a_clear_error),
+        T(memory_keeps_what_is_written_and_knows_its_bounds),
+        T(registers_read_back),
+        T(an_empty_program_of_one_end_is_done),
+        T(states_go_in_and_out),
+        T(a_store_writes_nothing_else),
+        T(marks_hold_the_counters_of_their_moment),
+        T(bad_programs_end_with_their_error),
+        T(a_bus_error_names_its_address),
+        T(a_hanging_bus_ends_with_the_watchdog),
+        T(a_time_out_is_reported_and_the_next_run_is_right),
+        T(a_slow_memory_changes_time_only),
+        T(stalls_happen_on_all_five_channels_or_on_none),
+        T(the_same_seed_gives_the_same_cycles),
+#undef T
+    };
+    enum { TESTS = sizeof(contract) / sizeof(contract[0]) };
+    const struct CMUnitTest by_name[] = {cmocka_unit_test(cards_open_by_name),
+                                         cmocka_unit_test(a_trace_is_an_fst_file)};
+    int failed = 0;
+
+    printf("seed %d\n", SEED);
+    for (const char *const *config = spacc_sim_configs(); *config; config++)
+        for (int stalling = 0; stalling < 2; stalling++) {
+            struct variant v = {*config, stalling ? STALLS : 0};
+            struct CMUnitTest tests[TESTS];
+            char group[64];
+            for (int i = 0; i < TESTS; i++)
+                tests[i] = (struct CMUnitTest){contract[i].name, contract[i].run, NULL, NULL, &v};
+            snprintf(group, sizeof(group), "card %s, %s memory", *config,
+                     stalling ? "stalling" : "polite");
+            failed += _cmocka_run_group_tests(group, tests, TESTS, NULL, NULL);
+        }
+    failed += cmocka_run_group_tests(by_name, NULL, NULL);
+    return failed;
+}
+
+#endif

@@ -1,0 +1,631 @@
+/* The card's arithmetic against hand-computed numbers and against doubles. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sparse/fixed.h"
+
+static uint32_t seed;
+
+static uint32_t next_random(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return seed >> 8;
+}
+
+/* -1..1 */
+static float uniform(void)
+{
+    return (float)next_random() / 8388608.0F - 1.0F;
+}
+
+static double sigmoid(double v)
+{
+    return 1.0 / (1.0 + exp(-v));
+}
+
+/* ---------------------------------------------------------------- activations */
+
+/* The bounds that fixed.h promises. */
+static void activations_stay_within_their_bound_for_every_code(void **state)
+{
+    (void)state;
+    double worst_sigmoid = 0.0, worst_tanh = 0.0;
+
+    for (int z = INT16_MIN; z <= INT16_MAX; z++) {
+        const double v = ldexp(z, -SPACC_GATE_FRAC);
+        const double s = ldexp(spacc_fixed_sigmoid((int16_t)z), -SPACC_UNIT_FRAC);
+        const double t = ldexp(spacc_fixed_tanh((int16_t)z), -SPACC_UNIT_FRAC);
+        worst_sigmoid = fmax(worst_sigmoid, fabs(s - sigmoid(v)));
+        worst_tanh = fmax(worst_tanh, fabs(t - tanh(v)));
+    }
+    print_message("largest error: sigmoid %.3g (%.2f of 2^-15), tanh %.3g (%.2f of 2^-15)\n",
+                  worst_sigmoid, ldexp(worst_sigmoid, 15), worst_tanh, ldexp(worst_tanh, 15));
+    assert_true(worst_sigmoid <= SPACC_SIGMOID_ERROR);
+    assert_true(worst_tanh <= SPACC_TANH_ERROR);
+    /* Past the range of z the last code stands for everything: what the cut costs. */
+    const double s_max = ldexp(spacc_fixed_sigmoid(INT16_MAX), -15);
+    const double t_max = ldexp(spacc_fixed_tanh(INT16_MAX), -15);
+    assert_true(1.0 - s_max <= SPACC_SIGMOID_CUT_ERROR);
+    assert_true(1.0 - t_max <= SPACC_TANH_CUT_ERROR);
+}
+
+static void activations_are_odd_and_never_fall(void **state)
+{
+    (void)state;
+    assert_int_equal(spacc_fixed_tanh(0), 0);
+    assert_int_equal(spacc_fixed_sigmoid(0), 16384);
+    assert_int_equal(spacc_fixed_tanh(INT16_MIN), -spacc_fixed_tanh(INT16_MAX));
+    for (int z = 1; z <= INT16_MAX; z++) {
+        assert_int_equal(spacc_fixed_tanh((int16_t)-z), -spacc_fixed_tanh((int16_t)z));
+        assert_int_equal(spacc_fixed_sigmoid((int16_t)-z),
+                         32768 - spacc_fixed_sigmoid((int16_t)z));
+        assert_true(spacc_fixed_tanh((int16_t)z) >= spacc_fixed_tanh((int16_t)(z - 1)));
+        assert_true(spacc_fixed_sigmoid((int16_t)z) >= spacc_fixed_sigmoid((int16_t)(z - 1)));
+    }
+}
+
+/* ---------------------------------------------------------------- by hand */
+
+static void one_matrix(struct spacc_csb **out, const int16_t *dense, size_t rows, size_t cols,
+                       size_t bank_size)
+{
+    float scale[64];
+
+    for (size_t i = 0; i < rows; i++)
+        scale[i] = 1.0F;
+    assert_int_equal(spacc_csb_pack_int(out, SPACC_CSB_I16, dense, scale, rows, cols, bank_size,
+                                        NULL), SPACC_OK);
+}
+
+static struct spacc_fixed_layer *layer_of(enum spacc_cell cell, enum spacc_act act_g,
+                                          enum spacc_act act_h, size_t units, size_t x_cols,
+                                          const int16_t *x, const int16_t *h)
+{
+    struct spacc_fixed_layer *l = calloc(1, sizeof(*l));
+
+    assert_non_null(l);
+    *l = (struct spacc_fixed_layer){.cell = cell, .act_g = act_g, .act_h = act_h, .units = units,
+                                    .outputs = cell == SPACC_CELL_LINEAR ? 4 * units : units,
+                                    .x_cols = x_cols, .x_frac = 12, .weight_bits = 16};
+    l->h_frac = spacc_fixed_h_frac(cell, act_g, act_h);
+    one_matrix(&l->w_x, x, 4 * units, x_cols, 2);
+    if (cell != SPACC_CELL_LINEAR)
+        one_matrix(&l->w_h, h, 4 * units, units, 2);
+    l->row = calloc(4 * units, sizeof(*l->row));
+    assert_non_null(l->row);
+    for (size_t i = 0; i < 4 * units; i++)
+        l->row[i] = (struct spacc_fixed_row){0, 2, 1}; /* v = acc + bias */
+    if (cell == SPACC_CELL_LINEAR)
+        l->y_scale = calloc(4 * units, sizeof(*l->y_scale));
+    return l;
+}
+
+/* rnd is half up: 5/2 -> 3, -5/2 -> -2, -3/2 -> -1; 32 bits cut; shift 63 keeps nothing but
+ * what rounds up. */
+static void linear_rounds_half_up_and_cuts_at_32_bits(void **state)
+{
+    (void)state;
+    const int16_t w[16] = {1, 0, -1, 0, 1, 1, 0, 0, 32767, 0, -32767, 0, 1, 0, 1, 0};
+    const int16_t x[2] = {5, -2};
+    int32_t y[8];
+    struct spacc_fixed_counts counts = {10, 20};
+    struct spacc_fixed_layer *l =
+        layer_of(SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, 2, w, NULL);
+
+    l->row[0] = (struct spacc_fixed_row){0, 1, 1};           /* 5 / 2 */
+    l->row[1] = (struct spacc_fixed_row){0, 1, 1};           /* -5 / 2 */
+    l->row[2] = (struct spacc_fixed_row){-6, 1, 1};          /* (3 - 6) / 2 */
+    l->row[3] = (struct spacc_fixed_row){INT32_MIN, 2, 1};   /* bias alone */
+    l->row[4] = (struct spacc_fixed_row){0, 65535, 1};       /* 163835 * 65535 / 2: cut */
+    l->row[5] = (struct spacc_fixed_row){0, 65535, 1};
+    l->row[6] = (struct spacc_fixed_row){INT32_MAX, 65535, 63};
+    l->row[7] = (struct spacc_fixed_row){-6, 65535, 63};
+    assert_int_equal(spacc_fixed_run(l, 1, x, NULL, NULL, y, &counts), SPACC_OK);
+    const int32_t want[8] = {3, -2, -1, INT32_MIN, INT32_MAX, INT32_MIN, 0, 0};
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(y[i], want[i]);
+    assert_int_equal(counts.state_saturations, 22);
+    assert_int_equal(counts.gate_saturations, 10);
+    spacc_fixed_free(l);
+}
+
+/* x = 1 gives z = bias + weight. One unit; i, o, f saturate open (z past 8 counts as a cut):
+ * sigmoid(32767) = 32757. */
+static void lstm_follows_the_formula_by_hand(void **state)
+{
+    (void)state;
+    const int16_t w[4] = {0, 0, 0, 1000}, r[4] = {0, 0, 0, 0}, x[1] = {1};
+    int16_t h[1] = {0}, y[1];
+    int32_t c[1] = {65536}; /* 1.0 */
+    struct spacc_fixed_counts counts = {0, 0};
+    struct spacc_fixed_layer *l =
+        layer_of(SPACC_CELL_LSTM, SPACC_ACT_IDENTITY, SPACC_ACT_RELU, 1, 1, w, r);
+
+    l->row[0].bias = 0;        /* i = 16384 */
+    l->row[1].bias = 40000;    /* o: z is cut to 32767 */
+    l->row[2].bias = -2000000000; /* f: z is cut to -32768 */
+    const int64_t o = spacc_fixed_sigmoid(32767), f = spacc_fixed_sigmoid(-32768);
+    assert_int_equal(o + f, 32768);
+    assert_int_equal(spacc_fixed_run(l, 1, x, h, c, y, &counts), SPACC_OK);
+    /* (f * 65536 + (16384 * 1000 << 4) + 16384) >> 15 */
+    const int64_t want_c = (f * 65536 + 262144000 + 16384) / 32768;
+    assert_int_equal(c[0], want_c);
+    assert_int_equal(h[0], (o * ((want_c + 8) / 16) + 16384) / 32768);
+    assert_int_equal(y[0], h[0]);
+    assert_int_equal(counts.gate_saturations, 2);
+    assert_int_equal(counts.state_saturations, 0);
+    spacc_fixed_free(l);
+}
+
+/* c close to its end: 24 bits are cut and counted; the cut in front of act_h is not. */
+static void lstm_cell_state_is_cut_at_24_bits(void **state)
+{
+    (void)state;
+    const int16_t w[4] = {0, 0, 0, 32767}, r[4] = {0, 0, 0, 0}, x[1] = {1};
+    int16_t h[1] = {0}, y[2];
+    int32_t c[1] = {8388607};
+    struct spacc_fixed_counts counts = {0, 0};
+    struct spacc_fixed_layer *l =
+        layer_of(SPACC_CELL_LSTM, SPACC_ACT_IDENTITY, SPACC_ACT_IDENTITY, 1, 1, w, r);
+
+    l->row[0].bias = l->row[1].bias = l->row[2].bias = 32767;
+    assert_int_equal(spacc_fixed_run(l, 1, x, h, c, y, &counts), SPACC_OK);
+    assert_int_equal(c[0], 8388607);
+    assert_int_equal(counts.state_saturations, 1);
+    assert_int_equal(counts.gate_saturations, 0);
+    assert_int_equal(h[0], (spacc_fixed_sigmoid(32767) * 32767 + 16384) >> 15);
+    spacc_fixed_free(l);
+}
+
+static void gru_follows_the_formula_by_hand(void **state)
+{
+    (void)state;
+    const int16_t w[4] = {0, 0, 0, 0}, r[4] = {0, 0, 0, 0}, x[1] = {0};
+    int16_t h[1] = {-3000}, y[1];
+    int32_t s[1] = {-3000};
+    struct spacc_fixed_counts counts = {0, 0};
+    struct spacc_fixed_layer *l =
+        layer_of(SPACC_CELL_GRU, SPACC_ACT_RELU, SPACC_ACT_TANH, 1, 1, w, r);
+
+    l->row[2].bias = 101;
+    l->row[3].bias = -101; /* r is one half: rnd(-50.5) = -50 */
+    assert_int_equal(spacc_fixed_run(l, 1, x, h, s, y, &counts), SPACC_OK);
+    assert_int_equal(h[0], 51 - 1525); /* 51 + rnd((-3000 - 51) / 2), and rnd(-1525.5) = -1525 */
+    assert_int_equal(s[0], h[0]);
+    assert_int_equal(y[0], h[0]);
+    assert_int_equal(counts.gate_saturations, 0);
+
+    l->row[2].bias = 32000;
+    l->row[3].bias = 32000; /* 32000 + 16000 is cut, a GATE saturation */
+    assert_int_equal(spacc_fixed_run(l, 1, x, h, s, y, &counts), SPACC_OK);
+    assert_int_equal(counts.gate_saturations, 1);
+    spacc_fixed_free(l);
+}
+
+/* Rows that no unit uses are never looked at, whatever they hold. */
+static void unused_rows_of_gru_reset_do_not_count(void **state)
+{
+    (void)state;
+    const int16_t w[4] = {0, 0, 0, 32767}, r[4] = {0, 0, 0, 32767}, x[1] = {32767};
+    int16_t h[1] = {32767}, y[1];
+    int32_t s[1] = {32767};
+    struct spacc_fixed_counts counts = {0, 0};
+    struct spacc_fixed_layer *l =
+        layer_of(SPACC_CELL_GRU_RESET, SPACC_ACT_TANH, SPACC_ACT_TANH, 1, 1, w, r);
+    const int16_t w_b[4] = {32767, 32767, 32767, 1};
+
+    one_matrix(&l->w_b, w_b, 4, 1, 2);
+    l->row_b = calloc(4, sizeof(*l->row_b));
+    for (int i = 0; i < 4; i++)
+        l->row_b[i] = (struct spacc_fixed_row){0, 2, 1};
+    assert_int_equal(spacc_fixed_run(l, 1, x, h, s, y, &counts), SPACC_OK);
+    assert_int_equal(counts.gate_saturations, 0);
+    /* rh = rnd(16384 * 32767, 15) = 16384, n = tanh(16384), h' = n + rnd((h - n) / 2) */
+    const int n = spacc_fixed_tanh(16384);
+    assert_int_equal(h[0], n + ((16384 * (32767 - n) + 16384) >> 15));
+    spacc_fixed_free(l);
+}
+
+static void floats_are_cut_and_rounded_away_from_zero(void **state)
+{
+    (void)state;
+    const float from[8] = {0.5F, -0.5F, 1.5F, 40000.0F, -40000.0F, NAN, -32768.0F, INFINITY};
+    const int16_t want[8] = {1, -1, 2, 32767, -32768, 0, -32768, 32767};
+    int16_t to[8];
+    int32_t wide[8];
+
+    assert_int_equal(spacc_fixed_from_float16(to, from, 8, 0), 4);
+    assert_memory_equal(to, want, sizeof(to));
+    assert_int_equal(spacc_fixed_from_float24(wide, from, 8, 0), 2);
+    assert_int_equal(wide[3], 40000);
+    assert_int_equal(wide[7], 8388607);
+    assert_int_equal(spacc_fixed_from_float16(to, from, 1, -1), 0);
+    assert_int_equal(to[0], 0);
+    assert_int_equal(spacc_fixed_frac_for(1.0F), 14);
+    assert_int_equal(spacc_fixed_frac_for(0.99F), 15);
+    assert_int_equal(spacc_fixed_frac_for(7.9F), 12);
+    assert_int_equal(spacc_fixed_frac_for(0.0F), 15);
+    assert_int_equal(spacc_fixed_frac_for(-1.0F), 15);
+    assert_int_equal(spacc_fixed_frac_for(1e-20F), 30);
+    assert_int_equal(spacc_fixed_frac_for(INFINITY), -15);
+    assert_int_equal(spacc_fixed_frac_for(32767.0F), 0);
+    assert_int_equal(spacc_fixed_frac_for(65534.0F), -1);
+}
+
+/* ---------------------------------------------------------------- against doubles */
+
+/* A random float layer, pruned to half of its weights. */
+struct model {
+    struct spacc_fixed_weights f;
+    float *memory;
+};
+
+static void model_make(struct model *m, enum spacc_cell cell, enum spacc_act act_g,
+                       enum spacc_act act_h, size_t units, size_t cols)
+{
+    const size_t gates = cell == SPACC_CELL_LINEAR ? 1 : cell == SPACC_CELL_LSTM ? 4 : 3;
+    const size_t w = gates * units * cols, r = gates * units * units, b = gates * units;
+
+    m->memory = calloc(w + r + 2 * b, sizeof(float));
+    assert_non_null(m->memory);
+    for (size_t i = 0; i < w + r + 2 * b; i++)
+        m->memory[i] = i >= w + r ? 0.3F * uniform()
+                                  : next_random() % 2 ? 2.0F * uniform() / sqrtf((float)units)
+                                                      : 0.0F;
+    m->f = (struct spacc_fixed_weights){cell, act_g, act_h, units, cols, m->memory,
+                                        m->memory + w, m->memory + w + r, m->memory + w + r + b};
+    if (cell == SPACC_CELL_LINEAR)
+        m->f.r = NULL;
+}
+
+static double act(enum spacc_act a, double v)
+{
+    return a == SPACC_ACT_TANH ? tanh(v) : a == SPACC_ACT_RELU ? fmax(v, 0.0) : v;
+}
+
+static double row_x(const struct model *m, size_t row, const double *x)
+{
+    double sum = m->f.b_w[row];
+    for (size_t c = 0; c < m->f.x_cols; c++)
+        sum += (double)m->f.w[row * m->f.x_cols + c] * x[c];
+    return sum;
+}
+
+static double row_h(const struct model *m, size_t row, const double *h)
+{
+    double sum = m->f.b_r[row];
+    for (size_t c = 0; c < m->f.units; c++)
+        sum += (double)m->f.r[row * m->f.units + c] * h[c];
+    return sum;
+}
+
+static void lstm_double(const struct model *m, const double *x, double *h, double *c)
+{
+    const size_t n = m->f.units;
+    double next[256];
+
+    for (size_t u = 0; u < n; u++) {
+        double z[4];
+        for (size_t g = 0; g < 4; g++)
+            z[g] = row_x(m, g * n + u, x) + row_h(m, g * n + u, h);
+        c[u] = sigmoid(z[2]) * c[u] + sigmoid(z[0]) * act(m->f.act_g, z[3]);
+        next[u] = sigmoid(z[1]) * act(m->f.act_h, c[u]);
+    }
+    memcpy(h, next, n * sizeof(*h));
+}
+
+static void gru_double(const struct model *m, const double *x, double *h)
+{
+    const size_t n = m->f.units;
+    double next[256], rh[256];
+
+    for (size_t u = 0; u < n; u++)
+        rh[u] = h[u] * sigmoid(row_x(m, n + u, x) + row_h(m, n + u, h));
+    for (size_t u = 0; u < n; u++) {
+        const double z = sigmoid(row_x(m, u, x) + row_h(m, u, h));
+        const double r = sigmoid(row_x(m, n + u, x) + row_h(m, n + u, h));
+        const double recurrent = m->f.cell == SPACC_CELL_GRU ? r * row_h(m, 2 * n + u, h)
+                                                             : row_h(m, 2 * n + u, rh);
+        const double g = act(m->f.act_g, row_x(m, 2 * n + u, x) + recurrent);
+        next[u] = (1.0 - z) * g + z * h[u];
+    }
+    memcpy(h, next, n * sizeof(*h));
+}
+
+/* Signal to noise in dB of `steps` steps of a recurrent layer from zero states. */
+static double snr_of(const struct model *m, int bits, size_t steps)
+{
+    enum { UNITS = 256, COLS = 256 };
+    const size_t n = m->f.units;
+    const int x_frac = 14;
+    double h[UNITS] = {0}, c[UNITS] = {0}, x[COLS], signal = 0.0, noise = 0.0;
+    int16_t h_int[UNITS] = {0}, x_int[COLS], y[UNITS];
+    int32_t state[UNITS] = {0};
+    struct spacc_fixed_layer *l;
+    struct spacc_fixed_counts counts = {0, 0};
+    struct spacc_error err = {.text = ""};
+
+    if (spacc_fixed_quantise(&l, &m->f, bits, x_frac, 16, 8, &err) != SPACC_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(spacc_fixed_check(l, &err), SPACC_OK);
+    for (size_t t = 0; t < steps; t++) {
+        for (size_t i = 0; i < m->f.x_cols; i++) {
+            const float v = uniform();
+            spacc_fixed_from_float16(&x_int[i], &v, 1, x_frac);
+            x[i] = ldexp(x_int[i], -x_frac);
+        }
+        assert_int_equal(spacc_fixed_run(l, 1, x_int, h_int, state, y, &counts), SPACC_OK);
+        if (m->f.cell == SPACC_CELL_LSTM)
+            lstm_double(m, x, h, c);
+        else
+            gru_double(m, x, h);
+        for (size_t u = 0; u < n; u++) {
+            const double error = ldexp(y[u], -l->h_frac) - h[u];
+            signal += h[u] * h[u];
+            noise += error * error;
+        }
+    }
+    assert_int_equal(counts.gate_saturations, 0);
+    spacc_fixed_free(l);
+    return 10.0 * log10(signal / noise);
+}
+
+static void recurrent_layers_follow_doubles(void **state)
+{
+    (void)state;
+    static const struct {
+        enum spacc_cell cell;
+        enum spacc_act act_g, act_h;
+        const char *name;
+    } cases[] = {{SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, "LSTM"},
+                 {SPACC_CELL_LSTM, SPACC_ACT_RELU, SPACC_ACT_TANH, "LSTM relu, tanh"},
+                 {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_IDENTITY, "LSTM tanh, identity"},
+                 {SPACC_CELL_GRU, SPACC_ACT_TANH, SPACC_ACT_TANH, "GRU"},
+                 {SPACC_CELL_GRU, SPACC_ACT_RELU, SPACC_ACT_TANH, "GRU relu"},
+                 {SPACC_CELL_GRU_RESET, SPACC_ACT_TANH, SPACC_ACT_TANH, "GRU_RESET"},
+                 {SPACC_CELL_GRU_RESET, SPACC_ACT_RELU, SPACC_ACT_TANH, "GRU_RESET relu"}};
+
+    seed = 42;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct model m;
+        model_make(&m, cases[i].cell, cases[i].act_g, cases[i].act_h, 37, 29);
+        const double wide = snr_of(&m, 16, 20), narrow = snr_of(&m, 8, 20);
+        print_message("%-20s int16 %.1f dB, int8 %.1f dB\n", cases[i].name, wide, narrow);
+        assert_true(wide > 55.0);
+        assert_true(narrow > 25.0);
+        free(m.memory);
+    }
+}
+
+static double linear_snr(int bits, float bias_scale)
+{
+    enum { ROWS = 30, COLS = 100 };
+    struct model m;
+    struct spacc_fixed_layer *l;
+    struct spacc_fixed_counts counts = {0, 0};
+    int16_t x_int[COLS];
+    double x[COLS], signal = 0.0, noise = 0.0;
+    int32_t y[32];
+
+    model_make(&m, SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, ROWS, COLS);
+    for (size_t i = 0; i < 2 * ROWS; i++)
+        m.memory[ROWS * COLS + ROWS * ROWS + i] *= bias_scale;
+    assert_int_equal(spacc_fixed_quantise(&l, &m.f, bits, 10, 16, 1, NULL), SPACC_OK);
+    assert_int_equal(spacc_fixed_check(l, NULL), SPACC_OK);
+    assert_int_equal(l->units, 8);
+    assert_int_equal(l->outputs, ROWS);
+    for (size_t i = 0; i < COLS; i++) {
+        x_int[i] = (int16_t)(next_random() & 0xffff);
+        x[i] = ldexp(x_int[i], -10);
+    }
+    assert_int_equal(spacc_fixed_run(l, 1, x_int, NULL, NULL, y, &counts), SPACC_OK);
+    for (size_t row = 0; row < ROWS; row++) {
+        const double want = row_x(&m, row, x) + (double)m.f.b_r[row];
+        const double error = (double)y[row] * (double)l->y_scale[row] - want;
+        signal += want * want;
+        noise += error * error;
+    }
+    assert_int_equal(y[30], 0);
+    assert_int_equal(y[31], 0);
+    assert_int_equal(counts.state_saturations, 0);
+    spacc_fixed_free(l);
+    free(m.memory);
+    return 10.0 * log10(signal / noise);
+}
+
+static void linear_layers_follow_doubles(void **state)
+{
+    (void)state;
+    seed = 43;
+    const double wide = linear_snr(16, 1.0F), narrow = linear_snr(8, 1.0F);
+    print_message("LINEAR int16 %.1f dB, int8 %.1f dB\n", wide, narrow);
+    assert_true(wide > 80.0);
+    assert_true(narrow > 35.0);
+    /* A bias that needs a larger lsb than the weights: it must not wrap. */
+    assert_true(linear_snr(16, 1e9F) > 55.0);
+}
+
+/* The largest |x| against weights all at their limit: v must not be cut. */
+static void linear_cannot_saturate(void **state)
+{
+    (void)state;
+    enum { COLS = 2048 };
+    static float w[2 * COLS];
+    static int16_t x[COLS];
+    const float bias[2] = {10.0F, -10.0F};
+    struct spacc_fixed_weights f = {SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, COLS,
+                                    w, NULL, bias, NULL};
+    struct spacc_fixed_layer *l;
+    struct spacc_fixed_counts counts = {0, 0};
+    int32_t y[4];
+
+    for (size_t i = 0; i < COLS; i++) {
+        w[i] = -1.0F;
+        w[COLS + i] = 1.0F;
+        x[i] = INT16_MIN;
+    }
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 16, 1, NULL), SPACC_OK);
+    assert_int_equal(spacc_fixed_run(l, 1, x, NULL, NULL, y, &counts), SPACC_OK);
+    assert_int_equal(counts.state_saturations, 0);
+    assert_true(y[0] > INT32_MAX / 2 && y[1] < INT32_MIN / 2); /* all 31 bits are used */
+    assert_true(fabs((double)y[0] * (double)l->y_scale[0] / (8.0 * COLS + 10.0) - 1.0) < 1e-4);
+    spacc_fixed_free(l);
+}
+
+/* ---------------------------------------------------------------- quantising */
+
+/* Weights of one row in value, from integers and scale. */
+static void quantised_weights_are_half_a_unit_off_at_most(void **state)
+{
+    (void)state;
+    struct model m;
+    struct spacc_fixed_layer *l;
+    static float back[4 * 20 * 20];
+
+    seed = 44;
+    model_make(&m, SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 20, 20);
+    for (int bits = 8; bits <= 16; bits += 8) {
+        assert_int_equal(spacc_fixed_quantise(&l, &m.f, bits, 9, 4, 7, NULL), SPACC_OK);
+        assert_int_equal(l->w_x->bank_size, 4);
+        assert_int_equal(l->w_h->bank_size, 7);
+        spacc_csb_unpack(l->w_h, back);
+        for (size_t row = 0; row < 80; row++) {
+            const size_t onnx = row % 4 * 20 + row / 4; /* quads of rows -> gates of units */
+            const struct spacc_fixed_row *p = &l->row[row];
+            const double lsb = ldexp(p->mult, -p->shift - SPACC_GATE_FRAC);
+            assert_true((double)l->w_h->scale[row] == ldexp(lsb, 15));
+            assert_true((double)l->w_x->scale[row] == ldexp(lsb, 9));
+            assert_in_range(p->mult, 1 << 14, (1 << 15) - 1);
+            assert_true(fabs(p->bias * lsb - (double)m.f.b_w[onnx] - (double)m.f.b_r[onnx]) <=
+                        0.5001 * lsb);
+            for (size_t c = 0; c < 20; c++) {
+                const double error = (double)back[row * 20 + c] -
+                                     (double)m.f.r[onnx * 20 + c];
+                assert_true(fabs(error) <= 0.5001 * (double)l->w_h->scale[row]);
+            }
+        }
+        spacc_fixed_free(l);
+    }
+    free(m.memory);
+}
+
+/* Rows of zero weights with a bias, no bias, and weights so far apart that some round off. */
+static void odd_rows_are_still_represented(void **state)
+{
+    (void)state;
+    const float w[12] = {0, 0, 0, 0, 0, 0, 1, 1e-9F, 0, 1e-20F, 2e-20F, 0};
+    const float b[4] = {2.5F, 0.0F, 0.0F, 0.0F}, r[4] = {0, 0, 0, 0};
+    const struct spacc_fixed_weights f = {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 1, 3,
+                                          w, r, b, NULL};
+    const int16_t x[3] = {4096, 4096, 4096};
+    int16_t h[1] = {0}, y[1];
+    int32_t c[1] = {0};
+    struct spacc_fixed_layer *l;
+
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 3, 1, NULL), SPACC_OK);
+    assert_int_equal(spacc_fixed_check(l, NULL), SPACC_OK);
+    assert_int_equal(l->w_x->k, 2);
+    assert_int_equal(l->w_x->nonzeros, 3); /* 1e-9 beside 1 is dropped */
+    const double z = ldexp((double)l->row[0].bias * l->row[0].mult, -l->row[0].shift);
+    assert_true(fabs(z - 2.5 * 4096) < 0.01);
+    assert_int_equal(l->row[1].bias, 0);
+    assert_int_equal(spacc_fixed_run(l, 1, x, h, c, y, NULL), SPACC_OK);
+    assert_int_equal(h[0], 0); /* g = tanh(0) */
+    spacc_fixed_free(l);
+}
+
+static void bad_layers_are_refused(void **state)
+{
+    (void)state;
+    float w[16] = {0}, r[16] = {0};
+    struct spacc_fixed_weights f = {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, 2,
+                                    w, r, NULL, NULL};
+    struct spacc_fixed_layer *l;
+    struct spacc_error err;
+
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_OK);
+    spacc_fixed_free(l);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 12, 12, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 31, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, -16, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 0, 2, &err), SPACC_EINVAL);
+    r[7] = NAN;
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    assert_null(l);
+    assert_non_null(strstr(err.text, "R row 3, column 1"));
+    r[7] = 3e38F;
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    r[7] = 0.0F;
+    f.x_cols = 65535;
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    f.x_cols = 2;
+    f.r = NULL;
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    f.r = r;
+    f.units = 0;
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+}
+
+/* Bank sizes change the order of the sums, and nothing else; steps at once or one by one. */
+static void results_do_not_depend_on_order(void **state)
+{
+    (void)state;
+    enum { N = 24, I = 19, STEPS = 5 };
+    static const enum spacc_cell cells[] = {SPACC_CELL_LSTM, SPACC_CELL_GRU, SPACC_CELL_GRU_RESET};
+    static const size_t banks[][2] = {{1, 1}, {16, 8}, {19, 24}, {300, 5}};
+
+    seed = 45;
+    for (size_t k = 0; k < 3; k++) {
+        struct model m;
+        int16_t x[STEPS * I], first[STEPS * N];
+        model_make(&m, cells[k], SPACC_ACT_TANH, SPACC_ACT_TANH, N, I);
+        for (size_t i = 0; i < STEPS * I; i++)
+            x[i] = (int16_t)(next_random() & 0xffff);
+        for (size_t b = 0; b < 4; b++) {
+            int16_t h[N] = {0}, y[STEPS * N];
+            int32_t s[N] = {0};
+            struct spacc_fixed_layer *l;
+            assert_int_equal(spacc_fixed_quantise(&l, &m.f, 16, 14, banks[b][0], banks[b][1],
+                                                  NULL), SPACC_OK);
+            for (size_t t = 0; t < STEPS; t += b % 2 ? 1 : STEPS)
+                assert_int_equal(spacc_fixed_run(l, b % 2 ? 1 : STEPS, x + t * I, h, s,
+                                                 y + t * N, NULL), SPACC_OK);
+            if (b == 0)
+                memcpy(first, y, sizeof(y));
+            assert_memory_equal(y, first, sizeof(y));
+            assert_memory_equal(h, y + (STEPS - 1) * N, sizeof(h));
+            spacc_fixed_free(l);
+        }
+        free(m.memory);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activations_stay_within_their_bound_for_every_code),
+        cmocka_unit_test(activations_are_odd_and_never_fall),
+        cmocka_unit_test(linear_rounds_half_up_and_cuts_at_32_bits),
+        cmocka_unit_test(lstm_follows_the_formula_by_hand),
+        cmocka_unit_test(lstm_cell_state_is_cut_at_24_bits),
+        cmocka_unit_test(gru_follows_the_formula_by_hand),
+        cmocka_unit_test(unused_rows_of_gru_reset_do_not_count),
+        cmocka_unit_test(floats_are_cut_and_rounded_away_from_zero),
+        cmocka_unit_test(recurrent_layers_follow_doubles),
+        cmocka_unit_test(linear_layers_follow_doubles),
+        cmocka_unit_test(linear_cannot_saturate),
+        cmocka_unit_test(quantised_weights_are_half_a_unit_off_at_most),
+        cmocka_unit_test(odd_rows_are_still_represented),
+        cmocka_unit_test(bad_layers_are_refused),
+        cmocka_unit_test(results_do_not_depend_on_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
