@@ -9,8 +9,10 @@ _Static_assert(SPACC_INSTRUCTION_WORDS == 16, "struct spacc_program");
 
 static void set(uint32_t *words, unsigned word, unsigned low, unsigned bits, uint32_t value)
 {
-    assert(bits == 32 || value < UINT32_C(1) << bits);
-    words[word] |= value << low;
+    const uint32_t mask = bits == 32 ? UINT32_MAX : (UINT32_C(1) << bits) - 1;
+
+    assert((value & mask) == value);
+    words[word] |= (value & mask) << low;
 }
 
 #define SET(words, op, field, value)                                                  \

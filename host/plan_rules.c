@@ -316,10 +316,11 @@ static enum spacc_status take_weights(struct spacc_plan_node *n,
                                       const struct spacc_tensor *const *in,
                                       struct spacc_error *err)
 {
-    if (!is_float(in[IN_X]) || !is_float(in[1]) || !is_float(in[2])) {
-        spacc_plan_refuse(n, "type is not float32");
-        return SPACC_OK;
-    }
+    for (int i = 0; i < node_of(n)->inputs && i < 3; i++)
+        if (!is_float(in[i])) {
+            spacc_plan_refuse(n, "type is not float32");
+            return SPACC_OK;
+        }
     return is_matrix(n) ? take_matrix(n, in, err) : take_recurrent(n, in, err);
 }
 

@@ -215,10 +215,19 @@ static void print_outputs(const struct spacc_report *r, FILE *to)
                 real("%.3g", r->output[i].max_error).s, real("%.1f", r->output[i].snr_db).s);
 }
 
+/* "Slice is not on the card" and "Concat is not on the card" are one reason. */
+static const char *reason_without_op(const struct spacc_report_node *n)
+{
+    const size_t length = strlen(n->op);
+
+    return !strncmp(n->reason, n->op, length) && n->reason[length] == ' ' ? n->reason + length
+                                                                          : n->reason;
+}
+
 static bool same_place(const struct spacc_report_node *a, const struct spacc_report_node *b)
 {
     return a->on_card == b->on_card && !strcmp(a->device, b->device) &&
-           !strcmp(a->reason, b->reason);
+           !strcmp(reason_without_op(a), reason_without_op(b));
 }
 
 static bool first_of_op(const struct spacc_report *r, size_t i)
@@ -274,8 +283,10 @@ static void print_places(const struct spacc_report *r, FILE *to)
         }
         if (!first)
             continue;
-        fprintf(to, "  %-5s %4zu node%s %10s   %s\n", n->device, count, count == 1 ? " " : "s",
-                duration(us).s, n->reason);
+        const char *reason = reason_without_op(n);
+        fprintf(to, "  %-5s %4zu node%s %10s   %s%s\n", n->device, count,
+                count == 1 ? " " : "s", duration(us).s, reason == n->reason ? "" : "operator",
+                reason);
         print_ops(r, i, to);
     }
 }

@@ -8,6 +8,7 @@
 #include "host/session_parts.h"
 #include "models/op.h"
 #if SPACC_SIM
+#include "host/sim_fault.h"
 #include "sim/sim.h"
 #endif
 
@@ -58,7 +59,7 @@ static enum spacc_status open_sim(struct spacc_card **out, const struct spacc_op
                                   struct spacc_error *err)
 {
     const double clock_hz = 200e6;
-    const struct spacc_sim_options sim_options = {
+    struct spacc_sim_options sim_options = {
         .config = o->fpga[3] == ':' ? o->fpga + 4 : NULL,
         .clock_hz = clock_hz,
         .stall_per_1024 = (uint32_t)o->sim_stall_per_1024,
@@ -66,9 +67,13 @@ static enum spacc_status open_sim(struct spacc_card **out, const struct spacc_op
         .trace_file = o->waveform_file,
     };
     struct spacc_sim *sim;
-    const enum spacc_status s = spacc_sim_open(&sim, &sim_options, err);
+    enum spacc_status s = spacc_sim_fault_set(&sim_options, err);
 
-    return s ? s : spacc_card_attach(out, spacc_sim_card_ops(), sim, clock_hz, err);
+    if (s)
+        return s;
+    if ((s = spacc_sim_open(&sim, &sim_options, err)))
+        return spacc_fail_in(err, s, "card '%s'", o->fpga);
+    return spacc_card_attach(out, spacc_sim_card_ops(), sim, clock_hz, err);
 }
 #else
 static enum spacc_status open_sim(struct spacc_card **out, const struct spacc_options *o,
@@ -89,12 +94,12 @@ static enum spacc_status open_card(struct spacc_card **out, const struct spacc_o
                                    struct spacc_error *err)
 {
     *out = NULL;
-    if (!wants_sim_options(o))
-        return spacc_card_open(out, o->fpga, err);
-    if (!is_sim(o->fpga))
+    if (is_sim(o->fpga))
+        return open_sim(out, o, err);
+    if (wants_sim_options(o))
         return spacc_fail(err, SPACC_EUNSUPPORTED,
                           "card '%s': waveforms and stalls are those of a simulated card", o->fpga);
-    return open_sim(out, o, err);
+    return spacc_card_open(out, o->fpga, err);
 }
 
 static enum spacc_status choose_bits(struct spacc_session *s, uint32_t card_bits,

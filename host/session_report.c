@@ -129,6 +129,20 @@ static void note_fallbacks(struct spacc_session *s)
     }
 }
 
+/* Numbers outside of the card's range, which the user should know of. */
+static void note_cuts(struct spacc_session *s)
+{
+    for (size_t i = 0; i < s->plan->nodes; i++) {
+        const struct spacc_node_stats *stats = &s->executor.stats[i];
+        if (stats->input_saturations)
+            spacc_session_note(s, "%s: inputs or initial states beyond the card's range were cut",
+                               s->plan->node[i].name);
+        if (stats->counts.state_saturations)
+            spacc_session_note(s, "%s: cell states or outputs beyond the card's range were cut",
+                               s->plan->node[i].name);
+    }
+}
+
 const struct spacc_report *spacc_session_report(struct spacc_session *s)
 {
     const size_t outputs = (size_t)s->model->graph->outputs;
@@ -139,6 +153,7 @@ const struct spacc_report *spacc_session_report(struct spacc_session *s)
     spacc_session_report_release(s);
     if (s->prepared) {
         note_fallbacks(s);
+        note_cuts(s);
         node = calloc(s->plan->nodes + 1, sizeof(*node));
         output = calloc(outputs + 1, sizeof(*output));
         for (size_t i = 0; node && i < s->plan->nodes; i++)

@@ -253,7 +253,7 @@ static enum spacc_status give_outputs(struct frame *f, struct spacc_tensor **out
 {
     for (int o = 0; o < f->g->outputs; o++) {
         const int v = f->g->output[o];
-        if (--f->readers[v] == 0 && f->own[v]) {
+        if (f->own[v]) { /* f->val[v] still points at it for a second time */
             output[o] = f->own[v];
             f->own[v] = NULL;
         } else if (spacc_tensor_copy(&output[o], f->val[v]) != SPACC_OK) {

@@ -13,7 +13,6 @@ module spacc_act #(
   localparam int unsigned SlopeBits = Sigmoid ? spacc_card_pkg::SigmoidSlopeBits : spacc_card_pkg::TanhSlopeBits;
 
   logic [14:0]              magnitude;
-  logic [SlopeBits+14:0]    rom;
   logic [SlopeBits+14:0]    rom_q;
   logic [6:0]               fraction_q;
   logic signed [15:0]       z1_q, z2_q;
@@ -27,13 +26,13 @@ module spacc_act #(
   end
 
   if (Sigmoid) begin : gen_sigmoid
-    assign rom   = spacc_card_pkg::sigmoid_rom(magnitude[14:7]);
+    always_ff @(posedge clk_i) if (enable_i[0]) rom_q <= spacc_card_pkg::sigmoid_rom(magnitude[14:7]);
     // sigmoid(-z) = 1 - sigmoid(z)
     assign curve = z2_q[15] ? 16'sd0 - {1'b1, base_q + rise_q} : {1'b0, base_q + rise_q};
     logic unused_bits;
     assign unused_bits = ^{act_i, z2_q[14:0]};
   end else begin : gen_tanh
-    assign rom = spacc_card_pkg::tanh_rom(magnitude[14:7]);
+    always_ff @(posedge clk_i) if (enable_i[0]) rom_q <= spacc_card_pkg::tanh_rom(magnitude[14:7]);
     always_comb begin
       curve = {1'b0, base_q + rise_q};
       if (z2_q[15]) curve = -curve;
@@ -46,7 +45,6 @@ module spacc_act #(
 
   always_ff @(posedge clk_i) begin
     if (enable_i[0]) begin
-      rom_q      <= rom;
       fraction_q <= magnitude[6:0];
       z1_q       <= z_i;
     end

@@ -19,8 +19,9 @@ module spacc_array #(
   input  logic                    clk_i,
   input  logic                    rst_ni,       // synchronous, active low
   input  logic                    flush_i,
-  // weight write: four lanes of a word of the PEs marked
-  input  logic [Pes-1:0]          ww_valid_i,
+  // weight write: four lanes of a word of PE ww_pe_i
+  input  logic                    ww_valid_i,
+  input  logic [15:0]             ww_pe_i,
   input  logic [WordWidth-1:0]    ww_word_i,
   input  logic [QuadWidth-1:0]    ww_quad_i,
   input  logic [4*WeightBits-1:0] ww_weight_i,
@@ -82,6 +83,20 @@ module spacc_array #(
     else if (shift)         left_q <= left_q - 1'b1;
   end
 
+  // The PEs compare ww_pe_i first and write in the next cycle.
+  logic [WordWidth-1:0]    ww_word_q;
+  logic [QuadWidth-1:0]    ww_quad_q;
+  logic [4*WeightBits-1:0] ww_weight_q;
+  logic [4*IndexBits-1:0]  ww_index_q;
+  always_ff @(posedge clk_i) begin
+    if (ww_valid_i) begin
+      ww_word_q   <= ww_word_i;
+      ww_quad_q   <= ww_quad_i;
+      ww_weight_q <= ww_weight_i;
+      ww_index_q  <= ww_index_i;
+    end
+  end
+
   for (genvar p = 0; p < Pes; p++) begin : gen_pe
     logic signed [AccBits-1:0] sum, sum_q;
 
@@ -90,11 +105,13 @@ module spacc_array #(
       .VectorWords(VectorWords), .AccBits(AccBits)
     ) u_pe (
       .clk_i(clk_i),
-      .ww_valid_i(ww_valid_i[p]),
-      .ww_word_i(ww_word_i),
-      .ww_quad_i(ww_quad_i),
-      .ww_weight_i(ww_weight_i),
-      .ww_index_i(ww_index_i),
+      .id_i(p[15:0]),
+      .ww_valid_i(ww_valid_i),
+      .ww_pe_i(ww_pe_i),
+      .ww_word_i(ww_word_q),
+      .ww_quad_i(ww_quad_q),
+      .ww_weight_i(ww_weight_q),
+      .ww_index_i(ww_index_q),
       .vw_valid_i(vw_valid_i),
       .vw_word_i(vw_word_i),
       .vw_quad_i(vw_quad_i),
@@ -106,6 +123,11 @@ module spacc_array #(
       .first_i(first_q[Stages-1]),
       .sum_o(sum)
     );
+
+`ifndef SYNTHESIS
+    SumFits: assert property (@(posedge clk_i) disable iff (!rst_ni) valid_q[Stages] |-> !u_pe.overflow_q)
+        else $error("accumulator overflow");
+`endif
 
     if (p + 4 < Pes) begin : gen_move
       always_ff @(posedge clk_i) begin

@@ -210,16 +210,17 @@ module spacc_axi_lite #(
 
   always_comb begin
     counter = 64'd0;
-    for (int unsigned i = 0; i < spacc_card_pkg::Counters; i++)
+    if (read) for (int unsigned i = 0; i < spacc_card_pkg::Counters; i++)
       if (counter_index == 9'(i)) counter = counters_i[64*i +: 64];
   end
 
   always_ff @(posedge clk_i)
     if (read && is_counter && !ar_q[2]) high_q <= counter[63:32];
 
-  // Answers
+  // Answers. Only worked out when asked for, here and above: that saves simulation time.
   always_comb begin
-    case (ar_q)
+    if (!read) rdata = 32'd0;
+    else case (ar_q)
       spacc_card_pkg::RegApCtrl:
         rdata = {24'd0, auto_q, 3'd0, ready_q, !start_q && !running_q, done_q, start_q};
       spacc_card_pkg::RegGier:                     rdata = {31'd0, gier_q};

@@ -72,7 +72,8 @@ module spacc_core #(
   localparam int unsigned LevelWidth  = $clog2(FifoDepth + 1);
 
   // ------------------------------------------------------------ controller
-  logic [Pes-1:0]          ww_valid;
+  logic                    ww_valid;
+  logic [15:0]             ww_pe;
   logic [WordWidth-1:0]    ww_word;
   logic [QuadWidth-1:0]    ww_quad;
   logic [4*WeightBits-1:0] ww_weight;
@@ -116,7 +117,7 @@ module spacc_core #(
     .write_data_o(control_write_data), .write_idle_i(write_idle_i), .write_error_i(write_error_i),
     .write_error_address_i(write_error_address_i), .write_beat_i(write_beat_i),
     .abort_o(abort_o),
-    .ww_valid_o(ww_valid), .ww_word_o(ww_word), .ww_quad_o(ww_quad), .ww_weight_o(ww_weight),
+    .ww_valid_o(ww_valid), .ww_pe_o(ww_pe), .ww_word_o(ww_word), .ww_quad_o(ww_quad), .ww_weight_o(ww_weight),
     .ww_index_o(ww_index), .pw_valid_o(pw_valid), .pw_unit_o(pw_unit), .pw_data_o(pw_data),
     .sw_valid_o(sw_valid), .sw_unit_o(sw_unit), .sw_data_o(sw_data),
     .sr_valid_o(sr_valid), .sr_unit_o(sr_unit), .sr_data_i(sr_data),
@@ -220,7 +221,7 @@ module spacc_core #(
     .VectorWords(VectorWords), .AccBits(AccBits)
   ) u_array (
     .clk_i(clk_i), .rst_ni(rst_ni), .flush_i(flush),
-    .ww_valid_i(ww_valid), .ww_word_i(ww_word), .ww_quad_i(ww_quad), .ww_weight_i(ww_weight),
+    .ww_valid_i(ww_valid), .ww_pe_i(ww_pe), .ww_word_i(ww_word), .ww_quad_i(ww_quad), .ww_weight_i(ww_weight),
     .ww_index_i(ww_index),
     .vw_valid_i(vw_valid_q), .vw_word_i(vw_word_q), .vw_quad_i(vw_quad_q), .vw_data_i(vw_data_q),
     .issue_valid_i(issue_valid), .issue_first_i(issue_first), .issue_last_i(issue_last),

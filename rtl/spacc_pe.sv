@@ -7,7 +7,8 @@
 /// `sum_o` holds the row's sum in the cycle after the last stage moved with the row's last
 /// position. A vector word written in a cycle is seen by stage 2 from the next cycle on.
 ///
-/// No port depends on which PE this is: Verilator makes one function for all of them.
+/// `id_i` is the only port that depends on which PE this is; it is read once, into a
+/// variable, so that Verilator makes one function for all PEs.
 module spacc_pe #(
   parameter  int unsigned Lanes       = 16,   // power of two, 4 or more
   parameter  int unsigned WeightBits  = 16,   // 8 or 16
@@ -23,8 +24,10 @@ module spacc_pe #(
   localparam int unsigned Stages      = Levels + 6
 ) (
   input  logic                      clk_i,
-  // weight write: four lanes of a word
+  input  logic [15:0]               id_i,
+  // weight write: four lanes of a word of the PE that ww_pe_i named a cycle before
   input  logic                      ww_valid_i,
+  input  logic [15:0]               ww_pe_i,
   input  logic [WordWidth-1:0]      ww_word_i,
   input  logic [QuadWidth-1:0]      ww_quad_i,
   input  logic [4*WeightBits-1:0]   ww_weight_i,
@@ -47,6 +50,17 @@ module spacc_pe #(
   localparam int unsigned ProductBits = WeightBits + 16;
   localparam int unsigned TreeBits    = ProductBits + Levels;
 
+`ifdef SYNTHESIS
+  logic [15:0] id_q;
+  assign id_q = id_i;
+`else
+  logic [15:0] id_q /* verilator public_flat_rw */;
+  initial id_q = id_i;
+`endif
+
+  logic write_here_q;
+  always_ff @(posedge clk_i) write_here_q <= ww_valid_i && ww_pe_i == id_q;
+
   for (genvar q = 0; q < Quads; q++) begin : gen_quad
     localparam logic [QuadWidth-1:0] Quad = q[QuadWidth-1:0];
     logic [4*IndexBits-1:0]  index_mem  [0:WeightWords-1];
@@ -55,7 +69,7 @@ module spacc_pe #(
     logic [4*WeightBits-1:0] weight_q;
     logic                    write_weight, write_vector;
 
-    assign write_weight = ww_valid_i && ww_quad_i == Quad;
+    assign write_weight = write_here_q && ww_quad_i == Quad;
     assign write_vector = vw_valid_i && vw_quad_i == Quad;
 
     // Reads come first, then blocking writes: the same RAMs, and Verilator needs no copies.
@@ -123,14 +137,15 @@ module spacc_pe #(
     else $fatal(1, "Lanes must be a power of two, 4 or more");
   initial assert (AccBits > TreeBits) else $fatal(1, "AccBits must hold the sum of a position");
 
-  // Positions of a row are few enough that a sum never leaves the accumulator.
+  // Positions of a row are few enough that a sum never leaves the accumulator. The array
+  // asserts it: a message with the instance's name in here would make the PEs differ.
   logic signed [AccBits-1:0] next;
+  logic                      overflow_q;
   assign next = acc_q + AccBits'(tree);
+  initial overflow_q = 1'b0;
   always_ff @(posedge clk_i) begin
-    if (enable_i[Stages-1] && !first_i) begin
-      SumFits: assert (acc_q[AccBits-1] != tree[TreeBits-1] || next[AccBits-1] == acc_q[AccBits-1])
-        else $error("accumulator overflow");
-    end
+    if (enable_i[Stages-1])
+      overflow_q <= !first_i && acc_q[AccBits-1] == tree[TreeBits-1] && next[AccBits-1] != acc_q[AccBits-1];
   end
 `endif
 

@@ -74,7 +74,7 @@ module spacc_requant #(
   end
 
   // (v + half) >> s is (v >> s) plus the highest bit that the shift drops.
-  assign rounded = (shifted_q >>> 1) + {63'd0, shifted_q[0]};
+  assign rounded = (shifted_q >>> 1) + $signed({63'd0, shifted_q[0]}); // unsigned would shift in zeros
   logic unused_high; // copies of the sign
   assign unused_high = ^high_q[HighBits+16:64-LowBits];
   assign fits32  = rounded[63:31] == {33{rounded[63]}};

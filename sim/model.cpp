@@ -112,7 +112,7 @@ void drive(SPACC_MODEL &card, const spacc_pins_in &in)
 
 void sample(const SPACC_MODEL &card, spacc_pins_out &out)
 {
-    out.interrupt = card.interrupt;
+    out.interrupt = card.__SYM__interrupt; // Verilator keeps the plain name for itself
     out.lite_awready = card.s_axi_control_awready;
     out.lite_wready = card.s_axi_control_wready;
     out.lite_bvalid = card.s_axi_control_bvalid;

@@ -83,7 +83,8 @@ static enum spacc_status check_sizes(size_t rows, size_t cols, size_t bank_size,
                           "matrix of %zu x %zu: 1 to %d rows and 1 to %d columns can be packed",
                           rows, cols, ROWS_MAX, COLS_MAX);
     if (bank_size == 0 || bank_size > COLS_MAX)
-        return spacc_fail(err, SPACC_EINVAL, "bank size %zu is not 1 to %d", bank_size, COLS_MAX);
+        return spacc_fail(err, SPACC_EINVAL, "bank size %zu is not 1 to %d", bank_size,
+                          COLS_MAX);
     /* A packed row has less than cols + bank_size slots; no slot needs more than 4 bytes. */
     if (__builtin_mul_overflow(rows, (cols + bank_size) * sizeof(float), &cells))
         return spacc_fail(err, SPACC_EINVAL, "matrix of %zu x %zu is too large", rows, cols);
@@ -125,8 +126,11 @@ static enum spacc_status pack(struct spacc_csb **out, enum spacc_csb_type type,
     status = SPACC_OK;
 out:
     spacc_csb_free(m);
-    return status == SPACC_OK ? status : spacc_fail(err, status, "out of memory packing a matrix "
-                                                    "of %zu x %zu", rows, cols);
+    return status == SPACC_OK ? status
+                              : spacc_fail(err, status,
+                                           "out of memory packing a matrix "
+                                           "of %zu x %zu",
+                                           rows, cols);
 }
 
 enum spacc_status spacc_csb_pack(struct spacc_csb **out, const float *dense, size_t rows,
@@ -138,8 +142,9 @@ enum spacc_status spacc_csb_pack(struct spacc_csb **out, const float *dense, siz
         return status;
     for (size_t i = 0; i < rows * cols; i++)
         if (!isfinite(dense[i]))
-            return spacc_fail(err, SPACC_EINVAL, "weight at row %zu, column %zu is %g, not finite",
-                              i / cols, i % cols, (double)dense[i]);
+            return spacc_fail(err, SPACC_EINVAL,
+                              "weight at row %zu, column %zu is %g, not finite", i / cols,
+                              i % cols, (double)dense[i]);
     const struct dense d = {.real = dense};
     return pack(out, SPACC_CSB_F32, &d, NULL, rows, cols, bank_size, err);
 }
@@ -155,11 +160,13 @@ enum spacc_status spacc_csb_pack_int(struct spacc_csb **out, enum spacc_csb_type
     if (status != SPACC_OK)
         return status;
     if ((type != SPACC_CSB_I8 && type != SPACC_CSB_I16) || !scale)
-        return spacc_fail(err, SPACC_EINVAL, "integer weights are I8 or I16 with a scale a row");
+        return spacc_fail(err, SPACC_EINVAL,
+                          "integer weights are I8 or I16 with a scale a row");
     for (size_t i = 0; i < rows * cols; i++)
         if (dense[i] < -limit || dense[i] > limit)
-            return spacc_fail(err, SPACC_EINVAL, "weight at row %zu, column %zu is %d, not %d to %d",
-                              i / cols, i % cols, dense[i], -limit, limit);
+            return spacc_fail(err, SPACC_EINVAL,
+                              "weight at row %zu, column %zu is %d, not %d to %d", i / cols,
+                              i % cols, dense[i], -limit, limit);
     const struct dense d = {.integer = dense};
     return pack(out, type, &d, scale, rows, cols, bank_size, err);
 }
@@ -194,7 +201,8 @@ size_t spacc_csb_bytes(const struct spacc_csb *m)
     const size_t index_bytes = m->bank_size <= 256 ? 1 : 2;
     const size_t slots = m->rows * m->k * m->banks;
 
-    return slots * (value_bytes(m->type) + index_bytes) + (m->scale ? m->rows * sizeof(float) : 0);
+    return slots * (value_bytes(m->type) + index_bytes) +
+           (m->scale ? m->rows * sizeof(float) : 0);
 }
 
 void spacc_csb_spmxv(const struct spacc_csb *m, const float *x, float *y)
@@ -223,8 +231,8 @@ static bool slot_in_order(const struct spacc_csb *m, size_t at, size_t before)
     return value_at(m, before) != 0.0F && m->index[at] > m->index[before];
 }
 
-static enum spacc_status check_slot(const struct spacc_csb *m, size_t row, size_t j, size_t bank,
-                                    struct spacc_error *err)
+static enum spacc_status check_slot(const struct spacc_csb *m, size_t row, size_t j,
+                                    size_t bank, struct spacc_error *err)
 {
     const size_t slot = (row * m->k + j) * m->banks + bank;
     const float value = value_at(m, slot);
@@ -232,14 +240,15 @@ static enum spacc_status check_slot(const struct spacc_csb *m, size_t row, size_
     const size_t width = bank_end(m, bank) - bank * m->bank_size;
 
     if (m->index[slot] >= width)
-        return spacc_fail(err, SPACC_EFORMAT, "row %zu, bank %zu: index %u in a bank of %zu columns",
-                          row, bank, m->index[slot], width);
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "row %zu, bank %zu: index %u in a bank of %zu columns", row, bank,
+                          m->index[slot], width);
     if (m->type == SPACC_CSB_F32 ? !isfinite(value) : fabsf(value) > limit)
-        return spacc_fail(err, SPACC_EFORMAT, "row %zu, bank %zu: weight %g is out of range", row,
-                          bank, (double)value);
+        return spacc_fail(err, SPACC_EFORMAT, "row %zu, bank %zu: weight %g is out of range",
+                          row, bank, (double)value);
     if (!slot_in_order(m, slot, j ? slot - m->banks : SIZE_MAX))
-        return spacc_fail(err, SPACC_EFORMAT, "row %zu, bank %zu: kept columns do not ascend", row,
-                          bank);
+        return spacc_fail(err, SPACC_EFORMAT, "row %zu, bank %zu: kept columns do not ascend",
+                          row, bank);
     return SPACC_OK;
 }
 
@@ -250,8 +259,10 @@ enum spacc_status spacc_csb_check(const struct spacc_csb *m, struct spacc_error 
     if (status != SPACC_OK)
         return spacc_fail_in(err, SPACC_EFORMAT, "sizes");
     if (m->banks != (m->cols + m->bank_size - 1) / m->bank_size || m->k > m->bank_size)
-        return spacc_fail(err, SPACC_EFORMAT, "%zu banks and k = %zu do not go with %zu columns in "
-                          "banks of %zu", m->banks, m->k, m->cols, m->bank_size);
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "%zu banks and k = %zu do not go with %zu columns in "
+                          "banks of %zu",
+                          m->banks, m->k, m->cols, m->bank_size);
     for (size_t row = 0; row < m->rows; row++) {
         if (m->scale && !isfinite(m->scale[row]))
             return spacc_fail(err, SPACC_EFORMAT, "scale of row %zu is not finite", row);

@@ -118,6 +118,15 @@ size_t spacc_fixed_from_float24(int32_t *to, const float *from, size_t count, in
     return cuts;
 }
 
+/* The low bits of a state memory word, sign-extended: all that the cell unit looks at. */
+static int32_t low_bits(int32_t v, int bits)
+{
+    const uint32_t sign = (uint32_t)1 << (bits - 1);
+    const uint32_t low = (uint32_t)v & (2 * sign - 1);
+
+    return (int32_t)((int64_t)(low ^ sign) - (int64_t)sign);
+}
+
 /* ---------------------------------------------------------------- rows */
 
 static int64_t sum_i8(const struct spacc_csb *m, size_t row, const int16_t *x)
@@ -172,7 +181,8 @@ static int16_t lstm_cell(const struct spacc_fixed_layer *l, const int16_t z[4], 
 {
     const int64_t i = spacc_fixed_sigmoid(z[0]), o = spacc_fixed_sigmoid(z[1]);
     const int64_t f = spacc_fixed_sigmoid(z[2]), g = activate(l->act_g, z[3]);
-    const int64_t align = l->act_g == SPACC_ACT_TANH ? 1 << 1 : 1 << 4; /* to 31 fraction bits */
+    const int64_t align =
+        l->act_g == SPACC_ACT_TANH ? 1 << 1 : 1 << 4; /* to 31 fraction bits */
 
     *c = cut(rnd(f * *c + i * g * align, 15), 24, &counts->state_saturations);
     const int64_t t = activate(l->act_h, (int16_t)cut(rnd(*c, 4), 16, NULL));
@@ -252,9 +262,8 @@ static void step(const struct spacc_fixed_layer *l, const struct scratch *s, con
         for (size_t unit = 0; unit < l->units; unit++) {
             int16_t z[4];
             gates(z, l, unit, 4, x, h, counts);
-            s->h_next[unit] = l->cell == SPACC_CELL_LSTM
-                                  ? lstm_cell(l, z, &state[unit], counts)
-                                  : gru_cell(l, z, &state[unit], counts);
+            s->h_next[unit] = l->cell == SPACC_CELL_LSTM ? lstm_cell(l, z, &state[unit], counts)
+                                                         : gru_cell(l, z, &state[unit], counts);
         }
     }
     memcpy(h, s->h_next, l->units * sizeof(*h));
@@ -268,13 +277,16 @@ enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t 
 
     if (layer->cell == SPACC_CELL_LINEAR) {
         for (size_t t = 0; t < steps; t++)
-            linear_step(layer, x + t * layer->x_cols, (int32_t *)y + t * 4 * layer->units, &local);
+            linear_step(layer, x + t * layer->x_cols, (int32_t *)y + t * 4 * layer->units,
+                        &local);
     } else {
         int16_t *memory = malloc(4 * layer->units * sizeof(*memory));
         if (!memory)
             return SPACC_ENOMEM;
         const struct scratch s = {memory, memory + layer->units, memory + 2 * layer->units,
                                   memory + 3 * layer->units};
+        for (size_t unit = 0; unit < layer->units; unit++)
+            state[unit] = low_bits(state[unit], layer->cell == SPACC_CELL_LSTM ? 24 : 16);
         for (size_t t = 0; t < steps; t++) {
             step(layer, &s, x + t * layer->x_cols, h, state, &local);
             memcpy((int16_t *)y + t * layer->units, h, layer->units * sizeof(*h));
@@ -301,18 +313,22 @@ enum spacc_status spacc_fixed_check_sizes(const struct spacc_fixed_layer *l,
                           (int)l->cell, (int)l->act_g, (int)l->act_h);
     if (l->units == 0 || l->units > (1 << 22) || l->x_cols == 0 || l->x_cols > SUM_COLS_MAX ||
         (!linear && l->x_cols + l->units > SUM_COLS_MAX))
-        return spacc_fail(err, SPACC_EFORMAT, "%zu units with %zu inputs: a row sums 1 to %d "
-                          "columns", l->units, l->x_cols, SUM_COLS_MAX);
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "%zu units with %zu inputs: a row sums 1 to %d "
+                          "columns",
+                          l->units, l->x_cols, SUM_COLS_MAX);
     if (linear ? l->outputs == 0 || (l->outputs + 3) / 4 != l->units : l->outputs != l->units)
-        return spacc_fail(err, SPACC_EFORMAT, "%zu outputs do not go with %zu units", l->outputs,
-                          l->units);
+        return spacc_fail(err, SPACC_EFORMAT, "%zu outputs do not go with %zu units",
+                          l->outputs, l->units);
     if (l->x_frac < -15 || l->x_frac > 30)
-        return spacc_fail(err, SPACC_EFORMAT, "x has %d fraction bits, not -15 to 30", l->x_frac);
+        return spacc_fail(err, SPACC_EFORMAT, "x has %d fraction bits, not -15 to 30",
+                          l->x_frac);
     if (l->h_frac != spacc_fixed_h_frac(l->cell, l->act_g, l->act_h))
         return spacc_fail(err, SPACC_EFORMAT, "h has %d fraction bits, its activation needs %d",
                           l->h_frac, spacc_fixed_h_frac(l->cell, l->act_g, l->act_h));
     if (l->weight_bits != 8 && l->weight_bits != 16)
-        return spacc_fail(err, SPACC_EFORMAT, "weights of %d bits, not 8 or 16", l->weight_bits);
+        return spacc_fail(err, SPACC_EFORMAT, "weights of %d bits, not 8 or 16",
+                          l->weight_bits);
     return SPACC_OK;
 }
 
@@ -327,8 +343,9 @@ static enum spacc_status check_part(const struct spacc_csb *m, const char *part,
     if (!m)
         return SPACC_OK;
     if (m->rows != 4 * l->units || m->cols != cols || m->type != type || !m->scale)
-        return spacc_fail(err, SPACC_EFORMAT, "%s is %zu x %zu, the layer needs int%d %zu x %zu",
-                          part, m->rows, m->cols, l->weight_bits, 4 * l->units, cols);
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "%s is %zu x %zu, the layer needs int%d %zu x %zu", part, m->rows,
+                          m->cols, l->weight_bits, 4 * l->units, cols);
     return spacc_csb_check(m, err) == SPACC_OK ? SPACC_OK
                                                : spacc_fail_in(err, SPACC_EFORMAT, "%s", part);
 }
@@ -337,7 +354,8 @@ static enum spacc_status check_rows(const struct spacc_fixed_row *row, const cha
                                     bool wanted, size_t rows, struct spacc_error *err)
 {
     if (!wanted != !row)
-        return spacc_fail(err, SPACC_EFORMAT, "%s is %s", part, row ? "not expected" : "missing");
+        return spacc_fail(err, SPACC_EFORMAT, "%s is %s", part,
+                          row ? "not expected" : "missing");
     for (size_t i = 0; row && i < rows; i++)
         if (row[i].shift < 1 || row[i].shift > 63)
             return spacc_fail(err, SPACC_EFORMAT, "%s %zu: shift %u is not 1 to 63", part, i,
@@ -345,11 +363,12 @@ static enum spacc_status check_rows(const struct spacc_fixed_row *row, const cha
     return SPACC_OK;
 }
 
-static enum spacc_status check_y_scale(const struct spacc_fixed_layer *l, struct spacc_error *err)
+static enum spacc_status check_y_scale(const struct spacc_fixed_layer *l,
+                                       struct spacc_error *err)
 {
     if ((l->cell == SPACC_CELL_LINEAR) != (l->y_scale != NULL))
-        return spacc_fail(err, SPACC_EFORMAT, "y_scale is %s", l->y_scale ? "not expected"
-                                                                          : "missing");
+        return spacc_fail(err, SPACC_EFORMAT, "y_scale is %s",
+                          l->y_scale ? "not expected" : "missing");
     for (size_t i = 0; l->y_scale && i < 4 * l->units; i++)
         if (!isfinite(l->y_scale[i]))
             return spacc_fail(err, SPACC_EFORMAT, "y_scale of row %zu is not finite", i);
@@ -358,7 +377,8 @@ static enum spacc_status check_y_scale(const struct spacc_fixed_layer *l, struct
 
 enum spacc_status spacc_fixed_check(const struct spacc_fixed_layer *l, struct spacc_error *err)
 {
-    const bool recurrent = l->cell != SPACC_CELL_LINEAR, reset = l->cell == SPACC_CELL_GRU_RESET;
+    const bool recurrent = l->cell != SPACC_CELL_LINEAR,
+               reset = l->cell == SPACC_CELL_GRU_RESET;
     enum spacc_status status = spacc_fixed_check_sizes(l, err);
 
     if (status == SPACC_OK)

@@ -104,8 +104,8 @@ struct spacc_fixed_counts {
 };
 
 /* Run `steps` steps. x int16 [steps][x_cols]; h int16 [units] in, out (last h); state
- * int32 [units] in, out (c within 24 bits, or h of a GRU within 16 bits: the caller sets
- * both h and state); y: LINEAR int32 [steps][4 * units], else int16 [steps][units]. h, state
+ * int32 [units] in, out (c, or h of a GRU: the caller sets both h and state; the low 24 or
+ * 16 bits count); y: LINEAR int32 [steps][4 * units], else int16 [steps][units]. h, state
  * unused for LINEAR (NULL). counts (NULL is allowed) are added to. SPACC_ENOMEM. */
 enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t steps,
                                   const int16_t *x, int16_t *h, int32_t *state, void *y,

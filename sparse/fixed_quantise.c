@@ -39,8 +39,8 @@ static struct row_source linear_row(const struct spacc_fixed_weights *w, size_t 
 }
 
 /* Row `gate` of a unit in the order of rtl/README.md. GRU_RESET has a second pass. */
-static struct row_source source_of(const struct spacc_fixed_weights *w, size_t unit, size_t gate,
-                                   bool pass_b)
+static struct row_source source_of(const struct spacc_fixed_weights *w, size_t unit,
+                                   size_t gate, bool pass_b)
 {
     const bool gru = w->cell == SPACC_CELL_GRU || w->cell == SPACC_CELL_GRU_RESET;
     const size_t onnx = (gru && gate == 3 ? 2 : gate) * w->units + unit;
@@ -56,7 +56,8 @@ static struct row_source source_of(const struct spacc_fixed_weights *w, size_t u
     if (w->cell == SPACC_CELL_LSTM || gate < 2)
         return (struct row_source){x, h, b_w + b_r};
     if (w->cell == SPACC_CELL_GRU)
-        return gate == 2 ? (struct row_source){x, none, b_w} : (struct row_source){none, h, b_r};
+        return gate == 2 ? (struct row_source){x, none, b_w}
+                         : (struct row_source){none, h, b_r};
     return gate == 2 ? (struct row_source){x, none, b_w + b_r}
                      : (struct row_source){none, none, 0.0};
 }
@@ -143,8 +144,8 @@ static void quantise_part(int16_t *to, const float *from, size_t count, double v
 
 /* Dense integer weights of one pass over the rows. */
 struct pass {
-    int16_t *x, *h;             /* [4 * units][x_cols], [4 * units][units]; NULL: no part */
-    float *scale_x, *scale_h;   /* [4 * units] */
+    int16_t *x, *h;              /* [4 * units][x_cols], [4 * units][units]; NULL: no part */
+    float *scale_x, *scale_h;    /* [4 * units] */
     struct spacc_fixed_row *row; /* [4 * units] */
 };
 
@@ -178,8 +179,10 @@ static enum spacc_status quantise_row(struct pass *p, struct spacc_fixed_layer *
     double lsb = lsb_for(source, l);
 
     if (lsb > lsb_max)
-        return spacc_fail(err, SPACC_EINVAL, "unit %zu, row %zu: weights of up to %g and bias %g "
-                          "are beyond fixed point", r / 4, r % 4,
+        return spacc_fail(err, SPACC_EINVAL,
+                          "unit %zu, row %zu: weights of up to %g and bias %g "
+                          "are beyond fixed point",
+                          r / 4, r % 4,
                           fmax(largest(source->x, l->x_cols), largest(source->h, l->units)),
                           source->bias);
     if (l->cell == SPACC_CELL_LINEAR)
@@ -272,8 +275,8 @@ static enum spacc_status check_finite(const float *values, const char *part, siz
 {
     for (size_t i = 0; values && i < rows * cols; i++)
         if (!isfinite(values[i]))
-            return spacc_fail(err, SPACC_EINVAL, "%s row %zu, column %zu is %g, not finite", part,
-                              i / cols, i % cols, (double)values[i]);
+            return spacc_fail(err, SPACC_EINVAL, "%s row %zu, column %zu is %g, not finite",
+                              part, i / cols, i % cols, (double)values[i]);
     return SPACC_OK;
 }
 

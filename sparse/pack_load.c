@@ -41,24 +41,24 @@ static int by_name(const void *a, const void *b)
     return strcmp((*left)->string, (*right)->string);
 }
 
-static enum spacc_status table_init(struct table *t, const cJSON *object, struct spacc_error *err)
+static enum spacc_status table_init(struct table *t, const cJSON *object,
+                                    struct spacc_error *err)
 {
     const cJSON *item;
     size_t count = 0;
 
     if (!cJSON_IsObject(object)) /* members of anything else have no names */
         object = NULL;
-    cJSON_ArrayForEach(item, object)
-        count++;
+    cJSON_ArrayForEach(item, object) count++;
     t->item = calloc(count + 1, sizeof(*t->item));
     if (!t->item)
         return spacc_fail(err, SPACC_ENOMEM, "out of memory for a header of %zu names", count);
-    cJSON_ArrayForEach(item, object)
-        t->item[t->count++] = item;
+    cJSON_ArrayForEach(item, object) t->item[t->count++] = item;
     qsort(t->item, t->count, sizeof(*t->item), by_name);
     for (size_t i = 1; i < t->count; i++)
         if (by_name(&t->item[i - 1], &t->item[i]) == 0)
-            return spacc_fail(err, SPACC_EFORMAT, "header has '%.64s' twice", t->item[i]->string);
+            return spacc_fail(err, SPACC_EFORMAT, "header has '%.64s' twice",
+                              t->item[i]->string);
     return SPACC_OK;
 }
 
@@ -117,7 +117,8 @@ static enum spacc_status get_int(int *to, const cJSON *object, const char *key,
 
 /* The number of a word in a list. */
 static enum spacc_status get_word(int *to, const cJSON *object, const char *key,
-                                  const char *const *words, size_t count, struct spacc_error *err)
+                                  const char *const *words, size_t count,
+                                  struct spacc_error *err)
 {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 
@@ -147,8 +148,8 @@ static enum spacc_status check_crc(const struct reader *r, const char *of, const
     if (!want)
         return spacc_fail(r->err, SPACC_EFORMAT, "%s has no checksum", of);
     if (strcmp(want, hex) != 0)
-        return spacc_fail(r->err, SPACC_EFORMAT, "%s has checksum %s, the header says %.16s", of,
-                          hex, want);
+        return spacc_fail(r->err, SPACC_EFORMAT, "%s has checksum %s, the header says %.16s",
+                          of, hex, want);
     return SPACC_OK;
 }
 
@@ -166,7 +167,8 @@ static bool has_shape(const cJSON *entry, const size_t *shape, size_t rank)
 
     if (!cJSON_IsArray(dims))
         return false;
-    cJSON_ArrayForEach(item, dims) {
+    cJSON_ArrayForEach(item, dims)
+    {
         if (d == rank || !whole_number(&value, item, 0x1p52) || value != shape[d])
             return false;
         d++;
@@ -200,14 +202,17 @@ static enum spacc_status get_tensor(struct view *v, const struct reader *r, size
         return spacc_fail(r->err, SPACC_EFORMAT, "tensor %s is missing", name);
     const char *got = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "dtype"));
     if (!got || strcmp(got, dtype) != 0)
-        return spacc_fail(r->err, SPACC_EFORMAT, "tensor %s is of type %.16s, the layer needs %s",
-                          name, got ? got : "none", dtype);
+        return spacc_fail(r->err, SPACC_EFORMAT,
+                          "tensor %s is of type %.16s, the layer needs %s", name,
+                          got ? got : "none", dtype);
     if (!has_shape(entry, shape, rank))
-        return spacc_fail(r->err, SPACC_EFORMAT, "tensor %s has not the layer's shape (%zu, ...)",
-                          name, shape[0]);
+        return spacc_fail(r->err, SPACC_EFORMAT,
+                          "tensor %s has not the layer's shape (%zu, ...)", name, shape[0]);
     if (!get_range(&begin, &end, entry, r->data_bytes))
-        return spacc_fail(r->err, SPACC_EFORMAT, "tensor %s: data_offsets are not inside the "
-                          "file's %zu data bytes", name, r->data_bytes);
+        return spacc_fail(r->err, SPACC_EFORMAT,
+                          "tensor %s: data_offsets are not inside the "
+                          "file's %zu data bytes",
+                          name, r->data_bytes);
     if (end - begin != bytes)
         return spacc_fail(r->err, SPACC_EFORMAT, "tensor %s has %zu bytes, its shape needs %zu",
                           name, end - begin, bytes);
@@ -281,9 +286,9 @@ static enum spacc_status read_arrays(struct spacc_csb *m, const struct reader *r
 }
 
 /* A matrix that the layer's JSON gives a geometry; *out stays NULL when it gives none. */
-static enum spacc_status read_matrix(struct spacc_csb **out, const struct reader *r, size_t layer,
-                                     const cJSON *json, const char *part, size_t cols,
-                                     const struct spacc_fixed_layer *l)
+static enum spacc_status read_matrix(struct spacc_csb **out, const struct reader *r,
+                                     size_t layer, const cJSON *json, const char *part,
+                                     size_t cols, const struct spacc_fixed_layer *l)
 {
     const cJSON *geometry = cJSON_GetObjectItemCaseSensitive(json, part);
 
@@ -322,8 +327,8 @@ static enum spacc_status read_rows(struct spacc_fixed_row **out, const struct re
     for (size_t i = 0; i < 3; i++) {
         char name[PACK_NAME_BYTES];
         snprintf(name, sizeof(name), "%s.%s", part, fields[i].name);
-        const enum spacc_status status = get_tensor(&v[i], r, layer, name, fields[i].dtype, &rows,
-                                                    1);
+        const enum spacc_status status =
+            get_tensor(&v[i], r, layer, name, fields[i].dtype, &rows, 1);
         if (status != SPACC_OK)
             return status;
     }
@@ -356,7 +361,8 @@ static enum spacc_status read_fields(struct spacc_fixed_layer *l, const cJSON *j
     const struct {
         int *to;
         const char *key;
-    } ints[] = {{&l->x_frac, "x_frac"}, {&l->h_frac, "h_frac"}, {&l->weight_bits, "weight_bits"}};
+    } ints[] = {
+        {&l->x_frac, "x_frac"}, {&l->h_frac, "h_frac"}, {&l->weight_bits, "weight_bits"}};
     enum spacc_status status = SPACC_OK;
 
     for (size_t i = 0; i < 3 && status == SPACC_OK; i++)
@@ -367,17 +373,18 @@ static enum spacc_status read_fields(struct spacc_fixed_layer *l, const cJSON *j
         status = get_int(ints[i].to, json, ints[i].key, err);
     if (status != SPACC_OK)
         return status;
-    l->cell = (enum spacc_cell)*words[0].to;
-    l->act_g = (enum spacc_act)*words[1].to;
-    l->act_h = (enum spacc_act)*words[2].to;
+    l->cell = (enum spacc_cell) * words[0].to;
+    l->act_g = (enum spacc_act) * words[1].to;
+    l->act_h = (enum spacc_act) * words[2].to;
     return spacc_fixed_check_sizes(l, err);
 }
 
-static enum spacc_status read_parts(struct spacc_fixed_layer *l, const struct reader *r, size_t i,
-                                    const cJSON *json)
+static enum spacc_status read_parts(struct spacc_fixed_layer *l, const struct reader *r,
+                                    size_t i, const cJSON *json)
 {
     const size_t rows = 4 * l->units;
-    enum spacc_status status = read_matrix(&l->w_x, r, i, json, pack_matrix_names[0], l->x_cols, l);
+    enum spacc_status status =
+        read_matrix(&l->w_x, r, i, json, pack_matrix_names[0], l->x_cols, l);
 
     if (status == SPACC_OK)
         status = read_matrix(&l->w_h, r, i, json, pack_matrix_names[1], l->units, l);
@@ -420,7 +427,8 @@ static enum spacc_status parse_object(cJSON **out, const char *text, size_t byte
 
     *out = NULL;
     if (deep(text, bytes))
-        return spacc_fail(err, SPACC_EFORMAT, "%s is nested deeper than %d", what, PACK_DEPTH_MAX);
+        return spacc_fail(err, SPACC_EFORMAT, "%s is nested deeper than %d", what,
+                          PACK_DEPTH_MAX);
     cJSON *json = cJSON_ParseWithLengthOpts(text, bytes, &end, 0);
     while (json && end < text + bytes && *end == ' ')
         end++;
@@ -477,25 +485,29 @@ static bool is_sha256(const char *text)
 static enum spacc_status read_about(struct spacc_pack *pack, const struct reader *r)
 {
     const char *format = metadata(r, "spacc.format"), *source = metadata(r, "spacc.source");
-    const char *sha256 = metadata(r, "spacc.source_sha256"), *layers = metadata(r, "spacc.layers");
+    const char *sha256 = metadata(r, "spacc.source_sha256"),
+               *layers = metadata(r, "spacc.layers");
     char next[PACK_NAME_BYTES];
 
     if (!format)
         return spacc_fail(r->err, SPACC_EFORMAT, "not a packed model (no spacc.format)");
     if (strcmp(format, PACK_FORMAT) != 0)
-        return spacc_fail(r->err, SPACC_EUNSUPPORTED, "packed format %.16s, this program reads %s",
-                          format, PACK_FORMAT);
+        return spacc_fail(r->err, SPACC_EUNSUPPORTED,
+                          "packed format %.16s, this program reads %s", format, PACK_FORMAT);
     if (!source || !sha256 || !is_sha256(sha256))
-        return spacc_fail(r->err, SPACC_EFORMAT, "spacc.source or spacc.source_sha256 is missing "
+        return spacc_fail(r->err, SPACC_EFORMAT,
+                          "spacc.source or spacc.source_sha256 is missing "
                           "or damaged");
     if (!layers || strspn(layers, "0123456789") != strlen(layers) || strlen(layers) - 1 > 3 ||
         strtoul(layers, NULL, 10) > PACK_LAYERS_MAX)
-        return spacc_fail(r->err, SPACC_EFORMAT, "spacc.layers is not 0 to %d", PACK_LAYERS_MAX);
+        return spacc_fail(r->err, SPACC_EFORMAT, "spacc.layers is not 0 to %d",
+                          PACK_LAYERS_MAX);
     strcpy(pack->source_sha256, sha256); /* 64 digits or none */
     const size_t count = strtoul(layers, NULL, 10);
     snprintf(next, sizeof(next), "spacc.layer.%zu", count);
     if (find(&r->metadata, next))
-        return spacc_fail(r->err, SPACC_EFORMAT, "%s is there, spacc.layers says %zu", next, count);
+        return spacc_fail(r->err, SPACC_EFORMAT, "%s is there, spacc.layers says %zu", next,
+                          count);
     pack->source = strdup(source);
     pack->layer = calloc(count + 1, sizeof(*pack->layer));
     if (!pack->source || !pack->layer)
@@ -513,12 +525,13 @@ static enum spacc_status read_header(struct reader *r, cJSON **root, const uint8
         return spacc_fail(r->err, SPACC_EFORMAT, "file of %zu bytes has no header", size_bytes);
     memcpy(&header_bytes, bytes, sizeof(header_bytes));
     if (header_bytes > size_bytes - 8 || header_bytes > PACK_HEADER_MAX)
-        return spacc_fail(r->err, SPACC_EFORMAT, "header of %llu bytes in a file of %zu (limit %d)",
+        return spacc_fail(r->err, SPACC_EFORMAT,
+                          "header of %llu bytes in a file of %zu (limit %d)",
                           (unsigned long long)header_bytes, size_bytes, PACK_HEADER_MAX);
     r->data = bytes + 8 + header_bytes;
     r->data_bytes = size_bytes - 8 - (size_t)header_bytes;
-    enum spacc_status status = parse_object(root, (const char *)bytes + 8, (size_t)header_bytes,
-                                            "header", r->err);
+    enum spacc_status status =
+        parse_object(root, (const char *)bytes + 8, (size_t)header_bytes, "header", r->err);
     if (status == SPACC_OK)
         status = table_init(&r->tensors, *root, r->err);
     if (status == SPACC_OK)
@@ -526,8 +539,8 @@ static enum spacc_status read_header(struct reader *r, cJSON **root, const uint8
     return status;
 }
 
-enum spacc_status spacc_pack_parse(struct spacc_pack **out, const void *bytes, size_t size_bytes,
-                                   const char *name, struct spacc_error *err)
+enum spacc_status spacc_pack_parse(struct spacc_pack **out, const void *bytes,
+                                   size_t size_bytes, const char *name, struct spacc_error *err)
 {
     struct reader r = {.err = err};
     cJSON *root = NULL;
@@ -575,7 +588,8 @@ static enum spacc_status read_file(uint8_t **out, size_t *size_bytes, const char
     errno = 0;
     *size_bytes = fread(bytes, 1, (size_t)size, in);
     if (*size_bytes != (size_t)size) {
-        spacc_fail(err, status, "%s: %s", file, errno ? strerror(errno) : "file became shorter");
+        spacc_fail(err, status, "%s: %s", file,
+                   errno ? strerror(errno) : "file became shorter");
         goto out;
     }
     *out = bytes;

@@ -44,7 +44,8 @@ static struct blob *add_blob(struct blobs *b, size_t layer, const char *part, co
 {
     struct blob *blob = &b->blob[b->count++];
 
-    snprintf(blob->name, sizeof(blob->name), "%zu.%s%s%s", layer, part, *field ? "." : "", field);
+    snprintf(blob->name, sizeof(blob->name), "%zu.%s%s%s", layer, part, *field ? "." : "",
+             field);
     blob->dtype = dtype;
     blob->rank = 1;
     blob->bytes = bytes;
@@ -52,7 +53,8 @@ static struct blob *add_blob(struct blobs *b, size_t layer, const char *part, co
     return blob;
 }
 
-static bool add_index(struct blobs *b, size_t layer, const char *part, const struct spacc_csb *m)
+static bool add_index(struct blobs *b, size_t layer, const char *part,
+                      const struct spacc_csb *m)
 {
     const size_t slots = m->rows * m->k * m->banks, shape[3] = {m->rows, m->k, m->banks};
     uint8_t *narrow = NULL;
@@ -74,7 +76,8 @@ static bool add_index(struct blobs *b, size_t layer, const char *part, const str
     return true;
 }
 
-static bool add_matrix(struct blobs *b, size_t layer, const char *part, const struct spacc_csb *m)
+static bool add_matrix(struct blobs *b, size_t layer, const char *part,
+                       const struct spacc_csb *m)
 {
     if (!m)
         return true;
@@ -199,8 +202,8 @@ static bool add_layer_text(cJSON *metadata, size_t i, const struct spacc_pack_la
 
     snprintf(key, sizeof(key), "spacc.layer.%zu", i);
     snprintf(part, sizeof(part), "layer.%zu", i);
-    const bool ok = text && add_text(metadata, key, text) &&
-                    add_crc(metadata, part, text, strlen(text));
+    const bool ok =
+        text && add_text(metadata, key, text) && add_crc(metadata, part, text, strlen(text));
     cJSON_free(text);
     return ok;
 }
@@ -342,8 +345,8 @@ static enum spacc_status write_file(const char *file, const char *header, const 
         }
     }
     free(temp);
-    return ok ? SPACC_OK : spacc_fail(err, SPACC_EIO, "%s: cannot write: %s", file,
-                                      strerror(errno));
+    return ok ? SPACC_OK
+              : spacc_fail(err, SPACC_EIO, "%s: cannot write: %s", file, strerror(errno));
 }
 
 static enum spacc_status check(const struct spacc_pack *pack, struct spacc_error *err)

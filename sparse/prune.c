@@ -16,7 +16,8 @@ static double off_whole(double value)
 }
 
 /* The sentence that says what to choose instead. */
-static enum spacc_status fail_fraction(struct spacc_error *err, double sparsity, size_t bank_size)
+static enum spacc_status fail_fraction(struct spacc_error *err, double sparsity,
+                                       size_t bank_size)
 {
     const double size = (double)bank_size, zeros = sparsity * size;
     char above[48] = "", larger[48] = "";
@@ -30,8 +31,8 @@ static enum spacc_status fail_fraction(struct spacc_error *err, double sparsity,
         }
     }
     return spacc_fail(err, SPACC_EINVAL,
-                      "sparsity %.9g of a bank of %zu is %.9g weights: choose %.9g%s%s", sparsity,
-                      bank_size, zeros, floor(zeros) / size, above, larger);
+                      "sparsity %.9g of a bank of %zu is %.9g weights: choose %.9g%s%s",
+                      sparsity, bank_size, zeros, floor(zeros) / size, above, larger);
 }
 
 enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
@@ -39,9 +40,11 @@ enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
 {
     *k = 0;
     if (!(sparsity >= 0.0 && sparsity < 1.0))
-        return spacc_fail(err, SPACC_EINVAL, "sparsity %g is not 0 or more and below 1", sparsity);
+        return spacc_fail(err, SPACC_EINVAL, "sparsity %g is not 0 or more and below 1",
+                          sparsity);
     if (bank_size == 0 || bank_size > BANK_MAX)
-        return spacc_fail(err, SPACC_EINVAL, "bank size %zu is not 1 to %d", bank_size, BANK_MAX);
+        return spacc_fail(err, SPACC_EINVAL, "bank size %zu is not 1 to %d", bank_size,
+                          BANK_MAX);
     const double zeros = sparsity * (double)bank_size;
     if (off_whole(zeros) > whole_within)
         return fail_fraction(err, sparsity, bank_size);
@@ -92,15 +95,19 @@ static enum spacc_status check(const float *dense, size_t rows, size_t cols, siz
 
     if (rows == 0 || cols == 0 || __builtin_mul_overflow(rows, cols, &bytes) ||
         __builtin_mul_overflow(bytes, sizeof(*dense), &bytes))
-        return spacc_fail(err, SPACC_EINVAL, "matrix of %zu x %zu cannot be pruned", rows, cols);
+        return spacc_fail(err, SPACC_EINVAL, "matrix of %zu x %zu cannot be pruned", rows,
+                          cols);
     if (bank_size == 0 || bank_size > BANK_MAX)
-        return spacc_fail(err, SPACC_EINVAL, "bank size %zu is not 1 to %d", bank_size, BANK_MAX);
+        return spacc_fail(err, SPACC_EINVAL, "bank size %zu is not 1 to %d", bank_size,
+                          BANK_MAX);
     if (k == 0 || k > bank_size)
-        return spacc_fail(err, SPACC_EINVAL, "a bank of %zu cannot keep %zu weights", bank_size, k);
+        return spacc_fail(err, SPACC_EINVAL, "a bank of %zu cannot keep %zu weights", bank_size,
+                          k);
     for (size_t i = 0; i < rows * cols; i++)
         if (!isfinite(dense[i]))
-            return spacc_fail(err, SPACC_EINVAL, "weight at row %zu, column %zu is %g, not finite",
-                              i / cols, i % cols, (double)dense[i]);
+            return spacc_fail(err, SPACC_EINVAL,
+                              "weight at row %zu, column %zu is %g, not finite", i / cols,
+                              i % cols, (double)dense[i]);
     return SPACC_OK;
 }
 

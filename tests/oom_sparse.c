@@ -87,8 +87,8 @@ static enum spacc_status run_prune(void)
 
 static enum spacc_status quantise(struct spacc_fixed_layer **l, enum spacc_cell cell)
 {
-    const struct spacc_fixed_weights f = {.cell = cell, .units = 3, .x_cols = 4, .w = weights,
-                                          .r = weights + 48};
+    const struct spacc_fixed_weights f = {
+        .cell = cell, .units = 3, .x_cols = 4, .w = weights, .r = weights + 48};
     const enum spacc_status status = spacc_fixed_quantise(l, &f, 16, 12, 2, 2, NULL);
     assert_true((status == SPACC_OK) == (*l != NULL));
     return status;
@@ -99,8 +99,9 @@ static enum spacc_status run_quantise(void)
     struct spacc_fixed_layer *l;
     enum spacc_status status = quantise(&l, SPACC_CELL_GRU_RESET);
     spacc_fixed_free(l);
-    return status != SPACC_OK ? status : (status = quantise(&l, SPACC_CELL_LINEAR),
-                                          spacc_fixed_free(l), status);
+    return status != SPACC_OK
+               ? status
+               : (status = quantise(&l, SPACC_CELL_LINEAR), spacc_fixed_free(l), status);
 }
 
 static struct spacc_fixed_layer *layer;

@@ -5,9 +5,12 @@ target_link_options(oom_sparse PRIVATE
   -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 add_test(NAME oom_sparse COMMAND oom_sparse)
 
+# The sources once more, with coverage: the other programs do not link the fuzzer's part.
 if(SPACC_FUZZ)
-  add_executable(fuzz_pack fuzz_pack.c)
-  target_link_libraries(fuzz_pack PRIVATE spacc_static)
-  target_compile_options(fuzz_pack PRIVATE -fsanitize=fuzzer)
-  target_link_options(fuzz_pack PRIVATE -fsanitize=fuzzer)
+  file(GLOB sparse_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/sparse/*.c)
+  add_executable(fuzz_pack fuzz_pack.c ${sparse_sources})
+  target_link_libraries(fuzz_pack PRIVATE spacc_flags PkgConfig::CJSON ZLIB::ZLIB m)
+  target_compile_options(fuzz_pack PRIVATE -fsanitize=fuzzer,address,undefined)
+  target_link_options(fuzz_pack PRIVATE -fsanitize=fuzzer,address,undefined)
+  add_dependencies(fuzz_pack spacc_card_map)
 endif()

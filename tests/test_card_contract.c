@@ -342,8 +342,13 @@ static void an_empty_program_of_one_end_is_done(void **state)
     open_card(&s, state);
     add(&p, SPACC_OP_END);
     for (int i = 0; i < 3; i++) {
+        uint32_t pending, control;
         ok(&s, run(&s, &p));
         check_causes(&s);
+        ok(&s, spacc_card_reg_read(s.card, SPACC_REG_IP_ISR, &pending, &s.err));
+        assert_int_equal(pending, 0); /* the driver took its interrupt back */
+        ok(&s, spacc_card_reg_read(s.card, SPACC_REG_AP_CTRL, &control, &s.err));
+        assert_int_equal(control, 4); /* idle; done was cleared when the driver read it */
         assert_true(s.counters.value[SPACC_COUNTER_BYTES_READ] >= SPACC_INSTRUCTION_BYTES);
         assert_int_equal(s.counters.value[SPACC_COUNTER_BYTES_WRITTEN], 0);
         assert_int_equal(s.counters.value[SPACC_COUNTER_ISSUE], 0);
@@ -381,6 +386,29 @@ static void states_go_in_and_out(void **state)
     check_causes(&s);
     free(sent);
     free(got);
+    close_card(&s);
+}
+
+/* In and out at addresses that make a burst meet the 4096-byte line in its middle. */
+static void transfers_go_across_4096_byte_lines(void **state)
+{
+    enum { COUNT = 512, OFFSET = 4096 - 1000 };
+    struct setup s;
+    int32_t sent[COUNT], got[COUNT];
+    struct program p = {.count = 0};
+    open_card(&s, state);
+    s.input_bytes = 8192;
+    s.input = buffer(&s, s.input_bytes);
+    for (int i = 0; i < COUNT; i++)
+        sent[i] = i * 16001 - (1 << 22);
+    ok(&s, spacc_card_write(s.card, s.input + OFFSET, sent, sizeof(sent), &s.err));
+    add_load_state(&p, SPACC_REGION_INPUT, OFFSET, COUNT, 0);
+    add_store_state(&p, SPACC_REGION_OUTPUT, OFFSET, COUNT, 0);
+    add(&p, SPACC_OP_END);
+    ok(&s, run(&s, &p));
+    ok(&s, spacc_card_read(s.card, s.output + OFFSET, got, sizeof(got), &s.err));
+    assert_memory_equal(got, sent, sizeof(sent));
+    check_causes(&s);
     close_card(&s);
 }
 
@@ -660,6 +688,7 @@ int main(void)
         T(registers_read_back),
         T(an_empty_program_of_one_end_is_done),
         T(states_go_in_and_out),
+        T(transfers_go_across_4096_byte_lines),
         T(a_store_writes_nothing_else),
         T(marks_hold_the_counters_of_their_moment),
         T(bad_programs_end_with_their_error),

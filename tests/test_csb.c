@@ -23,8 +23,8 @@ static uint32_t next_random(void)
 
 static const struct shape {
     size_t rows, cols, bank_size;
-} shapes[] = {{1, 1, 1},   {3, 7, 3},    {2, 5, 65536}, {5, 16, 16}, {4, 17, 16},
-              {1, 256, 1}, {2, 600, 257}, {7, 64, 8},   {3, 65536, 300}};
+} shapes[] = {{1, 1, 1},   {3, 7, 3},     {2, 5, 65536}, {5, 16, 16},    {4, 17, 16},
+              {1, 256, 1}, {2, 600, 257}, {7, 64, 8},    {3, 65536, 300}};
 
 static void every_weight_comes_back_on_hard_shapes(void **state)
 {
@@ -103,7 +103,8 @@ static void integer_weights_keep_their_scale(void **state)
 
     for (size_t t = 0; t < 2; t++) {
         struct spacc_csb *m;
-        assert_int_equal(spacc_csb_pack_int(&m, types[t], dense, scale, 2, 4, 2, NULL), SPACC_OK);
+        assert_int_equal(spacc_csb_pack_int(&m, types[t], dense, scale, 2, 4, 2, NULL),
+                         SPACC_OK);
         assert_int_equal(m->k, 2);
         assert_int_equal(spacc_csb_bytes(m), 8 * (t + 1) + 8 + 8);
         spacc_csb_unpack(m, back);
@@ -130,7 +131,8 @@ static void bad_arguments_are_named(void **state)
     assert_int_equal(spacc_csb_pack(&m, dense, 0, 3, 2, &err), SPACC_EINVAL);
     assert_int_equal(spacc_csb_pack(&m, dense, 1, 0, 2, &err), SPACC_EINVAL);
     assert_int_equal(spacc_csb_pack(&m, dense, 1, 65537, 2, &err), SPACC_EINVAL);
-    assert_int_equal(spacc_csb_pack(&m, dense, ((size_t)1 << 24) + 1, 1, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_csb_pack(&m, dense, ((size_t)1 << 24) + 1, 1, 2, &err),
+                     SPACC_EINVAL);
     assert_int_equal(spacc_csb_pack(&m, dense, 1, 3, 0, &err), SPACC_EINVAL);
     assert_int_equal(spacc_csb_pack(&m, dense, 1, 3, 65537, &err), SPACC_EINVAL);
     assert_int_equal(spacc_csb_pack_int(&m, SPACC_CSB_I8, wide, scale, 2, 3, 2, &err),
@@ -155,13 +157,13 @@ static void check_refuses_every_broken_rule(void **state)
         assert_int_equal(spacc_csb_pack(&m, dense, 1, 8, 3, NULL), SPACC_OK); /* banks 3,3,2 */
         assert_int_equal(spacc_csb_check(m, &err), SPACC_OK);
         switch (fault) {
-        case 0: m->index[2] = 2; break;                    /* past the short bank */
-        case 1: m->index[0] = 1; break;                    /* the same column twice */
-        case 2: m->index[4] = 1; break;                    /* padding at another column */
+        case 0: m->index[2] = m->index[5] = 2; break; /* past the short bank */
+        case 1: m->index[0] = 1; break;               /* the same column twice */
+        case 2: m->index[4] = 1; break;               /* padding at another column */
         case 3: ((float *)m->value)[0] = INFINITY; break;
         case 4: m->banks = 2; break;
         case 5: m->k = 4; break;
-        case 6: ((float *)m->value)[0] = 0.0F; break;      /* a weight after padding */
+        case 6: ((float *)m->value)[0] = 0.0F; break; /* a weight after padding */
         }
         const enum spacc_status status = spacc_csb_check(m, &err);
         if (status != SPACC_EFORMAT)

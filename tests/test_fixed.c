@@ -81,8 +81,9 @@ static void one_matrix(struct spacc_csb **out, const int16_t *dense, size_t rows
 
     for (size_t i = 0; i < rows; i++)
         scale[i] = 1.0F;
-    assert_int_equal(spacc_csb_pack_int(out, SPACC_CSB_I16, dense, scale, rows, cols, bank_size,
-                                        NULL), SPACC_OK);
+    assert_int_equal(
+        spacc_csb_pack_int(out, SPACC_CSB_I16, dense, scale, rows, cols, bank_size, NULL),
+        SPACC_OK);
 }
 
 static struct spacc_fixed_layer *layer_of(enum spacc_cell cell, enum spacc_act act_g,
@@ -92,9 +93,14 @@ static struct spacc_fixed_layer *layer_of(enum spacc_cell cell, enum spacc_act a
     struct spacc_fixed_layer *l = calloc(1, sizeof(*l));
 
     assert_non_null(l);
-    *l = (struct spacc_fixed_layer){.cell = cell, .act_g = act_g, .act_h = act_h, .units = units,
+    *l = (struct spacc_fixed_layer){.cell = cell,
+                                    .act_g = act_g,
+                                    .act_h = act_h,
+                                    .units = units,
                                     .outputs = cell == SPACC_CELL_LINEAR ? 4 * units : units,
-                                    .x_cols = x_cols, .x_frac = 12, .weight_bits = 16};
+                                    .x_cols = x_cols,
+                                    .x_frac = 12,
+                                    .weight_bits = 16};
     l->h_frac = spacc_fixed_h_frac(cell, act_g, act_h);
     one_matrix(&l->w_x, x, 4 * units, x_cols, 2);
     if (cell != SPACC_CELL_LINEAR)
@@ -120,11 +126,11 @@ static void linear_rounds_half_up_and_cuts_at_32_bits(void **state)
     struct spacc_fixed_layer *l =
         layer_of(SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, 2, w, NULL);
 
-    l->row[0] = (struct spacc_fixed_row){0, 1, 1};           /* 5 / 2 */
-    l->row[1] = (struct spacc_fixed_row){0, 1, 1};           /* -5 / 2 */
-    l->row[2] = (struct spacc_fixed_row){-6, 1, 1};          /* (3 - 6) / 2 */
-    l->row[3] = (struct spacc_fixed_row){INT32_MIN, 2, 1};   /* bias alone */
-    l->row[4] = (struct spacc_fixed_row){0, 65535, 1};       /* 163835 * 65535 / 2: cut */
+    l->row[0] = (struct spacc_fixed_row){0, 1, 1};         /* 5 / 2 */
+    l->row[1] = (struct spacc_fixed_row){0, 1, 1};         /* -5 / 2 */
+    l->row[2] = (struct spacc_fixed_row){-6, 1, 1};        /* (3 - 6) / 2 */
+    l->row[3] = (struct spacc_fixed_row){INT32_MIN, 2, 1}; /* bias alone */
+    l->row[4] = (struct spacc_fixed_row){0, 65535, 1};     /* 163835 * 65535 / 2: cut */
     l->row[5] = (struct spacc_fixed_row){0, 65535, 1};
     l->row[6] = (struct spacc_fixed_row){INT32_MAX, 65535, 63};
     l->row[7] = (struct spacc_fixed_row){-6, 65535, 63};
@@ -149,8 +155,8 @@ static void lstm_follows_the_formula_by_hand(void **state)
     struct spacc_fixed_layer *l =
         layer_of(SPACC_CELL_LSTM, SPACC_ACT_IDENTITY, SPACC_ACT_RELU, 1, 1, w, r);
 
-    l->row[0].bias = 0;        /* i = 16384 */
-    l->row[1].bias = 40000;    /* o: z is cut to 32767 */
+    l->row[0].bias = 0;           /* i = 16384 */
+    l->row[1].bias = 40000;       /* o: z is cut to 32767 */
     l->row[2].bias = -2000000000; /* f: z is cut to -32768 */
     const int64_t o = spacc_fixed_sigmoid(32767), f = spacc_fixed_sigmoid(-32768);
     assert_int_equal(o + f, 32768);
@@ -185,6 +191,32 @@ static void lstm_cell_state_is_cut_at_24_bits(void **state)
     spacc_fixed_free(l);
 }
 
+/* The state memory has 24 bits a unit, of which a GRU's h takes 16. */
+static void only_the_low_bits_of_a_state_count(void **state)
+{
+    (void)state;
+    static const struct {
+        enum spacc_cell cell;
+        int32_t wild, tame;
+    } cases[] = {{SPACC_CELL_LSTM, 0x7f800001, -0x7fffff},
+                 {SPACC_CELL_LSTM, 0x01000005, 5},
+                 {SPACC_CELL_GRU, 0x00018001, -0x7fff},
+                 {SPACC_CELL_GRU, -0x10000 + 7, 7}};
+    const int16_t w[4] = {3, 5, 7, 9}, x[1] = {100};
+
+    for (size_t i = 0; i < 4; i++) {
+        int32_t s[2][1] = {{cases[i].wild}, {cases[i].tame}};
+        int16_t h[2][1] = {{11}, {11}}, y[1];
+        struct spacc_fixed_layer *l =
+            layer_of(cases[i].cell, SPACC_ACT_TANH, SPACC_ACT_TANH, 1, 1, w, w);
+        for (size_t k = 0; k < 2; k++)
+            assert_int_equal(spacc_fixed_run(l, 1, x, h[k], s[k], y, NULL), SPACC_OK);
+        assert_int_equal(s[0][0], s[1][0]);
+        assert_int_equal(h[0][0], h[1][0]);
+        spacc_fixed_free(l);
+    }
+}
+
 static void gru_follows_the_formula_by_hand(void **state)
 {
     (void)state;
@@ -198,7 +230,8 @@ static void gru_follows_the_formula_by_hand(void **state)
     l->row[2].bias = 101;
     l->row[3].bias = -101; /* r is one half: rnd(-50.5) = -50 */
     assert_int_equal(spacc_fixed_run(l, 1, x, h, s, y, &counts), SPACC_OK);
-    assert_int_equal(h[0], 51 - 1525); /* 51 + rnd((-3000 - 51) / 2), and rnd(-1525.5) = -1525 */
+    assert_int_equal(h[0],
+                     51 - 1525); /* 51 + rnd((-3000 - 51) / 2), and rnd(-1525.5) = -1525 */
     assert_int_equal(s[0], h[0]);
     assert_int_equal(y[0], h[0]);
     assert_int_equal(counts.gate_saturations, 0);
@@ -277,11 +310,18 @@ static void model_make(struct model *m, enum spacc_cell cell, enum spacc_act act
     m->memory = calloc(w + r + 2 * b, sizeof(float));
     assert_non_null(m->memory);
     for (size_t i = 0; i < w + r + 2 * b; i++)
-        m->memory[i] = i >= w + r ? 0.3F * uniform()
-                                  : next_random() % 2 ? 2.0F * uniform() / sqrtf((float)units)
-                                                      : 0.0F;
-    m->f = (struct spacc_fixed_weights){cell, act_g, act_h, units, cols, m->memory,
-                                        m->memory + w, m->memory + w + r, m->memory + w + r + b};
+        m->memory[i] = i >= w + r          ? 0.3F * uniform()
+                       : next_random() % 2 ? 2.0F * uniform() / sqrtf((float)units)
+                                           : 0.0F;
+    m->f = (struct spacc_fixed_weights){cell,
+                                        act_g,
+                                        act_h,
+                                        units,
+                                        cols,
+                                        m->memory,
+                                        m->memory + w,
+                                        m->memory + w + r,
+                                        m->memory + w + r + b};
     if (cell == SPACC_CELL_LINEAR)
         m->f.r = NULL;
 }
@@ -332,8 +372,8 @@ static void gru_double(const struct model *m, const double *x, double *h)
     for (size_t u = 0; u < n; u++) {
         const double z = sigmoid(row_x(m, u, x) + row_h(m, u, h));
         const double r = sigmoid(row_x(m, n + u, x) + row_h(m, n + u, h));
-        const double recurrent = m->f.cell == SPACC_CELL_GRU ? r * row_h(m, 2 * n + u, h)
-                                                             : row_h(m, 2 * n + u, rh);
+        const double recurrent =
+            m->f.cell == SPACC_CELL_GRU ? r * row_h(m, 2 * n + u, h) : row_h(m, 2 * n + u, rh);
         const double g = act(m->f.act_g, row_x(m, 2 * n + u, x) + recurrent);
         next[u] = (1.0 - z) * g + z * h[u];
     }
@@ -461,8 +501,8 @@ static void linear_cannot_saturate(void **state)
     static float w[2 * COLS];
     static int16_t x[COLS];
     const float bias[2] = {10.0F, -10.0F};
-    struct spacc_fixed_weights f = {SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, COLS,
-                                    w, NULL, bias, NULL};
+    struct spacc_fixed_weights f = {
+        SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, COLS, w, NULL, bias, NULL};
     struct spacc_fixed_layer *l;
     struct spacc_fixed_counts counts = {0, 0};
     int32_t y[4];
@@ -507,8 +547,7 @@ static void quantised_weights_are_half_a_unit_off_at_most(void **state)
             assert_true(fabs(p->bias * lsb - (double)m.f.b_w[onnx] - (double)m.f.b_r[onnx]) <=
                         0.5001 * lsb);
             for (size_t c = 0; c < 20; c++) {
-                const double error = (double)back[row * 20 + c] -
-                                     (double)m.f.r[onnx * 20 + c];
+                const double error = (double)back[row * 20 + c] - (double)m.f.r[onnx * 20 + c];
                 assert_true(fabs(error) <= 0.5001 * (double)l->w_h->scale[row]);
             }
         }
@@ -523,8 +562,8 @@ static void odd_rows_are_still_represented(void **state)
     (void)state;
     const float w[12] = {0, 0, 0, 0, 0, 0, 1, 1e-9F, 0, 1e-20F, 2e-20F, 0};
     const float b[4] = {2.5F, 0.0F, 0.0F, 0.0F}, r[4] = {0, 0, 0, 0};
-    const struct spacc_fixed_weights f = {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 1, 3,
-                                          w, r, b, NULL};
+    const struct spacc_fixed_weights f = {
+        SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 1, 3, w, r, b, NULL};
     const int16_t x[3] = {4096, 4096, 4096};
     int16_t h[1] = {0}, y[1];
     int32_t c[1] = {0};
@@ -546,8 +585,8 @@ static void bad_layers_are_refused(void **state)
 {
     (void)state;
     float w[16] = {0}, r[16] = {0};
-    struct spacc_fixed_weights f = {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, 2,
-                                    w, r, NULL, NULL};
+    struct spacc_fixed_weights f = {
+        SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, 2, w, r, NULL, NULL};
     struct spacc_fixed_layer *l;
     struct spacc_error err;
 
@@ -579,7 +618,8 @@ static void results_do_not_depend_on_order(void **state)
 {
     (void)state;
     enum { N = 24, I = 19, STEPS = 5 };
-    static const enum spacc_cell cells[] = {SPACC_CELL_LSTM, SPACC_CELL_GRU, SPACC_CELL_GRU_RESET};
+    static const enum spacc_cell cells[] = {SPACC_CELL_LSTM, SPACC_CELL_GRU,
+                                            SPACC_CELL_GRU_RESET};
     static const size_t banks[][2] = {{1, 1}, {16, 8}, {19, 24}, {300, 5}};
 
     seed = 45;
@@ -593,11 +633,13 @@ static void results_do_not_depend_on_order(void **state)
             int16_t h[N] = {0}, y[STEPS * N];
             int32_t s[N] = {0};
             struct spacc_fixed_layer *l;
-            assert_int_equal(spacc_fixed_quantise(&l, &m.f, 16, 14, banks[b][0], banks[b][1],
-                                                  NULL), SPACC_OK);
+            assert_int_equal(
+                spacc_fixed_quantise(&l, &m.f, 16, 14, banks[b][0], banks[b][1], NULL),
+                SPACC_OK);
             for (size_t t = 0; t < STEPS; t += b % 2 ? 1 : STEPS)
-                assert_int_equal(spacc_fixed_run(l, b % 2 ? 1 : STEPS, x + t * I, h, s,
-                                                 y + t * N, NULL), SPACC_OK);
+                assert_int_equal(
+                    spacc_fixed_run(l, b % 2 ? 1 : STEPS, x + t * I, h, s, y + t * N, NULL),
+                    SPACC_OK);
             if (b == 0)
                 memcpy(first, y, sizeof(y));
             assert_memory_equal(y, first, sizeof(y));
@@ -616,6 +658,7 @@ int main(void)
         cmocka_unit_test(linear_rounds_half_up_and_cuts_at_32_bits),
         cmocka_unit_test(lstm_follows_the_formula_by_hand),
         cmocka_unit_test(lstm_cell_state_is_cut_at_24_bits),
+        cmocka_unit_test(only_the_low_bits_of_a_state_count),
         cmocka_unit_test(gru_follows_the_formula_by_hand),
         cmocka_unit_test(unused_rows_of_gru_reset_do_not_count),
         cmocka_unit_test(floats_are_cut_and_rounded_away_from_zero),

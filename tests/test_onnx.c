@@ -694,6 +694,64 @@ static void rewriting_changes_what_is_asked_and_nothing_else(void **state)
     unlink("test_onnx_b.onnx");
 }
 
+static void rewriting_reaches_typed_fields_constants_and_branches(void **state)
+{
+    const float f[] = {1.5f, -2};
+    struct maker g = relu(), typed = {0}, list = make_node("Constant", "", "", "list"), a = {0};
+    struct maker inner = make_node("If", "", "x", "q"), one = make_node("Constant", "", "", "one");
+    struct maker b = {0}, m;
+    struct spacc_tensor *t = two_floats(8, 9), *scalar;
+    const char *const names[] = {"typed", "list", "step", "one"};
+    struct spacc_error err = {.text = ""};
+    struct spacc_graph *graph;
+
+    (void)state;
+    put_int(&typed, TENSOR_DIMS, 2);
+    put_int(&typed, TENSOR_TYPE, 1);
+    put_text(&typed, TENSOR_NAME, "typed");
+    put_bytes(&typed, TENSOR_FLOATS, f, sizeof(f));
+    put_text(&a, ATTR_NAME, "value_floats");
+    put_float(&a, ATTR_FLOATS, 1);
+    put_float(&a, ATTR_FLOATS, 2);
+    put_message(&list, NODE_ATTR, a);
+    put_text(&b, ATTR_NAME, "value_float");
+    put_float(&b, ATTR_F, 1);
+    put_message(&one, NODE_ATTR, b);
+    put_message(&inner, NODE_ATTR,
+                make_attr_message("then_branch", ATTR_G, 5, make_branch("up", 1)));
+    put_message(&g, GRAPH_INITIALISER, typed);
+    put_message(&g, GRAPH_NODE, list);
+    put_message(&g, GRAPH_NODE, one);
+    put_message(&g, GRAPH_NODE, inner);
+    m = make_model(g, 8, 13);
+    assert_int_equal(spacc_file_write("test_onnx_a.onnx", m.bytes, m.used, NULL), SPACC_OK);
+    free(m.bytes);
+    assert_int_equal(spacc_tensor_new(&scalar, SPACC_F32, 0, NULL), SPACC_OK);
+    *(float *)scalar->data = 4;
+
+    const struct spacc_tensor *const contents[] = {t, t, t, scalar};
+    if (spacc_onnx_rewrite("test_onnx_a.onnx", "test_onnx_b.onnx", 4, names, contents, 0, NULL,
+                           NULL, &err) != SPACC_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(spacc_onnx_load(&graph, "test_onnx_b.onnx", &err), SPACC_OK);
+    for (int n = 0; n < 2; n++)
+        assert_memory_equal(graph->value[spacc_graph_find(graph, names[n])].init->data, t->data,
+                            2 * sizeof(float));
+    assert_true(*(float *)graph->value[spacc_graph_find(graph, "one")].init->data == 4.0f);
+    for (int n = 0; n < graph->nodes; n++) {
+        const struct spacc_attr *then = spacc_node_attr(&graph->node[n], "then_branch");
+        if (then)
+            assert_memory_equal(
+                then->graph->value[spacc_graph_find(then->graph, "step")].init->data, t->data,
+                2 * sizeof(float));
+    }
+    spacc_graph_free(graph);
+    spacc_tensor_free(t);
+    spacc_tensor_free(scalar);
+    unlink("test_onnx_a.onnx");
+    unlink("test_onnx_b.onnx");
+}
+
 static void rewriting_a_wrong_name_or_shape_says_so_and_writes_nothing(void **state)
 {
     const int64_t three[] = {3};
@@ -873,6 +931,7 @@ int main(void)
         cmocka_unit_test(every_way_to_store_a_tensor_is_read),
         cmocka_unit_test(a_tensor_file_reads_back),
         cmocka_unit_test(rewriting_changes_what_is_asked_and_nothing_else),
+        cmocka_unit_test(rewriting_reaches_typed_fields_constants_and_branches),
         cmocka_unit_test(rewriting_a_wrong_name_or_shape_says_so_and_writes_nothing),
         cmocka_unit_test(a_real_model_rewritten_without_changes_has_the_same_bytes),
         cmocka_unit_test(damaged_models_never_do_harm),

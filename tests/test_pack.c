@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -41,6 +42,18 @@ static int remove_folder(void **state)
     return rmdir(folder); /* fails when a temporary file was left behind */
 }
 
+static size_t files_in(const char *path)
+{
+    DIR *dir = opendir(path);
+    size_t count = 0;
+
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(dir);
+    return count;
+}
+
 static uint8_t *read_all(const char *file, size_t *size)
 {
     FILE *in = fopen(file, "rb");
@@ -68,10 +81,14 @@ static struct spacc_fixed_layer *random_layer(enum spacc_cell cell, int bits, si
     assert_non_null(w);
     for (size_t i = 0; i < count && !all_zero; i++)
         w[i] = next_random() % 3 ? 0.0F : (float)next_random() / 16777216.0F - 0.5F;
-    const struct spacc_fixed_weights f = {
-        .cell = cell, .units = units, .x_cols = cols, .w = w,
-        .r = cell == SPACC_CELL_LINEAR ? NULL : w + 4 * units * cols,
-        .b_w = w + 4 * units * (cols + units), .b_r = w + 4 * units * (cols + units + 1)};
+    const struct spacc_fixed_weights f = {.cell = cell,
+                                          .units = units,
+                                          .x_cols = cols,
+                                          .w = w,
+                                          .r = cell == SPACC_CELL_LINEAR ? NULL
+                                                                         : w + 4 * units * cols,
+                                          .b_w = w + 4 * units * (cols + units),
+                                          .b_r = w + 4 * units * (cols + units + 1)};
     if (spacc_fixed_quantise(&l, &f, bits, 13, bank_x, bank_h, &err) != SPACC_OK)
         fail_msg("%s", err.text);
     free(w);
@@ -138,15 +155,19 @@ static void sha256_gives_the_published_digests(void **state)
     char *million = malloc(1000000);
 
     spacc_sha256(hex, "", 0);
-    assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_string_equal(hex,
+                        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     spacc_sha256(hex, "abc", 3);
-    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_string_equal(hex,
+                        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     spacc_sha256(hex, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56);
-    assert_string_equal(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    assert_string_equal(hex,
+                        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     assert_non_null(million);
     memset(million, 'a', 1000000);
     spacc_sha256(hex, million, 1000000);
-    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    assert_string_equal(hex,
+                        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 
     snprintf(file, sizeof(file), "%s/million", folder);
     FILE *out = fopen(file, "wb");
@@ -155,7 +176,8 @@ static void sha256_gives_the_published_digests(void **state)
     assert_int_equal(fclose(out), 0);
     memset(hex, 0, sizeof(hex));
     assert_int_equal(spacc_sha256_file(hex, file, NULL), SPACC_OK);
-    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    assert_string_equal(hex,
+                        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
     assert_int_equal(unlink(file), 0);
     struct spacc_error err;
     assert_int_equal(spacc_sha256_file(hex, file, &err), SPACC_EIO);
@@ -353,8 +375,12 @@ static void files_that_cannot_be_used_are_named(void **state)
     assert_non_null(strstr(err.text, strerror(ENOENT)));
     assert_int_equal(spacc_pack_load(&p, file, &err), SPACC_EIO);
     assert_non_null(strstr(err.text, file));
-    assert_int_equal(spacc_pack_save(&pack, folder, &err), SPACC_EIO); /* rename onto a folder */
     assert_int_equal(spacc_pack_load(&p, folder, &err), SPACC_EIO);
+    snprintf(file, sizeof(file), "%s/taken", folder);
+    assert_int_equal(mkdir(file, 0700), 0);
+    assert_int_equal(spacc_pack_save(&pack, file, &err), SPACC_EIO); /* rename onto a folder */
+    assert_int_equal(rmdir(file), 0);
+    assert_int_equal(files_in(folder), 0); /* the temporary file is gone */
     snprintf(file, sizeof(file), "%s/no_layers", folder);
     assert_int_equal(spacc_pack_save(&pack, file, &err), SPACC_OK);
     assert_int_equal(spacc_pack_load(&p, file, &err), SPACC_OK);
@@ -444,7 +470,8 @@ static void any_flipped_bit_of_a_tensor_is_seen(void **state)
             assert_int_equal(status, SPACC_EFORMAT);
         bytes[at] ^= bit;
     }
-    print_message("%zu of %zu flips were refused, %zu of them in tensors\n", refused, size, marked);
+    print_message("%zu of %zu flips were refused, %zu of them in tensors\n", refused, size,
+                  marked);
     assert_int_equal(marked, 268);
     assert_true(refused > size / 3); /* spaces, pads, names and unknown keys may change */
     free(mark);
@@ -504,21 +531,40 @@ static void random_mutants_do_no_harm(void **state)
 static void hostile_headers_are_refused(void **state)
 {
     (void)state;
-    static const char *const headers[] = {
-        "", " ", "{}", "[]", "1", "null", "\"\"", "{", "}", "{\"__metadata__\":1}",
-        "{\"__metadata__\":{}}", "{\"__metadata__\":[1,2,3]}",
-        "{\"__metadata__\":{\"spacc.format\":1}}", "{\"__metadata__\":{\"spacc.format\":\"1\"}}",
-        "{\"a\":1,\"a\":2}", "{}{}", "{} x", "{\"\":{}}", "{\"a\\u0000b\":1,\"a\":2}",
-        "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc.source\":\"\",\"spacc.source_sha256\":"
-        "\"\",\"spacc.layers\":\"99999999999999999999\"}}",
-        "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc.source\":\"\",\"spacc.source_sha256\":"
-        "\"\",\"spacc.layers\":\"-1\"}}",
-        "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc.source\":\"\",\"spacc.source_sha256\":"
-        "\"\",\"spacc.layers\":\"\"}}",
-        "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc.source\":\"\",\"spacc.source_sha256\":"
-        "\"0123\",\"spacc.layers\":\"0\"}}",
-        "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc.source\":\"\",\"spacc.source_sha256\":"
-        "\"\",\"spacc.layers\":\"1024\"}}"};
+    static const char *const headers[] = {"",
+                                          " ",
+                                          "{}",
+                                          "[]",
+                                          "1",
+                                          "null",
+                                          "\"\"",
+                                          "{",
+                                          "}",
+                                          "{\"__metadata__\":1}",
+                                          "{\"__metadata__\":{}}",
+                                          "{\"__metadata__\":[1,2,3]}",
+                                          "{\"__metadata__\":{\"spacc.format\":1}}",
+                                          "{\"__metadata__\":{\"spacc.format\":\"1\"}}",
+                                          "{\"a\":1,\"a\":2}",
+                                          "{}{}",
+                                          "{} x",
+                                          "{\"\":{}}",
+                                          "{\"a\\u0000b\":1,\"a\":2}",
+                                          "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc."
+                                          "source\":\"\",\"spacc.source_sha256\":"
+                                          "\"\",\"spacc.layers\":\"99999999999999999999\"}}",
+                                          "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc."
+                                          "source\":\"\",\"spacc.source_sha256\":"
+                                          "\"\",\"spacc.layers\":\"-1\"}}",
+                                          "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc."
+                                          "source\":\"\",\"spacc.source_sha256\":"
+                                          "\"\",\"spacc.layers\":\"\"}}",
+                                          "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc."
+                                          "source\":\"\",\"spacc.source_sha256\":"
+                                          "\"0123\",\"spacc.layers\":\"0\"}}",
+                                          "{\"__metadata__\":{\"spacc.format\":\"1\",\"spacc."
+                                          "source\":\"\",\"spacc.source_sha256\":"
+                                          "\"\",\"spacc.layers\":\"1024\"}}"};
 
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         uint8_t bytes[512];

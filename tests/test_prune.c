@@ -17,8 +17,8 @@ static void sparsity_becomes_whole_weights(void **state)
     static const struct {
         double sparsity;
         size_t bank_size, k;
-    } good[] = {{0.0, 16, 16},  {0.5, 16, 8},       {0.875, 64, 8}, {0.9375, 16, 1},
-                {0.8, 20, 4},   {0.333333333, 3, 2}, {0.6666669, 3, 1}, {0.0, 1, 1},
+    } good[] = {{0.0, 16, 16},       {0.5, 16, 8},        {0.875, 64, 8},    {0.9375, 16, 1},
+                {0.8, 20, 4},        {0.333333333, 3, 2}, {0.6666669, 3, 1}, {0.0, 1, 1},
                 {0.99999999, 16, 1}, {0.7, 10, 3}};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         size_t k = 99;
@@ -35,11 +35,13 @@ static void a_fraction_of_a_weight_is_refused_with_a_way_out(void **state)
     size_t k;
 
     assert_int_equal(spacc_prune_kept(&k, 0.8, 16, &err), SPACC_EINVAL);
-    assert_string_equal(err.text, "sparsity 0.8 of a bank of 16 is 12.8 weights: choose 0.75 or "
-                                  "0.8125, or a bank size of 20");
+    assert_string_equal(err.text,
+                        "sparsity 0.8 of a bank of 16 is 12.8 weights: choose 0.75 or "
+                        "0.8125, or a bank size of 20");
     assert_int_equal(spacc_prune_kept(&k, 0.97, 16, &err), SPACC_EINVAL); /* 1 is no choice */
-    assert_string_equal(err.text, "sparsity 0.97 of a bank of 16 is 15.52 weights: choose 0.9375, "
-                                  "or a bank size of 100");
+    assert_string_equal(err.text,
+                        "sparsity 0.97 of a bank of 16 is 15.52 weights: choose 0.9375, "
+                        "or a bank size of 100");
     const double bad[] = {-0.1, 1.0, 1.5, NAN, INFINITY};
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(spacc_prune_kept(&k, bad[i], 16, &err), SPACC_EINVAL);

@@ -49,6 +49,11 @@ int cli_fail_err(const struct spacc_error *err)
     return cli_fail("%s", err->text[0] ? err->text : spacc_status_text(err->status));
 }
 
+enum spacc_status cli_name_file(struct spacc_error *err, const char *file)
+{
+    return strstr(err->text, file) ? err->status : spacc_fail_in(err, err->status, "%s", file);
+}
+
 int cli_later(const char *what)
 {
     return cli_fail("%s is not in this version", what);

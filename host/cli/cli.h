@@ -50,6 +50,8 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
 /* "spacc: <text>" on stderr, one line. Returns CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_fail_err(const struct spacc_error *err);
+/* Put the model's file in front of a line that does not name it. Returns err->status. */
+enum spacc_status cli_name_file(struct spacc_error *err, const char *file);
 /* "--gpu is not in this version". Returns CLI_FAILED. */
 int cli_later(const char *what);
 

@@ -11,7 +11,7 @@ enum { OUT, INPUT, FPGA, PRECISION, SPARSITY, BANK_SIZE, STATE, DIM, SEED, QUIET
 static const struct cli_option options[] = {
     [OUT] = {"output", 'o', "FILE", "the packed model, .safetensors (needed)"},
     [INPUT] = {"input", 'i', "[NAME=]FILE", "calibration: what typical inputs look like"},
-    [FPGA] = {"fpga", 0, "CARD", "card to pack for: sim (default), sim:4x4, ..."},
+    [FPGA] = {"fpga", 0, "CARD", "lay out for this card: sim:4x4, ... (default off: 16 lanes)"},
     [PRECISION] = {"precision", 0, "P", "int16 (default) or int8 weights"},
     [SPARSITY] = {"sparsity", 0, "S", "prune to this share of zeros first"},
     [BANK_SIZE] = {"bank-size", 0, "B", "columns a bank when pruning (default: the card's)"},
@@ -45,9 +45,7 @@ static int take_seed(struct settings *set, const char *value)
 
 static int take_fpga(struct settings *set, const char *value)
 {
-    set->session.fpga = value;
-    if (!strcmp(value, "off"))
-        return cli_usage(&cli_pack, "--fpga off: a packed model is packed for a card");
+    set->session.fpga = strcmp(value, "off") ? value : NULL;
     return cli_fpga(&cli_pack, value);
 }
 
@@ -107,8 +105,8 @@ static enum spacc_status prepare(struct spacc_session **session, struct spacc_mo
     if (status == SPACC_OK)
         status = spacc_session_new(session, model, &set->session, err);
     cli_progress(1, 3, "calibrating and quantising");
-    if (status == SPACC_OK)
-        status = calibrate(*session, set, g, states, err);
+    if (status == SPACC_OK && calibrate(*session, set, g, states, err) != SPACC_OK)
+        status = cli_name_file(err, g->file);
     return status;
 }
 
@@ -163,7 +161,7 @@ static int check(const struct settings *set)
 
 static int run(int argc, char **argv)
 {
-    struct settings set = {.in.seed = 1, .session.fpga = "sim"};
+    struct settings set = {.in.seed = 1, .session.precision = SPACC_PRECISION_INT16};
     const char *file;
     int status;
 

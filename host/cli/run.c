@@ -37,8 +37,8 @@ static const struct cli_option options[] = {
                ".npy, .npz, .pb or .wav; in model order or by name"},
     [OUTPUT] = {"output", 'o', "FILE", ".npz: all outputs; .npy, .pb: one each, in order"},
     [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, ... or off (default)"},
-    [PRECISION] = {"precision", 0, "P", "f32 (CPU), int16 (card, default there) or int8"},
-    [SPARSITY] = {"sparsity", 0, "S", "prune what goes to the card to this share of zeros"},
+    [PRECISION] = {"precision", 0, "P", "f32 (CPU), int16 (default on a card) or int8"},
+    [SPARSITY] = {"sparsity", 0, "S", "prune weights to this share of zeros first"},
     [BANK_SIZE] = {"bank-size", 0, "B", "columns a bank when pruning (default: the card's)"},
     [VERIFY] = {"verify", 0, NULL, "run the float reference beside, report the errors"},
     [STATE] = {"state", 0, "IN=OUT", "input IN takes output OUT of the frame before"},
@@ -137,11 +137,6 @@ static int check(const struct settings *set)
         return cli_usage(&cli_run, "--bank-size needs --sparsity");
     if (o->fpga)
         return CLI_OK;
-    if (o->precision == SPACC_PRECISION_INT8 || o->precision == SPACC_PRECISION_INT16)
-        return cli_usage(&cli_run, "--precision int8 and int16 are the card's: add --fpga sim");
-    if (o->sparsity > 0.0)
-        return cli_usage(&cli_run,
-                         "--sparsity is for a card: add --fpga sim, or see spacc prune");
     if (o->waveform_file || o->sim_stall_per_1024 || o->time_limit_us)
         return cli_usage(&cli_run, "--vcd, --sim-stall and --time-limit need --fpga sim");
     return CLI_OK;
@@ -149,22 +144,33 @@ static int check(const struct settings *set)
 
 /* ---- the run ---- */
 
-static enum spacc_status execute(struct work *w, struct spacc_error *err)
+static enum spacc_status run_once(struct work *w, const struct spacc_tensor *const *input,
+                                  struct spacc_error *err)
+{
+    cli_progress(2, STEPS, "preparing: reference, quantising, loading the card");
+    const enum spacc_status status = spacc_session_prepare(w->session, 1, input, err);
+
+    cli_progress(3, STEPS, "running");
+    return status ? status : spacc_session_run(w->session, input, w->output, err);
+}
+
+static enum spacc_status run_stream(struct work *w, const struct spacc_tensor *const *input,
+                                    struct spacc_error *err)
+{
+    cli_states_tell(&w->states, w->model, w->set->quiet);
+    cli_progress(2, STEPS, "preparing and running the stream");
+    return spacc_session_stream(w->session, input, w->states.pair, w->states.count, w->output,
+                                err);
+}
+
+static enum spacc_status execute(struct work *w, const char *file, struct spacc_error *err)
 {
     const struct spacc_tensor *const *input =
         (const struct spacc_tensor *const *)w->set->in.tensor;
-    enum spacc_status status;
+    const enum spacc_status status =
+        w->set->in.stream ? run_stream(w, input, err) : run_once(w, input, err);
 
-    if (w->set->in.stream) {
-        cli_states_tell(&w->states, w->model, w->set->quiet);
-        cli_progress(2, STEPS, "preparing and running the stream");
-        return spacc_session_stream(w->session, input, w->states.pair, w->states.count,
-                                    w->output, err);
-    }
-    cli_progress(2, STEPS, "preparing: reference, quantising, loading the card");
-    status = spacc_session_prepare(w->session, 1, input, err);
-    cli_progress(3, STEPS, "running");
-    return status ? status : spacc_session_run(w->session, input, w->output, err);
+    return status ? cli_name_file(err, file) : SPACC_OK;
 }
 
 static enum spacc_status prepare(struct work *w, const char *file, struct spacc_error *err)
@@ -333,7 +339,7 @@ static int work(struct settings *set, const char *file)
     struct spacc_error err = {0};
     int status;
 
-    if (prepare(&w, file, &err) || execute(&w, &err) || save(&w, &err))
+    if (prepare(&w, file, &err) || execute(&w, file, &err) || save(&w, &err))
         status = cli_fail_err(&err);
     else
         status = print(&w);
@@ -373,7 +379,8 @@ const struct cli_command cli_run = {
         "integers 0 or 1. An input with one more leading dimension than the model declares is\n"
         "a sequence of frames: they run one by one with states fed back. A mono .wav is cut "
         "in\n"
-        "frames when the input wants float32[1,N].\n",
+        "frames when the input wants float32[1,N]. int8 and int16 without a card are the same\n"
+        "arithmetic in C, bit for bit.\n",
     .example = "spacc run models/demo/charlm.onnx --input models/demo/heldout.npy --fpga sim "
                "--verify --metric",
     .option = options,

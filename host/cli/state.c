@@ -53,7 +53,7 @@ enum spacc_status cli_states_find(struct cli_states *s, const struct spacc_model
     if (!s->pair || !s->is_state)
         return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", g->file);
     for (size_t i = 0; i < texts; i++) {
-        struct spacc_state pair;
+        struct spacc_state pair = {0, 0};
         enum spacc_status status = parse(&pair, g, text[i], err);
         if (status == SPACC_OK)
             status = take(s, pair, text[i], g, err);

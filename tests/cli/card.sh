@@ -67,12 +67,12 @@ refused 1 "sparsity 0.8 of a bank of 8" \
 make lstm large.onnx --inputs 64 --hidden 512
 refused 1 "large.onnx" "$spacc" run large.onnx -q --dim T=2 --fpga sim:4x4 -o keep.npy
 complains "sparsity"
-refused 1 "time" "$spacc" run lstm.onnx -q --input x.npy --fpga sim:4x4 --time-limit 1 -o keep.npy
+refused 1 "lstm.onnx: sim card: not done after 1 us" "$spacc" run lstm.onnx -q --input x.npy --fpga sim:4x4 --time-limit 1 -o keep.npy
 
 # A card that is not ours, or that stops answering (SPACC_SIM_FAULT is for these tests).
 for fault in identity no-lite no-read no-write slverr; do
     export SPACC_SIM_FAULT=$fault
-    refused 1 "spacc: " "$spacc" run lstm.onnx -q --input x.npy --fpga sim:4x4 \
+    refused 1 "card" "$spacc" run lstm.onnx -q --input x.npy --fpga sim:4x4 \
         --time-limit 20000 -o keep.npy
 done
 SPACC_SIM_FAULT=identity

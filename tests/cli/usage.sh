@@ -51,8 +51,6 @@ done
 refused 2 "--frames 0" "$spacc" run m.onnx --frames 0
 refused 2 "--dim T: wants NAME=N" "$spacc" run m.onnx --dim T
 refused 2 "--bank-size needs --sparsity" "$spacc" run m.onnx --bank-size 8 --fpga sim
-refused 2 "add --fpga sim" "$spacc" run m.onnx --precision int8
-refused 2 "add --fpga sim" "$spacc" run m.onnx --sparsity 0.5
 refused 2 "need --fpga sim" "$spacc" run m.onnx --vcd f.fst
 refused 2 "-o FILE is missing" "$spacc" prune m.onnx --sparsity 0.5
 refused 2 "--sparsity is missing" "$spacc" prune m.onnx -o o.onnx

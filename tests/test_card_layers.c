@@ -1,0 +1,589 @@
+/* The proof of the card: random layers of every cell, activation, size and density on every
+ * configuration of this build, through compiler and driver, equal spacc_fixed_run() bit for
+ * bit: outputs, states and saturation counts. SPACC_TEST_SEED replays a run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/device.h"
+#include "rtl/card_map.h"
+
+#if !SPACC_SIM
+
+static void there_is_no_simulator_in_this_build(void **state)
+{
+    (void)state;
+    printf("skipped: this build has no simulator\n");
+    skip();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(there_is_no_simulator_in_this_build)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+#include "sim/sim.h"
+
+enum { LAYERS = 4, JOBS = 6 };
+
+/* The card's own watchdog ends a run after 1048576 idle cycles, 5243 us. */
+enum { LONG_US = 100000, SHORT_US = 2000 };
+
+static uint64_t rng = 1;
+
+static uint32_t draw(uint32_t below)
+{
+    rng = rng * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((rng >> 33) % below);
+}
+
+static float draw_float(float scale)
+{
+    return scale * ((float)draw(2000001) / 1000000.0f - 1.0f);
+}
+
+static uint64_t seed(void)
+{
+    const char *text = getenv("SPACC_TEST_SEED");
+
+    return text ? strtoull(text, NULL, 10) : 20260721;
+}
+
+static void ok(enum spacc_status s, const struct spacc_error *err)
+{
+    if (s != SPACC_OK)
+        fail_msg("%s: %s", spacc_status_name(s), err->text);
+}
+
+/* ---- random layers ----------------------------------------------------------- */
+
+struct shape {
+    enum spacc_cell cell;
+    enum spacc_act act_g, act_h;
+    size_t units, x_cols;
+    double density;
+    int bits;
+    float scale; /* of weights: large ones saturate */
+};
+
+/* Zeros outside of the kept share; density 0 leaves an all-zero part. */
+static float *random_part(size_t count, double density, float scale)
+{
+    float *w = calloc(count + 1, sizeof(*w));
+
+    assert_non_null(w);
+    for (size_t i = 0; i < count; i++)
+        if (draw(1000) < (uint32_t)(density * 1000.0))
+            w[i] = draw_float(scale);
+    return w;
+}
+
+static struct spacc_fixed_layer *make_layer(const struct shape *s, size_t lanes)
+{
+    const bool linear = s->cell == SPACC_CELL_LINEAR;
+    const size_t rows = s->units * (linear ? 1 : s->cell == SPACC_CELL_LSTM ? 4 : 3);
+    float *w = random_part(rows * s->x_cols, s->density, s->scale);
+    float *r = random_part(rows * s->units, s->density, s->scale);
+    float *b_w = random_part(rows, 1.0, s->scale), *b_r = random_part(rows, 1.0, s->scale);
+    const struct spacc_fixed_weights weights = {
+        .cell = s->cell, .act_g = s->act_g, .act_h = s->act_h, .units = s->units,
+        .x_cols = s->x_cols, .w = w, .r = linear ? NULL : r, .b_w = b_w,
+        .b_r = linear ? NULL : b_r};
+    struct spacc_fixed_layer *layer;
+    struct spacc_error err = {0};
+
+    ok(spacc_fixed_quantise(&layer, &weights, s->bits, 8 + (int)draw(8),
+                            spacc_card_bank(s->x_cols, lanes),
+                            linear ? 1 : spacc_card_bank(s->units, lanes), &err),
+       &err);
+    free(w);
+    free(r);
+    free(b_w);
+    free(b_r);
+    return layer;
+}
+
+static struct shape random_shape(int bits, enum spacc_cell cell, size_t largest)
+{
+    static const double densities[] = {1.0, 0.5, 0.2, 0.05, 0.0};
+    const bool lstm = cell == SPACC_CELL_LSTM;
+
+    return (struct shape){
+        .cell = cell,
+        .act_g = cell == SPACC_CELL_LINEAR ? SPACC_ACT_TANH : (enum spacc_act)draw(3),
+        .act_h = lstm ? (enum spacc_act)draw(3) : SPACC_ACT_TANH,
+        .units = 1 + draw((uint32_t)largest),
+        .x_cols = 1 + draw((uint32_t)largest),
+        .density = densities[draw(5)],
+        .bits = bits == 16 && draw(2) ? 8 : bits,
+        .scale = draw(4) ? 0.5f : 6.0f,
+    };
+}
+
+/* ---- jobs -------------------------------------------------------------------- */
+
+static size_t y_count(const struct spacc_fixed_layer *l, size_t steps)
+{
+    return steps * l->units * (l->cell == SPACC_CELL_LINEAR ? 4 : 1);
+}
+
+static int16_t random16(void)
+{
+    static const int16_t hard[] = {INT16_MIN, INT16_MAX, 0, -1, 1};
+
+    return draw(8) ? (int16_t)((int)draw(65536) - 32768) : hard[draw(5)];
+}
+
+static void random_job(struct spacc_job *job, size_t number, const struct spacc_fixed_layer *l)
+{
+    const size_t steps = 1 + draw(10);
+    int16_t *x = calloc(steps * l->x_cols, sizeof(*x));
+    const bool linear = l->cell == SPACC_CELL_LINEAR;
+
+    assert_non_null(x);
+    for (size_t i = 0; i < steps * l->x_cols; i++)
+        x[i] = random16();
+    *job = (struct spacc_job){.layer = number, .steps = steps, .reverse = draw(2), .x = x,
+                              .x_job = -1};
+    job->y = calloc(y_count(l, steps), sizeof(int32_t));
+    job->h = linear ? NULL : calloc(l->units, sizeof(int16_t));
+    job->state = linear ? NULL : calloc(l->units, sizeof(int32_t));
+    for (size_t u = 0; u < l->units && !linear; u++) {
+        job->h[u] = random16();
+        job->state[u] = l->cell == SPACC_CELL_LSTM ? (int32_t)draw(1u << 24) - (1 << 23)
+                                                   : job->h[u];
+    }
+}
+
+static struct spacc_job copy_job(const struct spacc_job *job, const struct spacc_fixed_layer *l)
+{
+    struct spacc_job c = *job;
+
+    c.y = calloc(y_count(l, job->steps), sizeof(int32_t));
+    if (job->h) {
+        c.h = calloc(l->units, sizeof(int16_t));
+        c.state = calloc(l->units, sizeof(int32_t));
+        memcpy(c.h, job->h, l->units * sizeof(int16_t));
+        memcpy(c.state, job->state, l->units * sizeof(int32_t));
+    }
+    return c;
+}
+
+static void free_job(struct spacc_job *job, bool with_x)
+{
+    if (with_x)
+        free((void *)(uintptr_t)job->x);
+    free(job->y);
+    free(job->h);
+    free(job->state);
+}
+
+static void print_layer(const struct spacc_fixed_layer *l, const struct spacc_job *job)
+{
+    printf("cell %d act %d %d units %zu x %zu bits %d k %zu %zu steps %zu reverse %d\n",
+           (int)l->cell, (int)l->act_g, (int)l->act_h, l->units, l->x_cols, l->weight_bits,
+           l->w_x->k, l->w_h ? l->w_h->k : 0, job->steps, job->reverse);
+}
+
+static uint64_t sum_causes(const struct spacc_job_counts *c)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < SPACC_CARD_CAUSES; i++)
+        sum += c->cause[i];
+    return sum;
+}
+
+/* Counts of what was exercised, over all tests. */
+static uint64_t gate_cuts, state_cuts, jobs_run, jobs_reversed, x_waits;
+
+static void check_job(const struct spacc_fixed_layer *l, const struct spacc_job *got,
+                      const struct spacc_job *want)
+{
+    const size_t bytes =
+        y_count(l, got->steps) * (l->cell == SPACC_CELL_LINEAR ? sizeof(int32_t) : 2);
+    const bool same = memcmp(got->y, want->y, bytes) == 0 &&
+                      (!got->h || (memcmp(got->h, want->h, l->units * 2) == 0 &&
+                                   memcmp(got->state, want->state, l->units * 4) == 0)) &&
+                      got->counts.gate_saturations == want->counts.gate_saturations &&
+                      got->counts.state_saturations == want->counts.state_saturations;
+
+    if (!same)
+        print_layer(l, got);
+    assert_memory_equal(got->y, want->y, bytes);
+    if (got->h) {
+        assert_memory_equal(got->h, want->h, l->units * 2);
+        assert_memory_equal(got->state, want->state, l->units * 4);
+    }
+    assert_int_equal(got->counts.gate_saturations, want->counts.gate_saturations);
+    assert_int_equal(got->counts.state_saturations, want->counts.state_saturations);
+    assert_int_equal(sum_causes(&got->counts), got->counts.cycles);
+    assert_true(got->counts.cycles > 0);
+    gate_cuts += want->counts.gate_saturations;
+    state_cuts += want->counts.state_saturations;
+    jobs_reversed += got->reverse;
+    x_waits += got->counts.cause[2];
+    jobs_run++;
+}
+
+/* ---- a card and the same layers on the CPU ----------------------------------- */
+
+struct pair {
+    struct spacc_sim *sim;
+    struct spacc_device *card, *cpu;
+    const struct spacc_card_info *info;
+    size_t layers;
+    struct spacc_fixed_layer *layer[LAYERS];
+};
+
+static void open_with(struct pair *p, const char *config, uint32_t stalls, uint64_t limit_us)
+{
+    const struct spacc_sim_options options = {
+        .config = config, .stall_per_1024 = stalls, .seed = seed()};
+    struct spacc_card *card;
+    struct spacc_error err = {0};
+
+    memset(p, 0, sizeof(*p));
+    ok(spacc_sim_open(&p->sim, &options, &err), &err);
+    ok(spacc_card_attach(&card, spacc_sim_card_ops(), p->sim, 200e6, &err), &err);
+    ok(spacc_card_device_new(&p->card, card, limit_us, &err), &err);
+    ok(spacc_cpu_device_new(&p->cpu, &err), &err);
+    p->info = spacc_card_device_info(p->card);
+}
+
+static void open_pair(struct pair *p, const char *config, uint32_t stalls)
+{
+    open_with(p, config, stalls, LONG_US);
+}
+
+static void add_layer(struct pair *p, const struct shape *shape)
+{
+    struct spacc_fixed_layer *layer = make_layer(shape, p->info->lanes);
+    struct spacc_error err = {0};
+    size_t number;
+
+    ok(spacc_device_add(p->card, "layer", layer, &number, &err), &err);
+    ok(spacc_device_add(p->cpu, "layer", layer, &number, &err), &err);
+    assert_int_equal(number, p->layers);
+    p->layer[p->layers++] = layer;
+}
+
+static void load_pair(struct pair *p)
+{
+    struct spacc_error err = {0};
+
+    ok(spacc_device_load(p->card, &err), &err);
+    ok(spacc_device_load(p->cpu, &err), &err);
+}
+
+static void close_pair(struct pair *p)
+{
+    spacc_device_free(p->card);
+    spacc_device_free(p->cpu);
+    for (size_t i = 0; i < p->layers; i++)
+        spacc_fixed_free(p->layer[i]);
+}
+
+/* Random jobs on random layers, in one list. */
+static void run_and_compare(struct pair *p, size_t jobs)
+{
+    struct spacc_job got[JOBS * 4], want[JOBS * 4];
+    struct spacc_error err = {0};
+
+    for (size_t i = 0; i < jobs; i++) {
+        const size_t number = i < p->layers ? i : draw((uint32_t)p->layers);
+        random_job(&got[i], number, p->layer[number]);
+        want[i] = copy_job(&got[i], p->layer[number]);
+    }
+    ok(spacc_device_run(p->card, got, jobs, &err), &err);
+    ok(spacc_device_run(p->cpu, want, jobs, &err), &err);
+    for (size_t i = 0; i < jobs; i++) {
+        check_job(p->layer[got[i].layer], &got[i], &want[i]);
+        free_job(&got[i], true);
+        free_job(&want[i], false);
+    }
+}
+
+static size_t largest_of(const struct spacc_card_info *info)
+{
+    return info->lanes >= 16 ? 70 : 45;
+}
+
+static void compare_cells(const char *config, uint32_t stalls, int rounds)
+{
+    for (int round = 0; round < rounds; round++) {
+        struct pair p;
+        open_pair(&p, config, stalls);
+        for (int cell = 0; cell < 4; cell++) {
+            struct shape s = random_shape((int)p.info->weight_bits, (enum spacc_cell)cell,
+                                          largest_of(p.info) / 2);
+            if (round == 0) /* one that does not divide in any way */
+                s.units = 13, s.x_cols = 7, s.density = 1.0;
+            add_layer(&p, &s);
+        }
+        load_pair(&p);
+        run_and_compare(&p, JOBS);
+        run_and_compare(&p, JOBS);
+        close_pair(&p);
+    }
+}
+
+static void each_config(void (*run)(const char *config))
+{
+    printf("seed %llu\n", (unsigned long long)seed());
+    for (const char *const *c = spacc_sim_configs(); *c; c++) {
+        rng = seed();
+        run(*c);
+    }
+}
+
+/* ---- tests ------------------------------------------------------------------- */
+
+static void polite(const char *config)
+{
+    compare_cells(config, 0, 6);
+}
+
+static void every_cell_equals_the_model_bit_for_bit(void **state)
+{
+    (void)state;
+    gate_cuts = state_cuts = jobs_run = jobs_reversed = 0;
+    each_config(polite);
+    printf("%llu jobs, %llu reversed, %llu gate and %llu state saturations\n",
+           (unsigned long long)jobs_run, (unsigned long long)jobs_reversed,
+           (unsigned long long)gate_cuts, (unsigned long long)state_cuts);
+    assert_true(gate_cuts > 0 && state_cuts > 0 && jobs_reversed > 0);
+}
+
+static void stalled(const char *config)
+{
+    compare_cells(config, 300, 3);
+}
+
+static void stalls_on_the_buses_change_nothing(void **state)
+{
+    (void)state;
+    x_waits = 0;
+    each_config(stalled);
+    assert_true(x_waits > 0);
+}
+
+/* One cell, larger than the small random ones, one step and many. */
+static void large(const char *config)
+{
+    struct pair p;
+    open_pair(&p, config, 0);
+    const int bits = (int)p.info->weight_bits;
+    const size_t size = largest_of(p.info);
+    const struct shape lstm = {.cell = SPACC_CELL_LSTM, .units = size, .x_cols = size + 3,
+                               .density = 0.3, .bits = bits, .scale = 0.3f};
+    const struct shape reset = {.cell = SPACC_CELL_GRU_RESET, .units = size - 5, .x_cols = 9,
+                                .density = 1.0, .bits = 8, .scale = 0.3f,
+                                .act_g = SPACC_ACT_RELU};
+    add_layer(&p, &lstm);
+    if (p.info->lanes >= 8)
+        add_layer(&p, &reset);
+    load_pair(&p);
+    run_and_compare(&p, 3);
+    close_pair(&p);
+}
+
+static void larger_layers_equal_the_model(void **state)
+{
+    (void)state;
+    each_config(large);
+}
+
+/* y of one job is x of the next, without the host. */
+static void chained(const char *config)
+{
+    struct pair p;
+    struct spacc_job got[3], want[3];
+    struct spacc_error err = {0};
+    open_pair(&p, config, 100);
+    const int bits = (int)p.info->weight_bits;
+    struct shape s = {.cell = SPACC_CELL_LSTM, .units = 19, .x_cols = 11, .density = 0.7,
+                      .bits = bits, .scale = 0.8f};
+
+    add_layer(&p, &s);
+    s.x_cols = 19;
+    s.cell = SPACC_CELL_GRU;
+    add_layer(&p, &s);
+    s.cell = SPACC_CELL_LINEAR;
+    s.units = 10;
+    add_layer(&p, &s);
+    load_pair(&p);
+    for (size_t i = 0; i < 3; i++) {
+        do {
+            random_job(&got[i], i, p.layer[i]);
+            if (i == 0 || got[i].steps == got[0].steps)
+                break;
+            free_job(&got[i], true);
+        } while (1);
+        if (i > 0) {
+            free((void *)(uintptr_t)got[i].x);
+            got[i].x = NULL;
+            got[i].x_job = (int)i - 1;
+        }
+        want[i] = copy_job(&got[i], p.layer[i]);
+    }
+    ok(spacc_device_run(p.card, got, 3, &err), &err);
+    ok(spacc_device_run(p.cpu, want, 3, &err), &err);
+    for (size_t i = 0; i < 3; i++) {
+        check_job(p.layer[i], &got[i], &want[i]);
+        free_job(&got[i], i == 0);
+        free_job(&want[i], false);
+    }
+    close_pair(&p);
+}
+
+static void a_layer_reads_the_results_of_another_on_the_card(void **state)
+{
+    (void)state;
+    each_config(chained);
+}
+
+/* More jobs than the instruction memory takes: several programs. */
+static void many(const char *config)
+{
+    struct pair p;
+    open_pair(&p, config, 0);
+    const struct shape s = {.cell = SPACC_CELL_LSTM, .units = 5, .x_cols = 6, .density = 1.0,
+                            .bits = (int)p.info->weight_bits, .scale = 0.5f};
+    add_layer(&p, &s);
+    load_pair(&p);
+    run_and_compare(&p, JOBS * 4);
+    assert_true(spacc_card_device_totals(p.card).runs > 2);
+    close_pair(&p);
+}
+
+static void long_lists_of_jobs_become_several_programs(void **state)
+{
+    (void)state;
+    each_config(many);
+}
+
+/* Layers that fit alone but not together are loaded one after the other. */
+static void crowded(const char *config)
+{
+    struct pair p;
+    open_pair(&p, config, 0);
+    /* 0.45 of the row parameters each, and a quarter of that */
+    const size_t units = (size_t)p.info->units * 9 / 20;
+    const struct shape s = {.cell = SPACC_CELL_LSTM, .units = units, .x_cols = 3,
+                            .density = 0.0, .bits = (int)p.info->weight_bits, .scale = 0.5f};
+    const struct shape linear = {.cell = SPACC_CELL_LINEAR, .units = units, .x_cols = 17,
+                                 .density = 0.5, .bits = (int)p.info->weight_bits,
+                                 .scale = 0.5f};
+    add_layer(&p, &s);
+    add_layer(&p, &linear);
+    add_layer(&p, &s);
+    load_pair(&p);
+    assert_false(spacc_card_device_totals(p.card).resident);
+    run_and_compare(&p, 4);
+    run_and_compare(&p, 4);
+    close_pair(&p);
+}
+
+static void layers_that_do_not_fit_together_are_loaded_in_turn(void **state)
+{
+    (void)state;
+    each_config(crowded);
+}
+
+/* The card is lost in the middle of a run; the next run is right again. */
+static void break_and_repeat(const char *config, const struct spacc_sim_options *fault,
+                             uint64_t limit_us, enum spacc_status expected)
+{
+    struct pair p;
+    struct spacc_job job;
+    struct spacc_error err = {0};
+    struct spacc_sim_options good = {.config = config, .seed = seed()}, bad = *fault;
+
+    open_with(&p, config, 0, limit_us);
+    const struct shape s = {.cell = SPACC_CELL_GRU, .units = 9, .x_cols = 10, .density = 1.0,
+                            .bits = (int)p.info->weight_bits, .scale = 0.5f};
+    add_layer(&p, &s);
+    load_pair(&p);
+    run_and_compare(&p, 2);
+    const uint64_t loads = spacc_card_device_totals(p.card).load_cycles;
+
+    random_job(&job, 0, p.layer[0]);
+    bad.config = config;
+    spacc_sim_set(p.sim, &bad);
+    assert_int_equal(spacc_device_run(p.card, &job, 1, &err), expected);
+    assert_true(strlen(err.text) > 0);
+    printf("%s: %s\n", config, err.text);
+    free_job(&job, true);
+
+    spacc_sim_set(p.sim, &good);
+    run_and_compare(&p, 2);
+    assert_true(spacc_card_device_totals(p.card).load_cycles > loads);
+    close_pair(&p);
+}
+
+static void hang(const char *config)
+{
+    const struct spacc_sim_options no_read = {.fault_no_read = true};
+    const struct spacc_sim_options no_write = {.fault_no_write = true};
+
+    break_and_repeat(config, &no_read, SHORT_US, SPACC_ETIMEOUT);
+    break_and_repeat(config, &no_write, SHORT_US, SPACC_ETIMEOUT);
+    break_and_repeat(config, &no_read, LONG_US, SPACC_EDEVICE);
+    break_and_repeat(config, &no_write, LONG_US, SPACC_EDEVICE);
+}
+
+static void a_run_after_a_time_out_or_a_bite_of_the_watchdog_is_right(void **state)
+{
+    (void)state;
+    each_config(hang);
+}
+
+static void slverr(const char *config)
+{
+    /* the first buffer of a device is its program, at the first page of memory */
+    struct pair p;
+    struct spacc_card *card;
+    struct spacc_error err = {0};
+    uint64_t first;
+
+    open_pair(&p, config, 0);
+    close_pair(&p);
+    ok(spacc_card_open(&card, "sim", &err), &err);
+    ok(spacc_card_alloc(card, 4096, &first, &err), &err);
+    spacc_card_close(card);
+    const struct spacc_sim_options fault = {.fault_slverr_address = first + 64};
+    break_and_repeat(config, &fault, LONG_US, SPACC_EDEVICE);
+}
+
+static void a_run_after_a_bus_error_is_right(void **state)
+{
+    (void)state;
+    each_config(slverr);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_cell_equals_the_model_bit_for_bit),
+        cmocka_unit_test(stalls_on_the_buses_change_nothing),
+        cmocka_unit_test(larger_layers_equal_the_model),
+        cmocka_unit_test(a_layer_reads_the_results_of_another_on_the_card),
+        cmocka_unit_test(long_lists_of_jobs_become_several_programs),
+        cmocka_unit_test(layers_that_do_not_fit_together_are_loaded_in_turn),
+        cmocka_unit_test(a_run_after_a_time_out_or_a_bite_of_the_watchdog_is_right),
+        cmocka_unit_test(a_run_after_a_bus_error_is_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#endif

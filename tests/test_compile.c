@@ -1,0 +1,324 @@
+/* The compiler by hand: where weights, parameters and vectors go, what a program says, and
+ * what is told when a layer does not fit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/compile.h"
+#include "rtl/card_map.h"
+
+/* A small card: 8 PEs (2 units a group) of 2 lanes. */
+static const struct spacc_card_info small = {
+    .kind = "test", .pes = 8, .lanes = 2, .weight_bits = 16, .activation_bits = 16,
+    .index_bits = 8, .axi_bits = 64, .weight_words = 64, .vector_words = 32, .units = 32,
+    .instructions = 64};
+
+static struct spacc_csb *pack(const int16_t *dense, size_t rows, size_t cols, size_t bank)
+{
+    float scale[64];
+    struct spacc_csb *m;
+    struct spacc_error err = {0};
+
+    for (size_t i = 0; i < rows; i++)
+        scale[i] = 1.0f;
+    if (spacc_csb_pack_int(&m, SPACC_CSB_I16, dense, scale, rows, cols, bank, &err))
+        fail_msg("%s", err.text);
+    return m;
+}
+
+/* LSTM of 3 units and 3 inputs. Weight of row r, column c: 100 * r + c + 1 in both parts (h
+ * part negative); bank size 2, so lane 0 has columns 0, 1 and lane 1 column 2. */
+enum { UNITS = 3, COLS = 3, ROWS = 4 * UNITS };
+
+static struct spacc_fixed_layer *make_lstm(void)
+{
+    struct spacc_fixed_layer *l = calloc(1, sizeof(*l));
+    int16_t x[ROWS * COLS], h[ROWS * UNITS];
+
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++) {
+            x[r * COLS + c] = (int16_t)(100 * r + c + 1);
+            h[r * UNITS + c] = (int16_t)(-100 * r - c - 1);
+        }
+    l->cell = SPACC_CELL_LSTM;
+    l->units = l->outputs = UNITS;
+    l->x_cols = COLS;
+    l->weight_bits = 16;
+    l->w_x = pack(x, ROWS, COLS, 2);
+    l->w_h = pack(h, ROWS, UNITS, 2);
+    l->row = calloc(ROWS, sizeof(*l->row));
+    for (int r = 0; r < ROWS; r++)
+        l->row[r] = (struct spacc_fixed_row){.bias = -7 * r, .mult = (uint16_t)(1000 + r),
+                                             .shift = (uint8_t)(r + 1)};
+    return l;
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* Entry at [word][pe][lane]: weight and index. */
+static void assert_entry(const uint8_t *image, size_t word, size_t pe, size_t lane, int weight,
+                         unsigned index)
+{
+    const uint32_t e = get32(image + ((word * 8 + pe) * 2 + lane) * 4);
+
+    assert_int_equal((int16_t)(e & 0xffff), weight);
+    assert_int_equal(e >> 16, index);
+}
+
+static void columns_go_to_lanes_by_bank(void **state)
+{
+    (void)state;
+    /* 5 columns, banks of 3, 2 lanes: lane 0 words 0..2 = columns 0..2, lane 1 = 3, 4 */
+    assert_int_equal(spacc_card_bank(5, 2), 3);
+    assert_int_equal(spacc_card_position(0, 3, 2), 0);
+    assert_int_equal(spacc_card_position(2, 3, 2), 4);
+    assert_int_equal(spacc_card_position(3, 3, 2), 1);
+    assert_int_equal(spacc_card_position(4, 3, 2), 3);
+
+    const int16_t natural[] = {10, 11, 12, 13, 14};
+    int16_t card[6], back[5];
+    const int16_t want[] = {10, 13, 11, 14, 12, 0};
+    spacc_to_card16(natural, 5, 3, 2, 3, card);
+    assert_memory_equal(card, want, sizeof(want));
+    spacc_from_card16(card, 5, 3, 2, back);
+    assert_memory_equal(back, natural, sizeof(natural));
+}
+
+static void a_layer_is_padded_to_whole_groups_and_vectors(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_layout lay;
+
+    assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.x_words, 2);
+    assert_int_equal(lay.units, 4); /* 3 units, vectors of 2 words of 2, groups of 2 */
+    assert_int_equal(lay.h_words, 2);
+    assert_int_equal(lay.groups, 2);
+    assert_int_equal(lay.k_x, 2);
+    assert_int_equal(lay.k_h, 2);
+    assert_int_equal(lay.weight_words, 8);
+    assert_int_equal(lay.param_units, 4);
+    assert_int_equal(lay.vector_words, 8);
+    assert_int_equal(lay.weight_bytes, 8 * 8 * 2 * 4);
+    spacc_fixed_free(l);
+}
+
+/* Unit 0 stands at 0, unit 1 at 2, unit 2 at 1: group 0 has units 0 and 2, group 1 unit 1
+ * and nothing. */
+static void weights_stand_in_the_order_of_issue(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_layout lay;
+    assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
+    uint8_t *image = malloc(lay.weight_bytes);
+    spacc_layout_weights(&lay, l, image);
+
+    /* group 0, PE 0 = row 0 of unit 0: x positions 0, 1, then h positions 0, 1 */
+    assert_entry(image, 0, 0, 0, 1, 0);
+    assert_entry(image, 0, 0, 1, 3, 0);
+    assert_entry(image, 1, 0, 0, 2, 1);
+    assert_entry(image, 1, 0, 1, 0, 0);
+    assert_entry(image, 2, 0, 0, -1, 0);
+    assert_entry(image, 3, 0, 0, -2, 1);
+    assert_entry(image, 2, 0, 1, -3, 0);
+    /* PE 5 = row 1 of unit 2 = row 9 */
+    assert_entry(image, 0, 5, 0, 901, 0);
+    assert_entry(image, 2, 5, 1, -903, 0);
+    /* group 1, PE 3 = row 3 of unit 1 = row 7; PE 4..7 nothing */
+    assert_entry(image, 4, 3, 0, 701, 0);
+    assert_entry(image, 7, 3, 0, -702, 1);
+    for (size_t word = 4; word < 8; word++)
+        for (size_t pe = 4; pe < 8; pe++)
+            assert_entry(image, word, pe, 0, 0, 0);
+    free(image);
+    spacc_fixed_free(l);
+}
+
+static void parameters_stand_by_unit_and_row(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_layout lay;
+    assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
+    uint8_t *image = malloc(lay.param_bytes);
+    spacc_layout_params(&lay, l, image);
+
+    const uint8_t *p = image + (1 * 4 + 2) * 8; /* unit 2 at position 1: its row 2 = row 10 */
+    assert_int_equal((int32_t)get32(p), -70);
+    assert_int_equal(p[4] | p[5] << 8, 1010);
+    assert_int_equal(p[6], 11);
+    assert_int_equal(p[7], 0);
+    p = image + 3 * 4 * 8; /* nobody: a legal row of zeros */
+    assert_int_equal(get32(p), 0);
+    assert_int_equal(p[4] | p[5] << 8, 0);
+    assert_int_equal(p[6], 1);
+    free(image);
+    spacc_fixed_free(l);
+}
+
+static void linear_rows_keep_their_order(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer l = {.cell = SPACC_CELL_LINEAR, .units = 3, .outputs = 9,
+                                  .x_cols = 2, .weight_bits = 16};
+    int16_t x[12 * 2] = {0};
+    struct spacc_layout lay;
+
+    for (int r = 0; r < 9; r++)
+        x[2 * r] = (int16_t)(r + 1), x[2 * r + 1] = (int16_t)(-r - 1);
+    l.w_x = pack(x, 12, 2, 1);
+    assert_int_equal(spacc_layout_make(&lay, &l, &small, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.groups, 2);
+    assert_int_equal(lay.units, 4);
+    assert_int_equal(lay.h_words, 0);
+    uint8_t *image = malloc(lay.weight_bytes);
+    spacc_layout_weights(&lay, &l, image);
+    assert_entry(image, 0, 5, 0, 6, 0);
+    assert_entry(image, 1, 0, 1, -9, 0);
+    free(image);
+    spacc_csb_free(l.w_x);
+}
+
+/* ---- programs ---- */
+
+static uint32_t field(const uint32_t *w, unsigned word, unsigned low, unsigned bits)
+{
+    return w[word] >> low & (bits == 32 ? UINT32_MAX : (UINT32_C(1) << bits) - 1);
+}
+#define GET(w, op, name)                                                              \
+    field(w, SPACC_F_##op##_##name##_WORD, SPACC_F_##op##_##name##_LOW,               \
+          SPACC_F_##op##_##name##_BITS)
+
+static void programs_read_back_as_they_were_written(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_layout lay;
+    struct spacc_program p = {0};
+    const struct spacc_place at = {.weight_offset = 128, .param_offset = 640, .word_base = 9,
+                                   .param_base = 6};
+    const struct spacc_run_args args = {
+        .steps = 5, .reverse = true, .x_region = SPACC_REGION_OUTPUT, .x_offset = 64,
+        .x_step_bytes = 8, .h_offset = 16, .state_offset = 32, .y_offset = 1024,
+        .state_out = 2048};
+
+    l->act_g = SPACC_ACT_RELU;
+    l->act_h = SPACC_ACT_IDENTITY;
+    assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
+    spacc_program_load(&p, &lay, &at);
+    spacc_program_run(&p, &lay, l, &at, &args);
+    spacc_program_mark(&p, 96);
+    spacc_program_end(&p);
+
+    const uint32_t opcodes[] = {SPACC_OP_LOAD_WEIGHTS, SPACC_OP_LOAD_PARAMS,
+                                SPACC_OP_LOAD_VECTOR,  SPACC_OP_LOAD_STATE,
+                                SPACC_OP_RUN,          SPACC_OP_STORE_STATE,
+                                SPACC_OP_MARK,         SPACC_OP_END};
+    assert_int_equal(p.instructions, 8);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(p.word[i][0] & 0xff, opcodes[i]);
+    assert_int_equal(GET(p.word[0], LOAD_WEIGHTS, FORMAT), 1);
+    assert_int_equal(GET(p.word[0], LOAD_WEIGHTS, REGION), SPACC_REGION_WEIGHTS);
+    assert_int_equal(GET(p.word[0], LOAD_WEIGHTS, OFFSET), 128);
+    assert_int_equal(GET(p.word[0], LOAD_WEIGHTS, WORDS), 8);
+    assert_int_equal(GET(p.word[0], LOAD_WEIGHTS, WORD_BASE), 9);
+    assert_int_equal(GET(p.word[1], LOAD_PARAMS, UNITS), 4);
+    assert_int_equal(GET(p.word[1], LOAD_PARAMS, UNIT_BASE), 6);
+    assert_int_equal(GET(p.word[2], LOAD_VECTOR, WORD_BASE), 4);
+    assert_int_equal(GET(p.word[2], LOAD_VECTOR, WORDS), 2);
+    assert_int_equal(GET(p.word[3], LOAD_STATE, OFFSET), 32);
+    const uint32_t *run = p.word[4];
+    assert_int_equal(GET(run, RUN, CELL), SPACC_CARD_CELL_LSTM);
+    assert_int_equal(GET(run, RUN, ACT_G), SPACC_CARD_ACT_RELU);
+    assert_int_equal(GET(run, RUN, ACT_H), SPACC_CARD_ACT_IDENTITY);
+    assert_int_equal(GET(run, RUN, X_REGION), SPACC_REGION_OUTPUT);
+    assert_int_equal(GET(run, RUN, STEPS), 5);
+    assert_int_equal(GET(run, RUN, GROUPS), 2);
+    assert_int_equal(GET(run, RUN, K_X), 2);
+    assert_int_equal(GET(run, RUN, K_H), 2);
+    assert_int_equal(GET(run, RUN, WEIGHT_BASE), 9);
+    assert_int_equal(GET(run, RUN, PARAM_BASE), 6);
+    assert_int_equal(GET(run, RUN, X_OFFSET), 64 + 4 * 8); /* last first */
+    assert_int_equal(GET(run, RUN, X_STRIDE), (uint32_t)-8);
+    assert_int_equal(GET(run, RUN, Y_OFFSET), 1024 + 4 * 8);
+    assert_int_equal(GET(run, RUN, Y_STRIDE), (uint32_t)-8);
+    assert_int_equal(GET(p.word[5], STORE_STATE, OFFSET), 2048);
+    assert_int_equal(GET(p.word[6], MARK, OFFSET), 96);
+
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    spacc_program_print(&p, to);
+    fclose(to);
+    assert_non_null(strstr(text, "4 RUN CELL=1 ACT_G=1 ACT_H=2"));
+    assert_non_null(strstr(text, "7 END"));
+    free(text);
+    spacc_fixed_free(l);
+}
+
+/* ---- what does not fit ---- */
+
+static void expect(const struct spacc_fixed_layer *l, const struct spacc_card_info *card,
+                   enum spacc_status status, const char *text)
+{
+    struct spacc_layout lay;
+    struct spacc_error err = {0};
+
+    assert_int_equal(spacc_layout_make(&lay, l, card, "lstm_4", &err), status);
+    if (!strstr(err.text, text))
+        fail_msg("'%s' is not in '%s'", text, err.text);
+}
+
+static void a_layer_that_does_not_fit_is_told_what_would(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_card_info card = small;
+
+    card.weight_words = 7;
+    expect(l, &card, SPACC_ENOFIT, "node lstm_4: needs 8 weight words a PE, the card has 7; "
+                                   "sparsity 0.500 or more fits (banks of 2 and 2)");
+    card.weight_words = 3;
+    expect(l, &card, SPACC_ENOFIT, "no sparsity makes it fit");
+    card = small;
+    card.units = 3;
+    expect(l, &card, SPACC_ENOFIT, "needs 4 row parameters (quads of rows), the card has 3");
+    card = small;
+    card.vector_words = 7;
+    expect(l, &card, SPACC_ENOFIT, "needs 8 vector words a lane, the card has 7");
+    card = small;
+    card.weight_bits = 8;
+    expect(l, &card, SPACC_EUNSUPPORTED, "weights have 16 bits, the card multiplies 8 bits");
+    card = small;
+    card.index_bits = 0;
+    expect(l, &card, SPACC_EUNSUPPORTED, "banks of 2 on 2 lanes; an index of the card reaches 1");
+    card = small;
+    card.lanes = 4;
+    expect(l, &card, SPACC_EINVAL, "packed in banks of 2, the card wants 1");
+    spacc_fixed_free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_go_to_lanes_by_bank),
+        cmocka_unit_test(a_layer_is_padded_to_whole_groups_and_vectors),
+        cmocka_unit_test(weights_stand_in_the_order_of_issue),
+        cmocka_unit_test(parameters_stand_by_unit_and_row),
+        cmocka_unit_test(linear_rows_keep_their_order),
+        cmocka_unit_test(programs_read_back_as_they_were_written),
+        cmocka_unit_test(a_layer_that_does_not_fit_is_told_what_would),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
