@@ -31,7 +31,8 @@ static inline enum spacc_status spacc_sim_fault_set(struct spacc_sim_options *o,
         o->fault_slverr_address)
         return SPACC_OK;
     return spacc_fail(err, SPACC_EINVAL,
-                      "SPACC_SIM_FAULT=%s: identity, no-lite, no-read, no-write or slverr", text);
+                      "SPACC_SIM_FAULT=%s: identity, no-lite, no-read, no-write or slverr",
+                      text);
 }
 
 #endif

@@ -63,25 +63,24 @@ module spacc_cell #(
 
   // Unit numbers: to the state read (stage 2), the kept gates (3) and the write (13).
   logic [UnitWidth-1:0] unit2, unit3_q, unit13;
-  logic                 last13;
+  logic                 last2, last13;
   spacc_delay #(.Width(UnitWidth), .Stages(2)) u_unit2 (
     .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_unit_i), .out_data_o(unit2));
   always_ff @(posedge clk_i) if (valid[2]) unit3_q <= unit2;
   spacc_delay #(.Width(UnitWidth + 1), .Stages(11)) u_unit13 (
     .clk_i(clk_i), .enable_i(valid[12:2]), .in_data_i({last2, unit2}), .out_data_o({last13, unit13}));
-  logic last2;
   spacc_delay #(.Width(1), .Stages(2)) u_last2 (
     .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_last_i), .out_data_o(last2));
 
   // Stages 0..2: gates. Rows 2 and 3 go along for the GRUs.
   logic signed [15:0] gate0, gate1, gate2, gate3, row2, row3;
-  spacc_act #(.Sigmoid(1'b1)) u_gate0 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(2'd0),
+  spacc_sigmoid u_gate0 (.clk_i(clk_i), .enable_i(valid[2:0]),
     .z_i(in_z_i[15:0]), .y_o(gate0));
-  spacc_act #(.Sigmoid(1'b1)) u_gate1 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(2'd0),
+  spacc_sigmoid u_gate1 (.clk_i(clk_i), .enable_i(valid[2:0]),
     .z_i(in_z_i[31:16]), .y_o(gate1));
-  spacc_act #(.Sigmoid(1'b1)) u_gate2 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(2'd0),
+  spacc_sigmoid u_gate2 (.clk_i(clk_i), .enable_i(valid[2:0]),
     .z_i(in_z_i[47:32]), .y_o(gate2));
-  spacc_act #(.Sigmoid(1'b0)) u_gate3 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(config_act_g_i),
+  spacc_act u_gate3 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(config_act_g_i),
     .z_i(in_z_i[63:48]), .y_o(gate3));
   spacc_delay #(.Width(32), .Stages(3)) u_rows (.clk_i(clk_i), .enable_i(valid[2:0]),
     .in_data_i(in_z_i[63:32]), .out_data_o({row3, row2}));
@@ -195,7 +194,7 @@ module spacc_cell #(
 
   // Stages 7..9
   logic signed [15:0] t9;
-  spacc_act #(.Sigmoid(1'b0)) u_act2 (.clk_i(clk_i), .enable_i(valid[9:7]),
+  spacc_act u_act2 (.clk_i(clk_i), .enable_i(valid[9:7]),
     .act_i(lstm ? config_act_h_i : config_act_g_i), .z_i(t6_q), .y_o(t9));
 
   // Words that wait for the end of the pipeline.

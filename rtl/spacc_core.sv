@@ -135,7 +135,7 @@ module spacc_core #(
   logic                   issue_valid, issue_first, issue_last, pass_start, pass_b, quad_out;
   logic [WordWidth-1:0]   issue_word;
   logic [VectorWidth-1:0] issue_base, h_write_base, x_fill_base;
-  logic                   x_cmd_valid, x_hold, x_last, y_cmd_valid, y_take, y_beat;
+  logic                   x_cmd_valid, x_last, y_cmd_valid, y_take, y_beat;
   logic [63:0]            x_cmd_address, y_cmd_address;
   logic [31:0]            x_cmd_beats, y_cmd_beats;
   logic [LevelWidth-1:0]  y_level;
@@ -171,7 +171,7 @@ module spacc_core #(
     .issue_word_o(issue_word), .issue_base_o(issue_base),
     .pass_start_o(pass_start), .pass_b_o(pass_b), .h_write_base_o(h_write_base), .quad_out_i(quad_out),
     .x_cmd_valid_o(x_cmd_valid), .x_cmd_ready_i(read_cmd_ready_i), .x_cmd_address_o(x_cmd_address),
-    .x_cmd_beats_o(x_cmd_beats), .x_fill_base_o(x_fill_base), .x_hold_o(x_hold), .x_last_i(x_last),
+    .x_cmd_beats_o(x_cmd_beats), .x_fill_base_o(x_fill_base), .x_last_i(x_last),
     .y_cmd_valid_o(y_cmd_valid), .y_cmd_ready_i(write_cmd_ready_i), .y_cmd_address_o(y_cmd_address),
     .y_cmd_beats_o(y_cmd_beats), .y_level_i(y_level), .y_take_o(y_take), .y_beat_i(y_beat),
     .bus_idle_i(read_idle_i && write_idle_i),
@@ -187,7 +187,7 @@ module spacc_core #(
   logic                   fill_start;
 
   assign fill_take  = load_fill && read_valid_i && !h_valid;
-  assign x_take     = running && !x_hold && !h_valid && read_valid_i;
+  assign x_take     = running && !h_valid && read_valid_i;
   assign x_last     = x_take && read_last_i;
   assign fill_start = load_fill_start || (x_cmd_valid && running);
 
@@ -310,6 +310,7 @@ module spacc_core #(
   logic [47:0]            part_q;    // h of this word so far, the first lowest
   logic [1:0]             part_count_q;
   logic                   word_end, h_push_q;
+  logic                   h_place_new_q; // the next word is the first of a pass
   logic [VectorWidth-1:0] h_word_q;
   logic [QuadWidth-1:0]   h_quad_q;
   logic [63:0]            h_word_data;
@@ -342,7 +343,6 @@ module spacc_core #(
       h_word_q <= h_quad == QuadWidth'(Quads - 1) ? h_word + 1'b1 : h_word;
     end
   end
-  logic h_place_new_q;  // the next word is the first of a pass
   assign h_valid = h_push_q;
   assign h_word  = h_place_new_q ? h_write_base : h_word_q;
   assign h_quad  = h_place_new_q ? '0 : h_quad_q;
@@ -373,7 +373,7 @@ module spacc_core #(
   assign read_cmd_valid_o    = running ? x_cmd_valid : control_read_valid;
   assign read_cmd_address_o  = running ? x_cmd_address : control_read_address;
   assign read_cmd_beats_o    = running ? x_cmd_beats : control_read_beats;
-  assign read_ready_o        = running ? !x_hold && !h_valid : control_read_ready;
+  assign read_ready_o        = running ? !h_valid : control_read_ready;
   assign write_cmd_valid_o   = running ? y_cmd_valid : control_write_cmd;
   assign write_cmd_address_o = running ? y_cmd_address : control_write_address;
   assign write_cmd_beats_o   = running ? y_cmd_beats : control_write_beats;

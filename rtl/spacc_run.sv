@@ -62,7 +62,6 @@ module spacc_run #(
   output logic [63:0]            x_cmd_address_o,
   output logic [31:0]            x_cmd_beats_o,
   output logic [VectorWidth-1:0] x_fill_base_o, // with the command
-  output logic                   x_hold_o,      // words must wait: the half is still read
   input  logic                   x_last_i,      // last word of a command was written
   // y: write commands and words
   output logic                   y_cmd_valid_o,
@@ -80,12 +79,12 @@ module spacc_run #(
 );
 
   localparam int unsigned Quads = Pes / 4;
-  // Array reads a vector word at most this many cycles after its position was issued.
-  localparam int unsigned ReadDelay = 6;
 
   logic running_q;
 
   // ------------------------------------------------------------ x engine
+  // A fetch begins after the step that used its half has ended. Its first word is written
+  // six cycles later at the earliest, the last read of the half comes three cycles later.
   typedef enum logic [1:0] {XIdle, XCheck, XCommand, XData} x_state_e;
   x_state_e               x_state_q;
   logic [31:0]            x_left_q;      // steps to fetch
@@ -97,7 +96,6 @@ module spacc_run #(
   logic [31:0]            x_size;        // bytes
   logic [63:0]            x_address_q;
   logic                   x_bad_q;
-  logic [2:0]             hold_q;
   logic                   x_take;
 
   assign x_size          = 32'(x_words_i) * 32'(2 * Lanes);
@@ -106,7 +104,6 @@ module spacc_run #(
   assign x_cmd_address_o = x_address_q;
   assign x_cmd_beats_o   = x_size >> 3;
   assign x_fill_base_o   = x_half_q ? x_base_i + x_words_i[VectorWidth-1:0] : x_base_i;
-  assign x_hold_o        = hold_q != 3'd0;
 
   always_ff @(posedge clk_i) begin
     x_bad_q <= 1'b0;
@@ -114,7 +111,6 @@ module spacc_run #(
       x_state_q <= XIdle;
       x_ahead_q <= 2'd0;
       x_ready_q <= 2'd0;
-      hold_q    <= 3'd0;
     end else begin
       case (x_state_q)
         XIdle:    if (x_take) x_state_q <= XCheck;
@@ -135,8 +131,6 @@ module spacc_run #(
       else if (step_end && !x_take) x_ahead_q <= x_ahead_q - 2'd1;
       if (x_last_i && x_state_q == XData && !step_end)        x_ready_q <= x_ready_q + 2'd1;
       else if (step_end && !(x_last_i && x_state_q == XData)) x_ready_q <= x_ready_q - 2'd1;
-      if (step_end)              hold_q <= ReadDelay[2:0];
-      else if (hold_q != 3'd0)   hold_q <= hold_q - 3'd1;
     end
     if (start_i) begin
       x_left_q   <= steps_i;

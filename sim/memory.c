@@ -6,10 +6,10 @@
 #include <string.h>
 
 enum {
-    BURSTS = 16,  /* bursts a direction that wait inside the memory */
-    WORDS = 64,   /* W words that may run ahead of their AW */
-    BEAT = 8,     /* bytes a beat */
-    LINE = 4096,  /* no burst crosses a multiple of this */
+    BURSTS = 16, /* bursts a direction that wait inside the memory */
+    WORDS = 64,  /* W words that may run ahead of their AW */
+    BEAT = 8,    /* bytes a beat */
+    LINE = 4096, /* no burst crosses a multiple of this */
     OKAY = 0,
     SLVERR = 2,
     DECERR = 3,
@@ -43,7 +43,7 @@ struct word {
 };
 
 struct spacc_memory {
-    struct buffer *buffer; /* sorted by address: addresses only grow */
+    struct buffer *buffer;      /* sorted by address: addresses only grow */
     size_t buffers, room, near; /* near: where the last look-up ended */
     uint64_t next_address;
 
@@ -479,6 +479,6 @@ void spacc_memory_step(struct spacc_memory *memory, struct spacc_pins_in *in,
     offer_answer(memory, in);
     in->arready = memory->reads.count < BURSTS && !memory->held[SPACC_AR];
     in->awready = memory->writes.count < BURSTS && !memory->held[SPACC_AW];
-    in->wready = memory->words < WORDS && memory->write_credit >= 1024 &&
-                 !memory->held[SPACC_W];
+    in->wready =
+        memory->words < WORDS && memory->write_credit >= 1024 && !memory->held[SPACC_W];
 }

@@ -15,7 +15,8 @@
 #include "verilated_fst_c.h"
 #endif
 
-namespace {
+namespace
+{
 
 struct model {
     VerilatedContext context; // before card: it outlives it
@@ -145,6 +146,7 @@ void tick(void *self, const spacc_pins_in *in, spacc_pins_out *out, int64_t time
     model &m = *static_cast<model *>(self);
     SPACC_MODEL &card = *m.card;
     spacc_model_current = &m.log;
+    m.context.timeInc(1); // messages carry the cycle
     drive(card, *in);
     card.ap_clk = 0;
     card.eval();

@@ -110,9 +110,8 @@ static enum spacc_status no_answer(struct spacc_sim *sim, const char *what, uint
                       sim->ops->config, what, offset, LITE_CYCLES);
 }
 
-static enum spacc_status lite_response(struct spacc_sim *sim, const char *what,
-                                       uint32_t offset, unsigned resp,
-                                       struct spacc_error *err)
+static enum spacc_status lite_response(struct spacc_sim *sim, const char *what, uint32_t offset,
+                                       unsigned resp, struct spacc_error *err)
 {
     idle_lite(sim);
     if (resp != 0)
@@ -217,8 +216,8 @@ static enum spacc_status write_memory(void *self, uint64_t address, const void *
     return spacc_memory_write(sim->memory, address, from, size_bytes, err);
 }
 
-static enum spacc_status read_memory(void *self, uint64_t address, void *to,
-                                     size_t size_bytes, struct spacc_error *err)
+static enum spacc_status read_memory(void *self, uint64_t address, void *to, size_t size_bytes,
+                                     struct spacc_error *err)
 {
     struct spacc_sim *sim = self;
     return spacc_memory_read(sim->memory, address, to, size_bytes, err);
@@ -254,7 +253,7 @@ const char *const *spacc_sim_configs(void)
 #define X(token, name, ...) name,
         SPACC_CARD_CONFIG_MAP(X)
 #undef X
-        NULL};
+            NULL};
     return configs;
 }
 
@@ -282,8 +281,9 @@ static enum spacc_status pick(const struct spacc_model_ops **out, const char *co
             return SPACC_OK;
         }
     list_configs(traces, names, sizeof(names));
-    return spacc_fail(err, SPACC_EUNSUPPORTED, "no simulated card '%s'%s in this build; has: %s",
-                      config, traces ? " with tracing" : "", names);
+    return spacc_fail(err, SPACC_EUNSUPPORTED,
+                      "no simulated card '%s'%s in this build; has: %s", config,
+                      traces ? " with tracing" : "", names);
 }
 
 void spacc_sim_set(struct spacc_sim *sim, const struct spacc_sim_options *options)
@@ -314,8 +314,7 @@ static enum spacc_status open_model(struct spacc_sim *sim,
     if (sim->model)
         return SPACC_OK;
     if (options->trace_file)
-        return spacc_fail(err, SPACC_EIO, "%s: cannot write the waveform",
-                          options->trace_file);
+        return spacc_fail(err, SPACC_EIO, "%s: cannot write the waveform", options->trace_file);
     return spacc_fail(err, SPACC_ENOMEM, "no memory for simulated card %s", sim->ops->config);
 }
 

@@ -12,7 +12,8 @@
 #include "rtl/card_map.h"
 #include "verilated.h"
 
-namespace {
+namespace
+{
 
 struct bench {
     VerilatedContext ctx;
@@ -21,7 +22,9 @@ struct bench {
     int errors = 0, checks = 0, starts = 0, stalls = 0;
     bool lazy = false; // random delays
 
-    explicit bench(unsigned seed) : rng(seed) {}
+    explicit bench(unsigned seed) : rng(seed)
+    {
+    }
 
     void check(uint64_t got, uint64_t want, const char *what)
     {
@@ -137,7 +140,8 @@ void identity_and_configuration_read_back(bench &b)
     b.check(b.read(SPACC_REG_IDENTITY), SPACC_CARD_MAGIC, "IDENTITY");
     b.check(b.read(SPACC_REG_VERSION), SPACC_CARD_VERSION, "VERSION");
     b.check(b.read(SPACC_REG_CONFIG_ARRAY), 4 | 4 << 16, "CONFIG_ARRAY");
-    b.check(b.read(SPACC_REG_CONFIG_WIDTHS), 16 | 16 << 8 | 8 << 16 | 64 << 24, "CONFIG_WIDTHS");
+    b.check(b.read(SPACC_REG_CONFIG_WIDTHS), 16 | 16 << 8 | 8 << 16 | 64 << 24,
+            "CONFIG_WIDTHS");
     b.check(b.read(SPACC_REG_CONFIG_WEIGHT_WORDS), 4096, "CONFIG_WEIGHT_WORDS");
     b.check(b.read(SPACC_REG_CONFIG_VECTOR_WORDS), 512, "CONFIG_VECTOR_WORDS");
     b.check(b.read(SPACC_REG_CONFIG_UNITS), 512, "CONFIG_UNITS");
@@ -240,8 +244,8 @@ void counters_are_read_without_tearing(bench &b)
 
 void random_writes_with_strobes_read_back(bench &b)
 {
-    static const uint32_t arguments[] = {
-        0x010, 0x014, 0x01c, 0x020, 0x028, 0x02c, 0x034, 0x038, 0x040, 0x048, 0x050, 0x058, 0x060};
+    static const uint32_t arguments[] = {0x010, 0x014, 0x01c, 0x020, 0x028, 0x02c, 0x034,
+                                         0x038, 0x040, 0x048, 0x050, 0x058, 0x060};
     std::map<uint32_t, uint32_t> want;
     for (uint32_t offset : arguments)
         want[offset] = b.read(offset);
@@ -265,7 +269,9 @@ void random_writes_with_strobes_read_back(bench &b)
         }
     }
     b.lazy = false;
-    const auto both = [&](uint32_t o) { return static_cast<uint64_t>(want[o + 4]) << 32 | want[o]; };
+    const auto both = [&](uint32_t o) {
+        return static_cast<uint64_t>(want[o + 4]) << 32 | want[o];
+    };
     b.check(b.dut.program_ptr_o, both(SPACC_REG_PROGRAM_PTR), "program_ptr_o");
     b.check(b.dut.weights_ptr_o, both(SPACC_REG_WEIGHTS_PTR), "weights_ptr_o");
     b.check(b.dut.input_ptr_o, both(SPACC_REG_INPUT_PTR), "input_ptr_o");
@@ -330,6 +336,7 @@ int main(int argc, char **argv)
     }
     const bool exercised = b.checks > 20000 && b.stalls > 10000;
     std::printf("%s seed=%u checks=%d stalls=%d errors=%d\n",
-                b.errors == 0 && exercised ? "PASS" : "FAIL", seed, b.checks, b.stalls, b.errors);
+                b.errors == 0 && exercised ? "PASS" : "FAIL", seed, b.checks, b.stalls,
+                b.errors);
     return b.errors == 0 && exercised ? 0 : 1;
 }

@@ -66,10 +66,12 @@ public:
 
     std::vector<uint8_t> memory = std::vector<uint8_t>(32u << 20);
     unsigned stall_per_16 = 0; // chance that a channel stalls in a cycle
+    unsigned write_stall_per_16 = 0; // the same for AW, W, B when it is more
     uint64_t error_address = 0; // SLVERR for this 8-byte word
     bool dead_reads = false, dead_writes = false;
     uint64_t stalls[5] = {}; // AR R AW W B
     uint64_t now = 0;
+    uint64_t trail = 14695981039346656037u; // of every valid output, with its cycle
 
     template <typename T> void put(uint64_t at, const std::vector<T> &data)
     {
@@ -179,6 +181,7 @@ public:
             b_held = false;
             answers.pop_front();
         }
+        if (card->ap_rst_n) follow();
         finish_writes();
         card->ap_clk = 1;
         card->eval();
@@ -200,18 +203,34 @@ private:
 
     bool interrupt() { return card->__SYM__interrupt; }
     bool stall() { return stall_per_16 && below(16) < stall_per_16; }
+    bool write_stall() { return below(16) < std::max(stall_per_16, write_stall_per_16); }
 
     void check(uint64_t address)
     {
         if (address % 8 || address + 8 > memory.size()) die("the card left its memory");
     }
 
+    // Two builds of a card do the same when their trails are equal.
+    void mix(uint64_t v) { trail = (trail ^ v) * 1099511628211u; }
+    void follow()
+    {
+        const unsigned valid = (unsigned)(card->m_axi_gmem_arvalid | card->m_axi_gmem_awvalid << 1 |
+                                          card->m_axi_gmem_wvalid << 2 | card->m_axi_gmem_rready << 3 |
+                                          card->m_axi_gmem_bready << 4 | card->s_axi_control_rvalid << 5 |
+                                          card->s_axi_control_bvalid << 6 | interrupt() << 7);
+        mix(valid);
+        if (valid & 1) mix(card->m_axi_gmem_araddr << 8 | card->m_axi_gmem_arlen);
+        if (valid & 2) mix(card->m_axi_gmem_awaddr << 8 | card->m_axi_gmem_awlen);
+        if (valid & 4) mix(card->m_axi_gmem_wdata ^ (uint64_t)card->m_axi_gmem_wlast << 63);
+        if (valid & 32) mix(card->s_axi_control_rdata);
+    }
+
     // What the memory shows in this cycle; valid signals stay until taken.
     void drive()
     {
         card->m_axi_gmem_arready = !stall() && reads.size() < 8;
-        card->m_axi_gmem_awready = !stall() && writes.size() < 8;
-        card->m_axi_gmem_wready = !stall();
+        card->m_axi_gmem_awready = !write_stall() && writes.size() < 8;
+        card->m_axi_gmem_wready = !write_stall();
         if (!r_held) r_held = !reads.empty() && reads.front().ready_at <= now && !dead_reads && !stall();
         card->m_axi_gmem_rvalid = r_held;
         if (r_held) {
@@ -223,7 +242,7 @@ private:
             card->m_axi_gmem_rlast = reads.front().beats == 1;
             card->m_axi_gmem_rresp = error_address && at == error_address ? 2 : 0;
         }
-        if (!b_held) b_held = !answers.empty() && !dead_writes && !stall();
+        if (!b_held) b_held = !answers.empty() && !dead_writes && !write_stall();
         card->m_axi_gmem_bvalid = b_held;
         if (b_held) card->m_axi_gmem_bresp = answers.front() & 3;
     }
@@ -408,9 +427,10 @@ Layer random_layer(const Card &c, unsigned cell)
     l.cell = cell;
     l.act_g = (unsigned)below(3);
     l.act_h = (unsigned)below(3);
-    l.steps = 1 + (unsigned)below(6);
+    // Long linear runs with few weights a row fill the y FIFO and hold the array back.
+    l.steps = 1 + (unsigned)below(linear && below(2) ? 80 : 6);
     l.groups = 1 + (unsigned)below(9);
-    l.k_x = 1 + (unsigned)below(below(3) ? 4 : 20);
+    l.k_x = 1 + (unsigned)below(l.steps > 6 ? 2 : below(3) ? 4 : 20);
     l.k_h = linear ? 0 : 1 + (unsigned)below(5);
     const unsigned units = l.units(c);
     l.x_words = 1 + (unsigned)below(20);
@@ -821,14 +841,16 @@ int main(int argc, char **argv)
     std::printf("seed %u, card %ux%u\n", seed, c.pes, c.lanes);
     for (unsigned i = 0; i < layers && errors == 0; i++) {
         b.stall_per_16 = i % 3 == 0 ? 0 : i % 3 == 1 ? 4 : 14;
+        b.write_stall_per_16 = i % 7 == 3 ? 15 : 0;
         b.latency = (unsigned)below(i % 5 ? 40 : 400);
-        Layer l = random_layer(c, i % 4);
+        Layer l = random_layer(c, i % 7 == 3 ? SPACC_CARD_CELL_LINEAR : i % 4);
         l.x_stride = below(2) ? -1 : 1;
         const Plan p = prepare(b, c, l);
         check_run(b, c, l, p, launch(b, p, 4000000), &seen);
         if (errors) std::printf("layer %u: cell %u\n", i, l.cell);
     }
     b.stall_per_16 = 2;
+    b.write_stall_per_16 = 0;
     b.latency = 20;
     if (errors == 0) check_errors(b, c, &seen);
 
@@ -838,11 +860,13 @@ int main(int argc, char **argv)
                 (unsigned long long)b.stalls[4]);
     for (uint64_t cause : seen.cause)
         std::printf(" %llu", (unsigned long long)cause);
-    std::printf("; %d errors\n", errors);
+    std::printf("; %d errors\ntrail %016llx after %llu cycles\n", errors, (unsigned long long)b.trail,
+                (unsigned long long)b.now);
     for (uint64_t stall : b.stalls)
         expect(stall > 0, "stalls", stall, 1);
-    for (uint64_t cause : seen.cause)
-        expect(cause > 0, "runs with a cause", cause, 1);
+    for (unsigned i = 0; i < 7; i++) // a card of 4 PEs is never held back by its cell unit
+        if (c.pes > 4 || i != SPACC_COUNTER_CELL - SPACC_COUNTER_ISSUE)
+            expect(seen.cause[i] > 0, "runs with a cause", seen.cause[i], 1);
     expect(seen.gate > 0 && seen.state > 0, "saturations", seen.gate, 1);
     return errors != 0;
 }

@@ -12,7 +12,8 @@
 #include "sim/memory.h"
 #include "verilated.h"
 
-namespace {
+namespace
+{
 
 constexpr size_t kBytes = 64 * 1024;
 
@@ -34,14 +35,18 @@ struct bench {
     int errors = 0, words = 0, commands = 0, crossings = 0, bus_errors = 0, beats = 0;
     int ready_per_8 = 8; // chance that the consumer takes a word
 
-    explicit bench(uint64_t seed) : memory(spacc_memory_new(seed)), rng(seed), content(kBytes / 8)
+    explicit bench(uint64_t seed)
+        : memory(spacc_memory_new(seed)), rng(seed), content(kBytes / 8)
     {
         for (uint64_t &w : content)
             w = rng();
         spacc_memory_alloc(memory, kBytes, &base, nullptr);
         spacc_memory_write(memory, base, content.data(), kBytes, nullptr);
     }
-    ~bench() { spacc_memory_free(memory); }
+    ~bench()
+    {
+        spacc_memory_free(memory);
+    }
     bench(const bench &) = delete;
     bench &operator=(const bench &) = delete;
 
@@ -174,7 +179,10 @@ struct bench {
         dut.rst_ni = 1;
     }
 
-    uint64_t random_address(uint32_t count) { return base + 8 * (rng() % (kBytes / 8 - count + 1)); }
+    uint64_t random_address(uint32_t count)
+    {
+        return base + 8 * (rng() % (kBytes / 8 - count + 1));
+    }
 
     void random_commands(int how_many)
     {
@@ -210,8 +218,8 @@ void polite_memory_gives_a_beat_a_cycle(bench &b)
     cycles += b.drain();
     if (b.words - before != 1600 || cycles > 1700)
         b.fail("short commands in a row lost cycles");
-    std::printf("long command: %d cycles over its beats; 100 commands of 16: %d cycles\n", slack,
-                cycles);
+    std::printf("long command: %d cycles over its beats; 100 commands of 16: %d cycles\n",
+                slack, cycles);
 }
 
 void a_bad_word_is_reported_once_a_command(bench &b)
@@ -296,7 +304,8 @@ int main(int argc, char **argv)
                            stalls[SPACC_AR] > 0 && stalls[SPACC_R] > 0;
     std::printf("%s seed=%" PRIu64 " words=%d beats=%d commands=%d crossings=%d bus_errors=%d "
                 "stalls=%" PRIu64 "/%" PRIu64 " errors=%d\n",
-                b.errors == 0 && exercised ? "PASS" : "FAIL", seed, b.words, b.beats, b.commands,
-                b.crossings, b.bus_errors, stalls[SPACC_AR], stalls[SPACC_R], b.errors);
+                b.errors == 0 && exercised ? "PASS" : "FAIL", seed, b.words, b.beats,
+                b.commands, b.crossings, b.bus_errors, stalls[SPACC_AR], stalls[SPACC_R],
+                b.errors);
     return b.errors == 0 && exercised ? 0 : 1;
 }

@@ -14,7 +14,8 @@
 #include "sim/memory.h"
 #include "verilated.h"
 
-namespace {
+namespace
+{
 
 constexpr size_t kBytes = 64 * 1024;
 constexpr int kBurst = 16; // MaxBurst of the module
@@ -29,17 +30,21 @@ struct bench {
     uint64_t base = 0;
     std::deque<uint64_t> to_send;
     int errors = 0, words = 0, commands = 0, crossings = 0, dones = 0, bus_errors = 0;
-    int held = 0;           // cycles in which a begun burst had no word to give
-    int owed = 0;           // words of begun bursts not yet sent
-    int producer_per_8 = 8; // chance that the producer has a word
+    int held = 0;                           // cycles in which a begun burst had no word to give
+    int owed = 0;                           // words of begun bursts not yet sent
+    int producer_per_8 = 8;                 // chance that the producer has a word
     uint64_t error_low = 0, error_high = 0; // where an error may be reported
 
-    explicit bench(uint64_t seed) : memory(spacc_memory_new(seed)), rng(seed), content(kBytes / 8)
+    explicit bench(uint64_t seed)
+        : memory(spacc_memory_new(seed)), rng(seed), content(kBytes / 8)
     {
         spacc_memory_alloc(memory, kBytes, &base, nullptr);
         std::memset(content.data(), 0xa5, kBytes);
     }
-    ~bench() { spacc_memory_free(memory); }
+    ~bench()
+    {
+        spacc_memory_free(memory);
+    }
     bench(const bench &) = delete;
     bench &operator=(const bench &) = delete;
 
@@ -55,7 +60,8 @@ struct bench {
         dut.m_wready_i = in.wready;
         dut.m_bvalid_i = in.bvalid;
         dut.m_bresp_i = in.bresp;
-        if (!dut.in_valid_i && !to_send.empty() && static_cast<int>(rng() % 8) < producer_per_8) {
+        if (!dut.in_valid_i && !to_send.empty() &&
+            static_cast<int>(rng() % 8) < producer_per_8) {
             dut.in_valid_i = 1;
             dut.in_data_i = to_send.front();
         }
@@ -170,7 +176,10 @@ struct bench {
         dut.rst_ni = 1;
     }
 
-    uint64_t random_address(uint32_t count) { return base + 8 * (rng() % (kBytes / 8 - count + 1)); }
+    uint64_t random_address(uint32_t count)
+    {
+        return base + 8 * (rng() % (kBytes / 8 - count + 1));
+    }
 
     void random_commands(int how_many)
     {

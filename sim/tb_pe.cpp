@@ -1,6 +1,7 @@
 // Fills the memories of a PE with random words, sends random rows with random gaps, and
 // compares every sum with plain C arithmetic; vector words change while rows are under
 // way, as in a run. Replay a failure: ./tb_pe <seed>
+// verilator: -GLanes=16 -GWeightBits=16 -GWeightWords=64 -GVectorWords=64
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -11,9 +12,9 @@
 #include "Vpe.h"
 #include "verilated.h"
 
-// The unit's parameters, given by the build.
-static const unsigned lanes = LANES, weight_bits = WEIGHT_BITS, weight_words = 64, vector_words = 64;
-static const unsigned stages = LANES == 4 ? 8 : LANES == 8 ? 9 : 10;
+// The unit's parameters, as above.
+static const unsigned lanes = 16, weight_bits = 16, weight_words = 64, vector_words = 64,
+                      stages = 10;
 
 struct Position {
     bool valid, first, last;
@@ -60,10 +61,13 @@ int main(int argc, char **argv)
                 uint64_t w = 0;
                 uint32_t x = 0;
                 for (unsigned l = 0; l < 4; l++) {
-                    const int16_t value = rng() % 16 ? (int16_t)((int64_t)(rng() << (64 - weight_bits)) >> (64 - weight_bits))
-                                                     : (int16_t)(-1 << (weight_bits - 1));
+                    const int16_t value =
+                        rng() % 16 ? (int16_t)((int64_t)(rng() << (64 - weight_bits)) >>
+                                               (64 - weight_bits))
+                                   : (int16_t)INT16_MIN;
                     const uint8_t at = (uint8_t)(rng() % 32);
-                    w |= (uint64_t)((uint64_t)(uint16_t)value & ((1u << weight_bits) - 1)) << weight_bits * l;
+                    w |= (uint64_t)((uint64_t)(uint16_t)value & ((1u << weight_bits) - 1))
+                         << weight_bits * l;
                     x |= (uint32_t)at << 8 * l;
                     if (!other) {
                         weight[word * lanes + 4 * quad + l] = value;
@@ -72,7 +76,7 @@ int main(int argc, char **argv)
                 }
                 pe.ww_word_i = (uint8_t)word;
                 pe.ww_quad_i = (uint8_t)quad;
-                pe.ww_weight_i = (decltype(pe.ww_weight_i))w;
+                pe.ww_weight_i = w;
                 pe.ww_index_i = x;
                 edge();
             }
@@ -95,7 +99,8 @@ int main(int argc, char **argv)
         next.valid = enter;
         if (enter) {
             next.first = left == 0;
-            if (left == 0) left = 1 + (unsigned)(rng() % 12);
+            if (left == 0)
+                left = 1 + (unsigned)(rng() % 12);
             left--;
             next.last = left == 0;
             next.word = (unsigned)(rng() % weight_words);
@@ -113,7 +118,8 @@ int main(int argc, char **argv)
             row_sum = (done.first ? 0 : row_sum) + sums.front();
             sums.pop_front();
             if (got != row_sum && errors++ < 10)
-                std::printf("row %d: got %lld, want %lld\n", rows, (long long)got, (long long)row_sum);
+                std::printf("row %d: got %lld, want %lld\n", rows, (long long)got,
+                            (long long)row_sum);
             rows += done.last;
         }
         // Stage 2 reads in this cycle, before the write of this cycle.
@@ -121,11 +127,12 @@ int main(int argc, char **argv)
             int64_t sum = 0;
             for (unsigned n = 0; n < lanes; n++) {
                 const unsigned at = pipe[2].word * lanes + n;
-                sum += (int64_t)weight[at] * vector[((pipe[2].base + index[at]) % vector_words) * lanes + n];
+                sum += (int64_t)weight[at] *
+                       vector[((pipe[2].base + index[at]) % vector_words) * lanes + n];
             }
             sums.push_back(sum);
         }
-        pe.enable_i = (decltype(pe.enable_i))enable;
+        pe.enable_i = (uint16_t)enable;
         pe.index_word_i = (uint8_t)pipe[0].word;
         pe.base_i = (uint8_t)pipe[1].base;
         pe.weight_word_i = (uint8_t)pipe[2].word;
@@ -137,7 +144,8 @@ int main(int argc, char **argv)
         }
         edge();
     }
-    std::printf("seed %u: %u lanes, %u-bit weights: %d rows, %d gaps, %d vector writes meanwhile, %d errors\n", seed,
-                lanes, weight_bits, rows, gaps, writes, errors);
+    std::printf("seed %u: %u lanes, %u-bit weights: %d rows, %d gaps, %d vector writes "
+                "meanwhile, %d errors\n",
+                seed, lanes, weight_bits, rows, gaps, writes, errors);
     return errors != 0 || rows < 20000 || gaps == 0;
 }

@@ -1,5 +1,6 @@
 // Sends sums and parameters, the largest ones too, through a requantiser with random gaps
 // and compares with arithmetic in 128 bits. Replay a failure: ./tb_requant <seed>
+// verilator: -GUnits=64
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -60,7 +61,8 @@ int main(int argc, char **argv)
             params[u].shift = (unsigned)(rng() % 64);
             unit.pw_valid_i = 1;
             unit.pw_unit_i = (uint8_t)u;
-            unit.pw_data_i = (uint64_t)params[u].shift << 48 | (uint64_t)params[u].mult << 32 | (uint32_t)params[u].bias;
+            unit.pw_data_i = (uint64_t)params[u].shift << 48 | (uint64_t)params[u].mult << 32 |
+                             (uint32_t)params[u].bias;
             edge();
         }
         unit.pw_valid_i = 0;
@@ -70,8 +72,11 @@ int main(int argc, char **argv)
             if (valid & 32) {
                 const Want w = want.front();
                 want.pop_front();
-                if ((int32_t)unit.v_o != w.v || (int16_t)unit.z_o != w.z || unit.cut32_o != w.cut32 || unit.cut16_o != w.cut16)
-                    if (errors++ < 10) std::printf("got v %d z %d, want %d %d\n", (int32_t)unit.v_o, (int16_t)unit.z_o, w.v, w.z);
+                if ((int32_t)unit.v_o != w.v || (int16_t)unit.z_o != w.z ||
+                    unit.cut32_o != w.cut32 || unit.cut16_o != w.cut16)
+                    if (errors++ < 10)
+                        std::printf("got v %d z %d, want %d %d\n", (int32_t)unit.v_o,
+                                    (int16_t)unit.z_o, w.v, w.z);
                 cuts[w.cut16 + w.cut32]++;
                 rows++;
             }
@@ -80,7 +85,8 @@ int main(int argc, char **argv)
             const unsigned u = (unsigned)(rng() % units);
             // 48 bits signed, all magnitudes, both ends
             int64_t sum = (int64_t)rng() >> (16 + rng() % 48);
-            if (rng() % 16 == 0) sum = rng() % 2 ? -((int64_t)1 << 47) : ((int64_t)1 << 47) - 1;
+            if (rng() % 16 == 0)
+                sum = rng() % 2 ? -((int64_t)1 << 47) : ((int64_t)1 << 47) - 1;
             unit.unit_i = (uint8_t)u;
             unit.sum_i = (uint64_t)sum & 0xffffffffffffull;
             unit.enable_i = (uint8_t)((valid << 1 | enter) & 63);
@@ -92,7 +98,8 @@ int main(int argc, char **argv)
             edge();
         }
     }
-    std::printf("seed %u: %d rows, %d gaps; cut not %d, to 16 bits %d, to 32 bits %d; %d errors\n", seed, rows, gaps,
-                cuts[0], cuts[1], cuts[2], errors);
+    std::printf(
+        "seed %u: %d rows, %d gaps; cut not %d, to 16 bits %d, to 32 bits %d; %d errors\n",
+        seed, rows, gaps, cuts[0], cuts[1], cuts[2], errors);
     return errors != 0 || gaps == 0 || !cuts[0] || !cuts[1] || !cuts[2];
 }

@@ -20,6 +20,8 @@ struct rnn_model {
     int layout, linear_before_reset;
     bool states;           /* inputs h0 (and c0) of the first layer, outputs hn (and cn) */
     bool lens;             /* input lens: int32[1] */
+    bool handover;         /* the second layer starts with the last h of the first */
+    bool late_state;       /* the second layer starts with input h1, by a node in between */
     float peephole;        /* LSTM: all peepholes, when not 0 */
     bool nan;              /* W[0,1,2] of the first layer */
     const char *act;       /* of the candidate (and LSTM output), or NULL */
@@ -103,8 +105,9 @@ static void rnn_layer(struct maker *g, const struct rnn_model *r, int layer)
     char x[16] = "x";
     if (!first)
         snprintf(x, sizeof(x), "s%d", layer);
+    const bool other = layer == 1 && (r->handover || r->late_state);
     snprintf(in, sizeof(in), "%s W%d R%d B%d %s %s%s", x, layer, layer, layer,
-             r->lens ? "lens" : "-", first && r->states ? "h0" : "-",
+             r->lens ? "lens" : "-", first && r->states ? "h0" : other ? "hh" : "-",
              !lstm                  ? ""
              : first && r->states   ? " c0"
                                     : " -");
@@ -113,7 +116,8 @@ static void rnn_layer(struct maker *g, const struct rnn_model *r, int layer)
         rnn_weights(g, "P", layer, 2, p, r->peephole, 0.0f);
         snprintf(in + strlen(in), sizeof(in) - strlen(in), " P%d", layer);
     }
-    snprintf(out, sizeof(out), "y%d%s%s", layer, first && r->states ? " hn" : "",
+    snprintf(out, sizeof(out), "y%d%s%s", layer,
+             first && (r->states || r->handover) ? " hn" : "",
              first && r->states && lstm ? " cn" : "");
     snprintf(name, sizeof(name), "rnn%d", layer);
     struct maker n = make_node(r->op, name, in, out);
@@ -150,6 +154,9 @@ static void rnn_write(const char *file, const struct rnn_model *r)
         rnn_layer(&g, r, i);
         snprintf(from, sizeof(from), "y%d", i);
         snprintf(last, sizeof(last), "s%d", i + 1);
+        if (i == 0 && (r->handover || r->late_state))
+            put_message(&g, GRAPH_NODE,
+                        make_node("Identity", "", r->handover ? "hn" : "h1", "hh"));
         if (i + 1 < r->layers) {
             char in[40];
             snprintf(in, sizeof(in), "%s axis", from);
@@ -171,6 +178,8 @@ static void rnn_write(const char *file, const struct rnn_model *r)
         rnn_info(&g, GRAPH_INPUT, "h0", 1, 3, state);
     if (r->states && lstm)
         rnn_info(&g, GRAPH_INPUT, "c0", 1, 3, state);
+    if (r->late_state)
+        rnn_info(&g, GRAPH_INPUT, "h1", 1, 3, state);
     rnn_info(&g, GRAPH_OUTPUT, r->matmul ? "out" : from, 1, 4, y);
     if (r->states)
         rnn_info(&g, GRAPH_OUTPUT, "hn", 1, 3, state);

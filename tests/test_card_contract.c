@@ -37,9 +37,9 @@ int main(void)
 #include "sim/sim.h"
 
 enum {
-    LIMIT_US = 20000,      /* 4 M cycles: no test here needs more */
+    LIMIT_US = 20000, /* 4 M cycles: no test here needs more */
     SEED = 20250117,
-    STALLS = 300,          /* of 1024 cycles, each channel */
+    STALLS = 300, /* of 1024 cycles, each channel */
     OUTPUT_BYTES = 8192,
     WORDS = SPACC_INSTRUCTION_WORDS
 };
@@ -76,7 +76,8 @@ static uint64_t buffer(struct setup *s, size_t size)
     return address;
 }
 
-static void open_with(struct setup *s, const struct variant *v, struct spacc_sim_options options)
+static void open_with(struct setup *s, const struct variant *v,
+                      struct spacc_sim_options options)
 {
     memset(s, 0, sizeof(*s));
     s->options = options;
@@ -119,7 +120,7 @@ static uint32_t *add(struct program *p, uint32_t opcode)
     return word;
 }
 
-#define SET(word, op, field, value)                       \
+#define SET(word, op, field, value) \
     ((word)[SPACC_F_##op##_##field##_WORD] |= (uint32_t)(value) << SPACC_F_##op##_##field##_LOW)
 
 static void add_load_state(struct program *p, uint32_t region, uint32_t offset, uint32_t units,
@@ -150,7 +151,8 @@ static void add_mark(struct program *p, uint32_t region, uint32_t offset)
 }
 
 /* Put the program into the card's memory and run it. */
-static enum spacc_status run_limited(struct setup *s, const struct program *p, uint64_t limit_us)
+static enum spacc_status run_limited(struct setup *s, const struct program *p,
+                                     uint64_t limit_us)
 {
     const uint32_t bytes = p->count * SPACC_INSTRUCTION_BYTES;
     ok(s, spacc_card_write(s->card, s->program, p->word, bytes, &s->err));
@@ -317,10 +319,10 @@ static void memory_keeps_what_is_written_and_knows_its_bounds(void **state)
 static void registers_read_back(void **state)
 {
     static const uint32_t offsets[] = {
-        SPACC_REG_PROGRAM_PTR,   SPACC_REG_PROGRAM_PTR + 4, SPACC_REG_WEIGHTS_PTR,
-        SPACC_REG_WEIGHTS_PTR + 4, SPACC_REG_INPUT_PTR,     SPACC_REG_INPUT_PTR + 4,
-        SPACC_REG_OUTPUT_PTR,    SPACC_REG_OUTPUT_PTR + 4,  SPACC_REG_PROGRAM_BYTES,
-        SPACC_REG_WEIGHTS_BYTES, SPACC_REG_INPUT_BYTES,     SPACC_REG_OUTPUT_BYTES,
+        SPACC_REG_PROGRAM_PTR,     SPACC_REG_PROGRAM_PTR + 4, SPACC_REG_WEIGHTS_PTR,
+        SPACC_REG_WEIGHTS_PTR + 4, SPACC_REG_INPUT_PTR,       SPACC_REG_INPUT_PTR + 4,
+        SPACC_REG_OUTPUT_PTR,      SPACC_REG_OUTPUT_PTR + 4,  SPACC_REG_PROGRAM_BYTES,
+        SPACC_REG_WEIGHTS_BYTES,   SPACC_REG_INPUT_BYTES,     SPACC_REG_OUTPUT_BYTES,
         SPACC_REG_WATCHDOG_CYCLES};
     const size_t count = sizeof(offsets) / sizeof(offsets[0]);
     struct setup s;
@@ -375,8 +377,8 @@ static void states_go_in_and_out(void **state)
     fill_states(&s, sent, units, 77);
     add_load_state(&p, SPACC_REGION_INPUT, 0, part, 0);
     add_load_state(&p, SPACC_REGION_INPUT, part * 4, part, part);
-    add_store_state(&p, SPACC_REGION_OUTPUT, 0, units > OUTPUT_BYTES / 4 ? OUTPUT_BYTES / 4 : units,
-                    0);
+    add_store_state(&p, SPACC_REGION_OUTPUT, 0,
+                    units > OUTPUT_BYTES / 4 ? OUTPUT_BYTES / 4 : units, 0);
     add(&p, SPACC_OP_END);
     ok(&s, run(&s, &p));
     const uint32_t stored = units > OUTPUT_BYTES / 4 ? OUTPUT_BYTES / 4 : units;
@@ -663,7 +665,8 @@ static void a_trace_is_an_fst_file(void **state)
     fclose(f);
     assert_int_equal(remove(file), 0);
 
-    const struct spacc_sim_options bad = {.config = "4x4", .trace_file = "no/such/folder/x.fst"};
+    const struct spacc_sim_options bad = {.config = "4x4",
+                                          .trace_file = "no/such/folder/x.fst"};
     struct spacc_sim *sim;
     struct spacc_error err;
     assert_int_equal(spacc_sim_open(&sim, &bad, &err), SPACC_EIO);
@@ -680,7 +683,10 @@ int main(void)
         const char *name;
         CMUnitTestFunction run;
     } contract[] = {
-#define T(test) {#test, test}
+#define T(test)     \
+    {               \
+#test, test \
+    }
         T(says_who_it_is),
         T(a_stranger_is_refused_with_both_values),
         T(silent_registers_are_a_clear_error),
@@ -712,7 +718,8 @@ int main(void)
             struct CMUnitTest tests[TESTS];
             char group[64];
             for (int i = 0; i < TESTS; i++)
-                tests[i] = (struct CMUnitTest){contract[i].name, contract[i].run, NULL, NULL, &v};
+                tests[i] =
+                    (struct CMUnitTest){contract[i].name, contract[i].run, NULL, NULL, &v};
             snprintf(group, sizeof(group), "card %s, %s memory", *config,
                      stalling ? "stalling" : "polite");
             failed += _cmocka_run_group_tests(group, tests, TESTS, NULL, NULL);

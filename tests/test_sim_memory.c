@@ -84,7 +84,8 @@ static void a_read_comes_after_its_latency_and_then_every_cycle(void **state)
     struct bench b;
     uint64_t words[4] = {11, 22, 33, 44};
     begin(&b, &(struct spacc_memory_knobs){.latency_cycles = 9});
-    assert_int_equal(spacc_memory_write(b.memory, b.address, words, sizeof(words), NULL), SPACC_OK);
+    assert_int_equal(spacc_memory_write(b.memory, b.address, words, sizeof(words), NULL),
+                     SPACC_OK);
     ask(&b, b.address, 4);
     for (int i = 1; i < 9; i++) {
         assert_false(b.in.rvalid);
@@ -131,7 +132,8 @@ static void words_may_come_before_their_address(void **state)
         step(&b);
     assert_true(b.in.bvalid);
     assert_int_equal(b.in.bresp, 0);
-    assert_int_equal(spacc_memory_read(b.memory, b.address + 16, got, sizeof(got), NULL), SPACC_OK);
+    assert_int_equal(spacc_memory_read(b.memory, b.address + 16, got, sizeof(got), NULL),
+                     SPACC_OK);
     assert_int_equal(got[0], 5);
     assert_int_equal(got[1], UINT64_C(0xa5a5a5a5ffffffff));
     assert_null(spacc_memory_violation(b.memory));
@@ -236,14 +238,16 @@ static void addresses_are_never_used_twice(void **state)
     unsigned char byte;
     begin(&b, NULL);
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(spacc_memory_alloc(b.memory, 1 + (size_t)i * 7, &address, NULL), SPACC_OK);
+        assert_int_equal(spacc_memory_alloc(b.memory, 1 + (size_t)i * 7, &address, NULL),
+                         SPACC_OK);
         assert_int_equal(address % 4096, 0);
         assert_true(address > last);
         last = address;
         assert_int_equal(spacc_memory_read(b.memory, address, &byte, 1, NULL), SPACC_OK);
         if (i % 3) {
             spacc_memory_release(b.memory, address);
-            assert_int_equal(spacc_memory_read(b.memory, address, &byte, 1, NULL), SPACC_EINVAL);
+            assert_int_equal(spacc_memory_read(b.memory, address, &byte, 1, NULL),
+                             SPACC_EINVAL);
         }
     }
     end(&b);

@@ -24,14 +24,14 @@ struct spacc_card {
 
 /* --- registers ------------------------------------------------------------- */
 
-enum spacc_status spacc_card_reg_read(struct spacc_card *card, uint32_t offset,
-                                      uint32_t *value, struct spacc_error *err)
+enum spacc_status spacc_card_reg_read(struct spacc_card *card, uint32_t offset, uint32_t *value,
+                                      struct spacc_error *err)
 {
     return card->ops->reg_read(card->self, offset, value, err);
 }
 
-enum spacc_status spacc_card_reg_write(struct spacc_card *card, uint32_t offset,
-                                       uint32_t value, struct spacc_error *err)
+enum spacc_status spacc_card_reg_write(struct spacc_card *card, uint32_t offset, uint32_t value,
+                                       struct spacc_error *err)
 {
     return card->ops->reg_write(card->self, offset, value, err);
 }
@@ -51,8 +51,7 @@ static enum spacc_status read64(struct spacc_card *card, uint32_t offset, uint64
 static enum spacc_status write64(struct spacc_card *card, uint32_t offset, uint64_t value,
                                  struct spacc_error *err)
 {
-    const enum spacc_status status =
-        spacc_card_reg_write(card, offset, (uint32_t)value, err);
+    const enum spacc_status status = spacc_card_reg_write(card, offset, (uint32_t)value, err);
     if (status != SPACC_OK)
         return status;
     return spacc_card_reg_write(card, offset + 4, (uint32_t)(value >> 32), err);
@@ -174,9 +173,8 @@ void spacc_card_release(struct spacc_card *card, uint64_t address)
     card->ops->release(card->self, address);
 }
 
-enum spacc_status spacc_card_write(struct spacc_card *card, uint64_t address,
-                                   const void *from, size_t size_bytes,
-                                   struct spacc_error *err)
+enum spacc_status spacc_card_write(struct spacc_card *card, uint64_t address, const void *from,
+                                   size_t size_bytes, struct spacc_error *err)
 {
     return card->ops->write(card->self, address, from, size_bytes, err);
 }
@@ -222,8 +220,7 @@ static enum spacc_status write_arguments(struct spacc_card *card,
 static enum spacc_status clear_interrupt(struct spacc_card *card, struct spacc_error *err)
 {
     uint32_t pending = 0;
-    const enum spacc_status status =
-        spacc_card_reg_read(card, SPACC_REG_IP_ISR, &pending, err);
+    const enum spacc_status status = spacc_card_reg_read(card, SPACC_REG_IP_ISR, &pending, err);
     if (status != SPACC_OK || pending == 0)
         return status;
     return spacc_card_reg_write(card, SPACC_REG_IP_ISR, pending, err);

@@ -14,8 +14,7 @@ static enum spacc_status open_sim(struct spacc_card **out, const char *name,
                                   struct spacc_error *err)
 {
     const double clock_hz = 200e6;
-    const struct spacc_sim_options options = {.config = sim_config(name),
-                                              .clock_hz = clock_hz};
+    const struct spacc_sim_options options = {.config = sim_config(name), .clock_hz = clock_hz};
     struct spacc_sim *sim;
     const enum spacc_status status = spacc_sim_open(&sim, &options, err);
     if (status != SPACC_OK)
