@@ -35,7 +35,7 @@ module spacc_cell #(
   input  logic                 in_valid_i,
   input  logic [UnitWidth-1:0] in_unit_i,      // address in the state memory
   input  logic                 in_last_i,      // of the pass
-  input  logic [63:0]          in_z_i,         // row 0 in the low bits
+  input  logic [79:0]          in_z_i,         // 20 bits a row, row 0 lowest; 16 used but of a GRU's n
   // h out
   output logic                 out_valid_o,
   output logic                 out_last_o,
@@ -73,23 +73,24 @@ module spacc_cell #(
     .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_last_i), .out_data_o(last2));
 
   // Stages 0..2: gates. Rows 2 and 3 go along for the GRUs.
-  logic signed [15:0] gate0, gate1, gate2, gate3, row2, row3;
+  logic signed [15:0] gate0, gate1, gate2, gate3;
+  logic signed [19:0] row2, row3;
   spacc_sigmoid u_gate0 (.clk_i(clk_i), .enable_i(valid[2:0]),
     .z_i(in_z_i[15:0]), .y_o(gate0));
   spacc_sigmoid u_gate1 (.clk_i(clk_i), .enable_i(valid[2:0]),
-    .z_i(in_z_i[31:16]), .y_o(gate1));
+    .z_i(in_z_i[35:20]), .y_o(gate1));
   spacc_sigmoid u_gate2 (.clk_i(clk_i), .enable_i(valid[2:0]),
-    .z_i(in_z_i[47:32]), .y_o(gate2));
+    .z_i(in_z_i[55:40]), .y_o(gate2));
   spacc_act u_gate3 (.clk_i(clk_i), .enable_i(valid[2:0]), .act_i(config_act_g_i),
-    .z_i(in_z_i[63:48]), .y_o(gate3));
-  spacc_delay #(.Width(32), .Stages(3)) u_rows (.clk_i(clk_i), .enable_i(valid[2:0]),
-    .in_data_i(in_z_i[63:32]), .out_data_o({row3, row2}));
+    .z_i(in_z_i[75:60]), .y_o(gate3));
+  spacc_delay #(.Width(40), .Stages(3)) u_rows (.clk_i(clk_i), .enable_i(valid[2:0]),
+    .in_data_i(in_z_i[79:40]), .out_data_o({row3, row2}));
 
   // State and kept gates: read at stage 2, ready with the gates.
   logic        [23:0] state_mem [0:Units-1];
   logic signed [23:0] state_q;
-  logic        [31:0] keep_mem [0:Units-1];  // {update gate, x part of n}
-  logic        [31:0] keep_q;
+  logic        [35:0] keep_mem [0:Units-1];  // {update gate, x part of n}
+  logic        [35:0] keep_q;
   logic               state_read, state_write, keep_write;
   logic [UnitWidth-1:0] state_read_unit, state_write_unit;
   logic        [23:0] state_write_data, new_state;
@@ -114,17 +115,17 @@ module spacc_cell #(
   /* verilator lint_on BLKSEQ */
 
   // Stage 3: the products behind the state.
-  logic signed [15:0] kept_gate, kept_x, state_h;
-  logic signed [15:0] factor_a, factor_b, row2_3q, row3_3q;
-  logic signed [31:0] product_a_q;
+  logic signed [15:0] kept_gate, state_h, factor_a;
+  logic signed [19:0] kept_x, factor_b, row2_3q, row3_3q;
+  logic signed [35:0] product_a_q;
   logic signed [39:0] product_c_q;
   logic signed [15:0] out_gate, h3;
 
-  assign kept_gate = keep_q[31:16];
-  assign kept_x    = keep_q[15:0];
+  assign kept_gate = keep_q[35:20];
+  assign kept_x    = keep_q[19:0];
   assign state_h   = state_q[15:0];
   assign factor_a  = lstm ? gate0 : gate1;
-  assign factor_b  = lstm ? gate3 : reset_a ? state_h : row3;
+  assign factor_b  = lstm ? {{4{gate3[15]}}, gate3} : reset_a ? {{4{state_h[15]}}, state_h} : row3;
   // Gate of the last product: o (LSTM), z (GRU), z of pass A.
   assign out_gate  = lstm ? gate1 : reset_b ? kept_gate : gate0;
   assign h3        = state_h;
@@ -138,40 +139,41 @@ module spacc_cell #(
     end
   end
 
-  // Stage 4: sums before rounding. 2^14 is half of the last place.
+  // Stage 4: sums before rounding, with half of the last place.
   logic signed [41:0] c_sum_q;
-  logic signed [31:0] a_round_q;
-  logic signed [15:0] row2_4q, row3_4q;
-  logic signed [41:0] a_wide;
+  logic signed [35:0] a_round_q;
+  logic signed [19:0] row2_4q, row3_4q;
+  logic signed [41:0] a_wide, c_wide_product;
 
-  assign a_wide = 42'(product_a_q);
+  assign a_wide         = 42'(product_a_q);
+  assign c_wide_product = 42'(product_c_q);
   always_ff @(posedge clk_i) begin
     if (valid[4]) begin
-      c_sum_q   <= 42'(product_c_q) + (config_act_g_i == spacc_card_pkg::ActTanh ? a_wide <<< 1 : a_wide <<< 4)
-                   + 42'sd16384;
-      a_round_q <= (product_a_q + 32'sd16384) >>> 15;
+      c_sum_q   <= (c_wide_product <<< 1) + (config_act_g_i == spacc_card_pkg::ActTanh ? a_wide : a_wide <<< 3)
+                   + 42'sd32768;
+      a_round_q <= (product_a_q + 36'sd16384) >>> 15;
       row2_4q   <= row2_3q;
       row3_4q   <= row3_3q;
     end
   end
 
   // Stage 5: c', nz or rh.
-  logic signed [26:0] c_wide;
-  logic signed [17:0] n_wide;
+  logic signed [25:0] c_wide;
+  logic signed [21:0] n_wide;
   logic signed [23:0] c5_q;
   logic signed [15:0] n5_q, rh5_q;
   logic               c_fits, n_fits, rh_fits, gate_cut5_q, state_cut5_q;
 
-  assign c_wide  = c_sum_q[41:15];
-  assign n_wide  = 18'(row2_4q) + (reset_b ? 18'(row3_4q) : a_round_q[17:0]);
-  assign c_fits  = c_wide[26:23] == {4{c_wide[26]}};
-  assign n_fits  = n_wide[17:15] == {3{n_wide[17]}};
+  assign c_wide  = c_sum_q[41:16];
+  assign n_wide  = 22'(row2_4q) + (reset_b ? 22'(row3_4q) : a_round_q[21:0]);
+  assign c_fits  = c_wide[25:23] == {3{c_wide[25]}};
+  assign n_fits  = n_wide[21:15] == {7{n_wide[21]}};
   assign rh_fits = a_round_q[17:15] == {3{a_round_q[17]}};
 
   always_ff @(posedge clk_i) begin
     if (valid[5]) begin
-      c5_q         <= c_fits ? c_wide[23:0] : {c_wide[26], {23{!c_wide[26]}}};
-      n5_q         <= n_fits ? n_wide[15:0] : {n_wide[17], {15{!n_wide[17]}}};
+      c5_q         <= c_fits ? c_wide[23:0] : {c_wide[25], {23{!c_wide[25]}}};
+      n5_q         <= n_fits ? n_wide[15:0] : {n_wide[21], {15{!n_wide[21]}}};
       rh5_q        <= rh_fits ? a_round_q[15:0] : {a_round_q[17], {15{!a_round_q[17]}}};
       gate_cut5_q  <= !lstm && !reset_a && !n_fits;
       state_cut5_q <= lstm ? !c_fits : reset_a && !rh_fits;
@@ -180,15 +182,15 @@ module spacc_cell #(
 
   // Stage 6: what the second activation sees.
   logic signed [24:0] t_sum;
-  logic signed [20:0] t_wide;
+  logic signed [22:0] t_wide;
   logic signed [15:0] t6_q;
-  assign t_sum  = 25'(c5_q) + 25'sd8;
-  assign t_wide = t_sum[24:4];
+  assign t_sum  = 25'(c5_q) + 25'sd2;
+  assign t_wide = t_sum[24:2];
   always_ff @(posedge clk_i) begin
     if (valid[6]) begin
       if (!lstm)                                    t6_q <= n5_q;
-      else if (t_wide[20:15] == {6{t_wide[20]}})    t6_q <= t_wide[15:0];
-      else                                          t6_q <= {t_wide[20], {15{!t_wide[20]}}};
+      else if (t_wide[22:15] == {8{t_wide[22]}})    t6_q <= t_wide[15:0];
+      else                                          t6_q <= {t_wide[22], {15{!t_wide[22]}}};
     end
   end
 
@@ -247,6 +249,6 @@ module spacc_cell #(
   assign state_cuts_o = {1'b0, valid[6] && state_cut5_q} + {1'b0, valid[13] && state_cut12_q};
 
   logic unused_bits; // sign copies and dropped fractions
-  assign unused_bits = ^{c_sum_q[14:0], a_round_q[31:18], t_sum[3:0], h_sum[14:0]};
+  assign unused_bits = ^{c_sum_q[15:0], a_round_q[35:22], t_sum[1:0], h_sum[14:0], in_z_i[39:36], in_z_i[19:16]};
 
 endmodule

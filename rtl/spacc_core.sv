@@ -261,24 +261,25 @@ module spacc_core #(
 
   for (genvar r = 0; r < 4; r++) begin : gen_row
     logic signed [31:0] v;
-    logic signed [15:0] z;
-    logic               cut32, cut16;
+    logic signed [19:0] z;
+    logic               cut32, cut_z;
     spacc_requant #(.Units(Units), .AccBits(AccBits)) u_requant (
       .clk_i(clk_i),
       .pw_valid_i(pw_valid[r]), .pw_unit_i(pw_unit), .pw_data_i(pw_data),
+      .narrow_i(r < 2 || cell_type == spacc_card_pkg::CellLstm),
       .enable_i(rq_valid[5:0]), .unit_i(param_unit), .sum_i(quad_sums[AccBits*r +: AccBits]),
-      .v_o(v), .z_o(z), .cut32_o(cut32), .cut16_o(cut16)
+      .v_o(v), .z_o(z), .cut32_o(cut32), .cut_z_o(cut_z)
     );
   end
 
   // Rows that the pass uses: GRU_RESET has z, r, n in pass A, n in pass B.
-  logic [3:0] used, cut16, cut32, row_cuts;
-  assign cut16 = {gen_row[3].cut16, gen_row[2].cut16, gen_row[1].cut16, gen_row[0].cut16};
+  logic [3:0] used, cut_z, cut32, row_cuts;
+  assign cut_z = {gen_row[3].cut_z, gen_row[2].cut_z, gen_row[1].cut_z, gen_row[0].cut_z};
   assign cut32 = {gen_row[3].cut32, gen_row[2].cut32, gen_row[1].cut32, gen_row[0].cut32};
   always_comb begin
     used = 4'b1111;
     if (cell_type == spacc_card_pkg::CellGruReset) used = pass_b ? 4'b1000 : 4'b0111;
-    row_cuts = (linear ? cut32 : cut16) & used & {4{rq_valid[6]}};
+    row_cuts = (linear ? cut32 : cut_z) & used & {4{rq_valid[6]}};
   end
 
   // ------------------------------------------------------------ cell unit

@@ -1,5 +1,5 @@
 /// One row of a quad: v = sat32(rnd((sum + bias) * mult, shift)) with the row's own
-/// parameters, and z = sat16(v). rnd adds half of the last place, then shifts down;
+/// parameters, and z = sat20(v), or sat16(v) where `narrow_i` says so. rnd adds half of the last place, then shifts down;
 /// a shift of 0 means 64 and gives 0. Latency 6 cycles, one row a cycle.
 module spacc_requant #(
   parameter  int unsigned Units     = 2048,
@@ -11,14 +11,15 @@ module spacc_requant #(
   input  logic                      pw_valid_i,
   input  logic [UnitWidth-1:0]      pw_unit_i,
   input  logic [53:0]               pw_data_i,
+  input  logic                      narrow_i,   // constant during a pass
   // rows
   input  logic [5:0]                enable_i,   // bit s: stage s moves
   input  logic [UnitWidth-1:0]      unit_i,     // with enable_i[0]
   input  logic signed [AccBits-1:0] sum_i,      // with enable_i[0]
   output logic signed [31:0]        v_o,
-  output logic signed [15:0]        z_o,
+  output logic signed [19:0]        z_o,
   output logic                      cut32_o,
-  output logic                      cut16_o
+  output logic                      cut_z_o
 );
 
   localparam int unsigned TotalBits = AccBits + 1;
@@ -44,7 +45,8 @@ module spacc_requant #(
   logic signed [HighBits+16:0] high_q;
   // |sum + bias| * mult < 2^63 for 48-bit sums: the product needs no 65th bit.
   logic signed [63:0]          product_q, shifted_q, rounded;
-  logic                        fits32, fits16;
+  logic                        fits32, fits_z;
+  logic signed [19:0]          end_z;
 
   assign bias = param_q[31:0];
 
@@ -67,9 +69,9 @@ module spacc_requant #(
     if (enable_i[4]) shifted_q <= product_q >>> shift3_q;
     if (enable_i[5]) begin
       v_o     <= fits32 ? rounded[31:0] : {rounded[63], {31{!rounded[63]}}};
-      z_o     <= fits16 ? rounded[15:0] : {rounded[63], {15{!rounded[63]}}};
+      z_o     <= fits_z ? rounded[19:0] : end_z;
       cut32_o <= !fits32;
-      cut16_o <= !fits16;
+      cut_z_o <= !fits_z;
     end
   end
 
@@ -78,7 +80,8 @@ module spacc_requant #(
   logic unused_high; // copies of the sign
   assign unused_high = ^high_q[HighBits+16:64-LowBits];
   assign fits32  = rounded[63:31] == {33{rounded[63]}};
-  assign fits16  = rounded[63:15] == {49{rounded[63]}};
+  assign fits_z  = rounded[63:19] == {45{rounded[63]}} && (!narrow_i || rounded[19:15] == {5{rounded[63]}});
+  assign end_z   = {rounded[63], {4{rounded[63] ^ !narrow_i}}, {15{!rounded[63]}}};
 
 `ifndef SYNTHESIS
   initial assert (AccBits == 48) else $fatal(1, "widths of the product need AccBits = 48");

@@ -1,5 +1,5 @@
 /// Sigmoid of a Q3.12 code, Q0.15, from a table of {base, slope} over |z|; the negative half
-/// by sigmoid(-z) = 1 - sigmoid(z). Latency 3, one a cycle.
+/// by sigmoid(-z) = 1 - sigmoid(z); the last magnitude gives 32767, see README. Latency 3, one a cycle.
 module spacc_sigmoid (
   input  logic               clk_i,
   input  logic [2:0]         enable_i, // bit s: stage s moves
@@ -14,7 +14,7 @@ module spacc_sigmoid (
   logic [SlopeBits+6:0]  product;
   logic [6:0]            fraction_q;
   logic [14:0]           base_q, rise_q;
-  logic                  negative1_q, negative2_q;
+  logic                  negative1_q, negative2_q, end1_q;
 
   always_comb begin
     magnitude = z_i[14:0];
@@ -28,10 +28,11 @@ module spacc_sigmoid (
       rom_q       <= spacc_card_pkg::sigmoid_rom(magnitude[14:7]);
       fraction_q  <= magnitude[6:0];
       negative1_q <= z_i[15];
+      end1_q      <= magnitude == 15'h7fff;
     end
     if (enable_i[1]) begin
-      base_q      <= rom_q[SlopeBits+14:SlopeBits];
-      rise_q      <= 15'(product >> 7);
+      base_q      <= end1_q ? 15'h7fff : rom_q[SlopeBits+14:SlopeBits];
+      rise_q      <= end1_q ? 15'd0 : 15'(product >> 7);
       negative2_q <= negative1_q;
     end
     // 32768 - y is 0 - (32768 + y) in 16 bits.

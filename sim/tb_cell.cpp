@@ -38,7 +38,8 @@ int64_t curve(const uint16_t *base, const uint16_t *slope, int64_t z)
 }
 int64_t sigmoid(int64_t z)
 {
-    const int64_t y = curve(spacc_sigmoid_base, spacc_sigmoid_slope, z);
+    const bool end = std::abs(z) >= 32767;
+    const int64_t y = end ? 32767 : curve(spacc_sigmoid_base, spacc_sigmoid_slope, z);
     return z < 0 ? 32768 - y : y;
 }
 int64_t act(unsigned kind, int64_t z)
@@ -56,12 +57,12 @@ struct Model {
     std::vector<int64_t> gate = std::vector<int64_t>(units), x_part = gate;
     unsigned gate_cuts = 0, state_cuts = 0;
 
-    int64_t lstm(unsigned u, const int16_t z[4], unsigned g_kind, unsigned h_kind)
+    int64_t lstm(unsigned u, const int32_t z[4], unsigned g_kind, unsigned h_kind)
     {
-        const int64_t g = act(g_kind, z[3]) * (g_kind == SPACC_CARD_ACT_TANH ? 2 : 16);
-        const int64_t c = shift_round(sigmoid(z[2]) * state[u] + sigmoid(z[0]) * g, 15);
+        const int64_t g = act(g_kind, z[3]) * (g_kind == SPACC_CARD_ACT_TANH ? 1 : 8);
+        const int64_t c = shift_round(2 * sigmoid(z[2]) * state[u] + sigmoid(z[0]) * g, 16);
         state[u] = (int32_t)cut(c, 24, &state_cuts);
-        const int64_t t = act(h_kind, cut(shift_round(state[u], 4), 16, nullptr));
+        const int64_t t = act(h_kind, cut(shift_round(state[u], 2), 16, nullptr));
         return cut(shift_round(sigmoid(z[1]) * t, 15), 16, &state_cuts);
     }
     int64_t blend(unsigned u, int64_t z, int64_t wide, unsigned g_kind)
@@ -70,17 +71,17 @@ struct Model {
         state[u] = (int32_t)cut(n + shift_round(z * (old - n), 15), 16, &state_cuts);
         return state[u];
     }
-    int64_t gru(unsigned u, const int16_t z[4], unsigned g_kind)
+    int64_t gru(unsigned u, const int32_t z[4], unsigned g_kind)
     {
         return blend(u, sigmoid(z[0]), z[2] + shift_round(sigmoid(z[1]) * z[3], 15), g_kind);
     }
-    int64_t pass_a(unsigned u, const int16_t z[4])
+    int64_t pass_a(unsigned u, const int32_t z[4])
     {
         gate[u] = sigmoid(z[0]);
         x_part[u] = z[2];
         return cut(shift_round(sigmoid(z[1]) * (int16_t)state[u], 15), 16, &state_cuts);
     }
-    int64_t pass_b(unsigned u, const int16_t z[4], unsigned g_kind)
+    int64_t pass_b(unsigned u, const int32_t z[4], unsigned g_kind)
     {
         return blend(u, gate[u], x_part[u] + z[3], g_kind);
     }
@@ -102,6 +103,22 @@ int16_t code() // any, often near the ends
     case 3: return (int16_t)rng();
     default: return (int16_t)(rng() % 16384 - 8192);
     }
+}
+
+int32_t wide_code() // 20 bits
+{
+    return rng() % 4 ? code() : (int32_t)((uint32_t)rng() << 12) >> 12;
+}
+
+// Four fields of 20 bits, row 0 lowest.
+void put(WData to[3], const int32_t z[4])
+{
+    uint32_t f[4];
+    for (int r = 0; r < 4; r++)
+        f[r] = (uint32_t)z[r] & 0xfffff;
+    to[0] = f[0] | f[1] << 20;
+    to[1] = f[1] >> 12 | f[2] << 8 | f[3] << 28;
+    to[2] = f[3] >> 4;
 }
 
 } // namespace
@@ -165,10 +182,10 @@ int main(int argc, char **argv)
                 const bool enter = sent < count && rng() % 3 != 0;
                 gaps += sent < count && !enter;
                 cell.in_valid_i = enter;
-                int16_t z[4] = {code(), code(), code(), code()};
-                cell.in_z_i = 0;
-                for (unsigned r = 0; r < 4; r++)
-                    cell.in_z_i |= (uint64_t)(uint16_t)z[r] << 16 * r;
+                const bool wide = kind != SPACC_CARD_CELL_LSTM; // the parts of n
+                const int32_t z[4] = {code(), code(), wide ? wide_code() : code(),
+                                      wide ? wide_code() : code()};
+                put(cell.in_z_i, z);
                 cell.in_unit_i = (uint8_t)sent;
                 cell.in_last_i = sent == count - 1;
                 if (enter) {

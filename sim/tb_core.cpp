@@ -295,8 +295,9 @@ int64_t table(const uint16_t *base, const uint16_t *slope, int64_t z)
 }
 int64_t sigmoid(int64_t z)
 {
-    const int64_t y = table(spacc_sigmoid_base, spacc_sigmoid_slope, z);
-    return std::min<int64_t>(z < 0 ? 32768 - y : y, 32767);
+    const bool end = z >= 32767 || z <= -32767;
+    const int64_t y = end ? 32767 : table(spacc_sigmoid_base, spacc_sigmoid_slope, z);
+    return z < 0 ? 32768 - y : y;
 }
 int64_t act(unsigned kind, int64_t z)
 {
@@ -345,12 +346,13 @@ int64_t row_sum(const Card &c, const Layer &l, unsigned word, unsigned pe, unsig
     return sum;
 }
 
-int64_t requantise(int64_t sum, const Row &row, bool linear, bool used, Counts *counts)
+// `bits` of the result: 32 linear, 16 a gate, 20 a part of a GRU's n.
+int64_t requantise(int64_t sum, const Row &row, unsigned bits, bool used, Counts *counts)
 {
     const int64_t v = round_shift((sum + row.bias) * row.mult, row.shift);
     uint64_t cuts = 0;
-    const int64_t z = linear ? cut(v, 32, &cuts) : cut(cut(v, 32, &cuts), 16, &cuts);
-    if (cuts && used) (linear ? counts->state : counts->gate)++;
+    const int64_t z = cut(v, bits, &cuts);
+    if (cuts && used) (bits == 32 ? counts->state : counts->gate)++;
     return z;
 }
 
@@ -379,8 +381,9 @@ Result model(const Card &c, const Layer &l)
                     } else {
                         sum = row_sum(c, l, l.groups * k + g * l.k_h, pe, l.k_h, rh.data());
                     }
+                    const unsigned bits = linear ? 32 : l.cell != SPACC_CARD_CELL_LSTM && r >= 2 ? 20 : 16;
                     const bool used = !reset || (pass == 0 ? r < 3 : r == 3);
-                    z[r] = requantise(sum, l.row[(size_t)(pass * units + u) * 4 + r], linear, used, &out.counts);
+                    z[r] = requantise(sum, l.row[(size_t)(pass * units + u) * 4 + r], bits, used, &out.counts);
                 }
                 int64_t old = out.state[u % out.state.size()], h_new;
                 if (linear) {
@@ -390,9 +393,9 @@ Result model(const Card &c, const Layer &l)
                 }
                 if (l.cell == SPACC_CARD_CELL_LSTM) {
                     const int64_t i = sigmoid(z[0]), o = sigmoid(z[1]), f = sigmoid(z[2]), g = act(l.act_g, z[3]);
-                    const int64_t wide = f * old + i * g * (l.act_g == SPACC_CARD_ACT_TANH ? 2 : 16);
-                    const int64_t c_new = cut(round_shift(wide, 15), 24, &out.counts.state);
-                    const int64_t tt = act(l.act_h, cut(round_shift(c_new, 4), 16, nullptr));
+                    const int64_t wide = 2 * f * old + i * g * (l.act_g == SPACC_CARD_ACT_TANH ? 1 : 8);
+                    const int64_t c_new = cut(round_shift(wide, 16), 24, &out.counts.state);
+                    const int64_t tt = act(l.act_h, cut(round_shift(c_new, 2), 16, nullptr));
                     h_new = cut(round_shift(o * tt, 15), 16, &out.counts.state);
                     out.state[u] = (int32_t)c_new;
                 } else if (reset && pass == 0) {
@@ -697,6 +700,12 @@ void check_run(Bench &b, const Card &c, const Layer &l, const Plan &p, uint32_t 
     equal("sum of causes in the mark", marked, mark[SPACC_COUNTER_CYCLES]);
     expect(mark[0] < count[0], "mark before the end", mark[0], count[0]);
     equal("issue cycles", count[SPACC_COUNTER_ISSUE], (uint64_t)l.words() * l.steps);
+    // rtl/README.md "Timing": the drain of every pass, and once of a linear run.
+    uint64_t drain = 8 + c.pes / 4 - 1 + 6 + (linear ? 0 : 13);
+    for (unsigned lanes = c.lanes; lanes > 1; lanes /= 2)
+        drain++;
+    const unsigned passes = l.cell == SPACC_CARD_CELL_GRU_RESET ? 2 : 1;
+    equal("drain cycles", count[SPACC_COUNTER_DRAIN], linear ? drain : drain * passes * l.steps);
     equal("gate saturations", count[SPACC_COUNTER_GATE_SATURATIONS], want.counts.gate);
     equal("state saturations", count[SPACC_COUNTER_STATE_SATURATIONS], want.counts.state);
     equal("bytes written", count[SPACC_COUNTER_BYTES_WRITTEN],

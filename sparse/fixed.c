@@ -39,10 +39,11 @@ static int32_t interpolate(const uint16_t *base, const uint16_t *slope, int32_t 
 
 int16_t spacc_fixed_sigmoid(int16_t z)
 {
-    const int32_t y = interpolate(spacc_sigmoid_base, spacc_sigmoid_slope, z);
-    const int32_t value = z < 0 ? 32768 - y : y;
+    const bool end = z == INT16_MAX || z <= -INT16_MAX; /* the last magnitude: a cut gate */
+    const int32_t y =
+        end ? INT16_MAX : interpolate(spacc_sigmoid_base, spacc_sigmoid_slope, z);
 
-    return (int16_t)(value > INT16_MAX ? INT16_MAX : value);
+    return (int16_t)(z < 0 ? 32768 - y : y);
 }
 
 int16_t spacc_fixed_tanh(int16_t z)
@@ -162,30 +163,41 @@ static int64_t requantise(int64_t acc, const struct spacc_fixed_row *row)
     return rnd((acc + row->bias) * row->mult, row->shift);
 }
 
+/* The two parts of a GRU's n are added before the activation: they keep four more bits. */
+static int row_bits(const struct spacc_fixed_layer *l, int row)
+{
+    return l->cell != SPACC_CELL_LSTM && row >= 2 ? 20 : 16;
+}
+
 /* Pre-activations z of `rows` rows of a unit from `first` on. A value cut twice (32 and 16
  * bits) counts once, and 16 bits lie inside 32. */
-static void gates(int16_t *z, const struct spacc_fixed_layer *l, size_t unit, int rows,
+static void gates(int32_t *z, const struct spacc_fixed_layer *l, size_t unit, int rows,
                   const int16_t *x, const int16_t *h, struct spacc_fixed_counts *counts)
 {
     for (int i = 0; i < rows; i++) {
         const size_t row = 4 * unit + (size_t)i;
         const int64_t acc = row_sum(l->w_x, row, x) + row_sum(l->w_h, row, h);
-        z[i] = (int16_t)cut(requantise(acc, &l->row[row]), 16, &counts->gate_saturations);
+        z[i] = cut(requantise(acc, &l->row[row]), row_bits(l, i), &counts->gate_saturations);
     }
 }
 
 /* ---------------------------------------------------------------- cells */
 
-static int16_t lstm_cell(const struct spacc_fixed_layer *l, const int16_t z[4], int32_t *c,
+/* A gate: z was cut to 16 bits. */
+static int64_t gate(int32_t z)
+{
+    return spacc_fixed_sigmoid((int16_t)z);
+}
+
+static int16_t lstm_cell(const struct spacc_fixed_layer *l, const int32_t z[4], int32_t *c,
                          struct spacc_fixed_counts *counts)
 {
-    const int64_t i = spacc_fixed_sigmoid(z[0]), o = spacc_fixed_sigmoid(z[1]);
-    const int64_t f = spacc_fixed_sigmoid(z[2]), g = activate(l->act_g, z[3]);
-    const int64_t align =
-        l->act_g == SPACC_ACT_TANH ? 1 << 1 : 1 << 4; /* to 31 fraction bits */
+    const int64_t i = gate(z[0]), o = gate(z[1]), f = gate(z[2]);
+    const int64_t g = activate(l->act_g, (int16_t)z[3]);
+    const int64_t align = l->act_g == SPACC_ACT_TANH ? 1 : 1 << 3; /* to 30 fraction bits */
 
-    *c = cut(rnd(f * *c + i * g * align, 15), 24, &counts->state_saturations);
-    const int64_t t = activate(l->act_h, (int16_t)cut(rnd(*c, 4), 16, NULL));
+    *c = cut(rnd(2 * f * *c + i * g * align, 16), 24, &counts->state_saturations);
+    const int64_t t = activate(l->act_h, (int16_t)cut(rnd(*c, 2), 16, NULL));
     return (int16_t)cut(rnd(o * t, 15), 16, &counts->state_saturations);
 }
 
@@ -200,12 +212,10 @@ static int16_t gru_update(const struct spacc_fixed_layer *l, int64_t zg, int64_t
     return (int16_t)*state;
 }
 
-static int16_t gru_cell(const struct spacc_fixed_layer *l, const int16_t z[4], int32_t *state,
+static int16_t gru_cell(const struct spacc_fixed_layer *l, const int32_t z[4], int32_t *state,
                         struct spacc_fixed_counts *counts)
 {
-    const int64_t r = spacc_fixed_sigmoid(z[1]);
-
-    return gru_update(l, spacc_fixed_sigmoid(z[0]), z[2] + rnd(r * z[3], 15), state, counts);
+    return gru_update(l, gate(z[0]), z[2] + rnd(gate(z[1]) * z[3], 15), state, counts);
 }
 
 /* ---------------------------------------------------------------- steps */
@@ -214,7 +224,7 @@ struct scratch {
     int16_t *h_next; /* [units] */
     int16_t *rh;     /* GRU_RESET: r * h [units] */
     int16_t *zg;     /* GRU_RESET: sigmoid(z_z) [units] */
-    int16_t *z_nx;   /* GRU_RESET: x part of n [units] */
+    int32_t *z_nx;   /* GRU_RESET: x part of n [units] */
 };
 
 static void linear_step(const struct spacc_fixed_layer *l, const int16_t *x, int32_t *y,
@@ -230,12 +240,12 @@ static void reset_pass_a(const struct spacc_fixed_layer *l, const struct scratch
                          struct spacc_fixed_counts *counts)
 {
     for (size_t unit = 0; unit < l->units; unit++) {
-        int16_t z[3];
+        int32_t z[3];
         gates(z, l, unit, 3, x, h, counts);
-        const int64_t r = spacc_fixed_sigmoid(z[1]);
-        s->zg[unit] = spacc_fixed_sigmoid(z[0]);
+        s->zg[unit] = (int16_t)gate(z[0]);
         s->z_nx[unit] = z[2];
-        s->rh[unit] = (int16_t)cut(rnd(r * state[unit], 15), 16, &counts->state_saturations);
+        s->rh[unit] =
+            (int16_t)cut(rnd(gate(z[1]) * state[unit], 15), 16, &counts->state_saturations);
     }
 }
 
@@ -245,7 +255,7 @@ static void reset_pass_b(const struct spacc_fixed_layer *l, const struct scratch
     for (size_t unit = 0; unit < l->units; unit++) {
         const size_t row = 4 * unit + 3;
         const int64_t v = requantise(row_sum(l->w_b, row, s->rh), &l->row_b[row]);
-        const int16_t z_nh = (int16_t)cut(v, 16, &counts->gate_saturations);
+        const int32_t z_nh = cut(v, row_bits(l, 3), &counts->gate_saturations);
         s->h_next[unit] =
             gru_update(l, s->zg[unit], (int64_t)s->z_nx[unit] + z_nh, &state[unit], counts);
     }
@@ -260,7 +270,7 @@ static void step(const struct spacc_fixed_layer *l, const struct scratch *s, con
         reset_pass_b(l, s, state, counts);
     } else {
         for (size_t unit = 0; unit < l->units; unit++) {
-            int16_t z[4];
+            int32_t z[4];
             gates(z, l, unit, 4, x, h, counts);
             s->h_next[unit] = l->cell == SPACC_CELL_LSTM ? lstm_cell(l, z, &state[unit], counts)
                                                          : gru_cell(l, z, &state[unit], counts);
@@ -280,11 +290,12 @@ enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t 
             linear_step(layer, x + t * layer->x_cols, (int32_t *)y + t * 4 * layer->units,
                         &local);
     } else {
-        int16_t *memory = malloc(4 * layer->units * sizeof(*memory));
+        const size_t units = layer->units;
+        int32_t *memory = malloc(3 * units * sizeof(*memory)); /* z_nx, then 4 x int16 */
         if (!memory)
             return SPACC_ENOMEM;
-        const struct scratch s = {memory, memory + layer->units, memory + 2 * layer->units,
-                                  memory + 3 * layer->units};
+        int16_t *half = (int16_t *)(memory + units);
+        const struct scratch s = {half, half + units, half + 2 * units, memory};
         for (size_t unit = 0; unit < layer->units; unit++)
             state[unit] = low_bits(state[unit], layer->cell == SPACC_CELL_LSTM ? 24 : 16);
         for (size_t t = 0; t < steps; t++) {

@@ -24,7 +24,7 @@ enum {
     SPACC_GATE_FRAC = 12,  /* z: Q3.12 */
     SPACC_UNIT_FRAC = 15,  /* sigmoid, tanh, and h behind tanh: Q0.15 */
     SPACC_WIDE_FRAC = 12,  /* h behind RELU or IDENTITY: Q3.12 */
-    SPACC_CELL_FRAC = 16   /* c: Q7.16 in 24 bits */
+    SPACC_CELL_FRAC = 14   /* c: Q9.14 in 24 bits */
 };
 
 /* One row: v = sat32(rnd((acc + bias) * mult, shift)). */
@@ -111,11 +111,13 @@ enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t 
                                   const int16_t *x, int16_t *h, int32_t *state, void *y,
                                   struct spacc_fixed_counts *counts);
 
-/* The activation units, for every input code z. Over all 65536 codes they are off by at most
- * the first two bounds; an input beyond +-8 is cut there and adds at most the last two. */
+/* The activation units, for every input code z. They are off by at most the first two bounds
+ * inside the range; a z at or beyond the last code, +-8, stands for everything past it: the
+ * sigmoid is then 0 or 1 to the last place, the tanh what it is at 8, off by at most the last
+ * two. */
 #define SPACC_SIGMOID_ERROR     3.3e-5
 #define SPACC_TANH_ERROR        6.6e-5
-#define SPACC_SIGMOID_CUT_ERROR 3.7e-4
+#define SPACC_SIGMOID_CUT_ERROR 3.1e-4
 #define SPACC_TANH_CUT_ERROR    3.1e-5
 int16_t spacc_fixed_sigmoid(int16_t z);
 int16_t spacc_fixed_tanh(int16_t z);

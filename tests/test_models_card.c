@@ -268,8 +268,7 @@ static struct spacc_tensor *overlap_add(const struct spacc_tensor *frames, size_
     return audio;
 }
 
-/* Last states [1, 2, 128, 2], h and c side by side: h is near the golden one, c as well where it
- * is in the card's range of 128 (one cell of model 1 goes to 161 in this recording). */
+/* Last states [1, 2, 128, 2], h and c side by side (one cell of model 1 goes to 161). */
 static void check_states(struct work *w, const char *golden)
 {
     struct spacc_tensor *g = load(golden);
@@ -278,13 +277,11 @@ static void check_states(struct work *w, const char *golden)
 
     assert_int_equal(g->count, w->out[1]->count);
     for (size_t i = 0; i < g->count; i++) {
-        if (fabsf(want[i]) > 100.0f)
-            continue;
         signal += (double)want[i] * (double)want[i];
         noise += (double)(got[i] - want[i]) * (double)(got[i] - want[i]);
     }
-    printf("  %s: SNR %.1f dB without cells beyond 100\n", golden, 10.0 * log10(signal / noise));
-    assert_true(10.0 * log10(signal / noise) >= 30.0);
+    printf("  %s: SNR %.1f dB\n", golden, 10.0 * log10(signal / noise));
+    assert_true(10.0 * log10(signal / noise) >= 40.0);
     spacc_tensor_free(g);
 }
 
@@ -302,7 +299,7 @@ static void dtln_denoises_speech_on_the_card(void **state)
     assert_int_equal(on_card(&one, "MatMul"), 1);
     assert_true(against(one.out[0], "dtln/golden_stream/activation_2.npy") >= 40.0);
     check_states(&one, "dtln/golden_stream/final_tf_op_layer_stack_2.npy");
-    assert_true(saturations(&one, false) > 0); /* the same cells, counted */
+    assert_true(saturations(&one, false) == 0);
 
     struct spacc_tensor *frames = masked_frames(noisy, one.out[0]);
     assert_true(against(frames, "dtln/golden_stream/m2_in_frames.npy") >= 40.0);
@@ -412,9 +409,8 @@ static const struct {
 
 enum { PHONEME_START = 2, PHONEME_END = 3, PHONEMES_MAX = 20 };
 
-/* Encode one word; every word is prepared anew, for its own length. One unit of "accelerator"
- * turns over: its recurrent part reaches 13, and the card cuts both parts of a GRU's candidate at
- * 8 before it adds them. */
+/* Encode one word; every word is prepared anew, for its own length. In "accelerator" the
+ * recurrent part of a GRU's candidate reaches 13, past the range of a gate. */
 static void encode(struct work *w, const char *word)
 {
     char name[128];
@@ -427,7 +423,7 @@ static void encode(struct work *w, const char *word)
     ok(spacc_session_prepare(w->session, 1, in_of(w), &w->err), &w->err);
     ok(spacc_session_run(w->session, in_of(w), w->out, &w->err), &w->err);
     snprintf(name, sizeof(name), "g2p_en/golden_words/%s/out_0.npy", word);
-    assert_true(against(w->out[0], name) >= (strcmp(word, "accelerator") ? 40.0 : 15.0));
+    assert_true(against(w->out[0], name) >= 60.0);
 }
 
 /* Greedy phonemes from the encoder's h, which is taken over. */
