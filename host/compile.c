@@ -148,8 +148,7 @@ enum spacc_status spacc_layout_make(struct spacc_layout *out,
     return SPACC_OK;
 }
 
-size_t spacc_layout_y_bytes(const struct spacc_layout *l,
-                            const struct spacc_fixed_layer *layer)
+size_t spacc_layout_y_bytes(const struct spacc_layout *l, const struct spacc_fixed_layer *layer)
 {
     return layer->cell == SPACC_CELL_LINEAR ? l->units * 4 * 4 : l->units * 2;
 }
@@ -260,16 +259,16 @@ void spacc_layout_params(const struct spacc_layout *l, const struct spacc_fixed_
 
 /* ---- vectors ----------------------------------------------------------------- */
 
-void spacc_to_card16(const int16_t *from, size_t count, size_t bank, size_t lanes,
-                     size_t words, int16_t *to)
+void spacc_to_card16(const int16_t *from, size_t count, size_t bank, size_t lanes, size_t words,
+                     int16_t *to)
 {
     memset(to, 0, words * lanes * sizeof(*to));
     for (size_t c = 0; c < count; c++)
         to[spacc_card_position(c, bank, lanes)] = from[c];
 }
 
-void spacc_to_card32(const int32_t *from, size_t count, size_t bank, size_t lanes,
-                     size_t words, int32_t *to)
+void spacc_to_card32(const int32_t *from, size_t count, size_t bank, size_t lanes, size_t words,
+                     int32_t *to)
 {
     memset(to, 0, words * lanes * sizeof(*to));
     for (size_t c = 0; c < count; c++)

@@ -25,14 +25,14 @@ extern "C" {
 
 /* How one layer lies on a card. */
 struct spacc_layout {
-    size_t lanes, pes;         /* N, M */
-    size_t x_words, h_words;   /* bank sizes, words a lane; h_words 0 for LINEAR */
-    size_t units, groups;      /* quads of rows with padding = groups * M / 4 */
-    size_t k_x, k_h;           /* positions a row */
-    size_t weight_words;       /* groups * (k_x + k_h), and groups * k_h of GRU_RESET's pass B */
-    size_t param_units;        /* units, twice that for GRU_RESET */
-    size_t vector_words;       /* both halves of x and h, and r*h of GRU_RESET */
-    int weight_bits;           /* 8 or 16: format of the image */
+    size_t lanes, pes;       /* N, M */
+    size_t x_words, h_words; /* bank sizes, words a lane; h_words 0 for LINEAR */
+    size_t units, groups;    /* quads of rows with padding = groups * M / 4 */
+    size_t k_x, k_h;         /* positions a row */
+    size_t weight_words;     /* groups * (k_x + k_h), and groups * k_h of GRU_RESET's pass B */
+    size_t param_units;      /* units, twice that for GRU_RESET */
+    size_t vector_words;     /* both halves of x and h, and r*h of GRU_RESET */
+    int weight_bits;         /* 8 or 16: format of the image */
     size_t weight_bytes, param_bytes; /* of the images */
 };
 
@@ -59,10 +59,10 @@ void spacc_layout_params(const struct spacc_layout *l, const struct spacc_fixed_
 
 /* `count` elements in natural order to words * lanes elements in card order (gaps zero),
  * and back. */
-void spacc_to_card16(const int16_t *from, size_t count, size_t bank, size_t lanes,
-                     size_t words, int16_t *to);
-void spacc_to_card32(const int32_t *from, size_t count, size_t bank, size_t lanes,
-                     size_t words, int32_t *to);
+void spacc_to_card16(const int16_t *from, size_t count, size_t bank, size_t lanes, size_t words,
+                     int16_t *to);
+void spacc_to_card32(const int32_t *from, size_t count, size_t bank, size_t lanes, size_t words,
+                     int32_t *to);
 void spacc_from_card16(const int16_t *from, size_t count, size_t bank, size_t lanes,
                        int16_t *to);
 void spacc_from_card32(const int32_t *from, size_t count, size_t bank, size_t lanes,
@@ -86,9 +86,9 @@ struct spacc_place {
 /* One sequence of a layer. Offsets are bytes in their region. */
 struct spacc_run_args {
     uint32_t steps;
-    bool reverse;                  /* last vector in memory is the first step */
-    uint32_t x_region, x_offset;   /* int16 [steps][x_words][lanes]; region 3: another
-                                      layer's y */
+    bool reverse;                /* last vector in memory is the first step */
+    uint32_t x_region, x_offset; /* int16 [steps][x_words][lanes]; region 3: another
+                                    layer's y */
     uint32_t x_step_bytes;
     uint32_t h_offset, state_offset; /* region 2: initial h, initial state */
     uint32_t y_offset, state_out;    /* region 3 */

@@ -15,8 +15,8 @@ static void set(uint32_t *words, unsigned word, unsigned low, unsigned bits, uin
     words[word] |= (value & mask) << low;
 }
 
-#define SET(words, op, field, value)                                                  \
-    set(words, SPACC_F_##op##_##field##_WORD, SPACC_F_##op##_##field##_LOW,           \
+#define SET(words, op, field, value)                                        \
+    set(words, SPACC_F_##op##_##field##_WORD, SPACC_F_##op##_##field##_LOW, \
         SPACC_F_##op##_##field##_BITS, (uint32_t)(value))
 
 static uint32_t *add(struct spacc_program *p, uint32_t opcode)

@@ -166,8 +166,7 @@ static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_pl
 
 static enum spacc_status on_node(void *user, const struct spacc_graph *g, int node,
                                  const struct spacc_tensor *const *in,
-                                 struct spacc_tensor **out, bool *done,
-                                 struct spacc_error *err)
+                                 struct spacc_tensor **out, bool *done, struct spacc_error *err)
 {
     struct spacc_executor *x = user;
     struct spacc_plan_node *n = spacc_plan_node(x->plan, g, node);

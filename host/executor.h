@@ -27,13 +27,13 @@ struct spacc_node_stats {
 struct spacc_executor {
     struct spacc_plan *plan;
     struct spacc_device *device; /* or NULL: all on the reference */
-    bool masked;                 /* the reference uses pruned weights where there is no device */
+    bool masked; /* the reference uses pruned weights where there is no device */
     bool verify;
     /* own */
     bool learning;
     const struct spacc_tensor *const *input;
-    struct spacc_node_stats *stats;  /* [plan->nodes] */
-    struct spacc_tensor ***kept;     /* [plan->graphs][values] */
+    struct spacc_node_stats *stats; /* [plan->nodes] */
+    struct spacc_tensor ***kept;    /* [plan->graphs][values] */
 };
 
 /* plan is set. SPACC_ENOMEM. */
@@ -58,7 +58,8 @@ double spacc_now_us(void);
 
 /* Whether the device can take this call: shapes as planned, at least one step, all
  * sequences of full length. */
-bool spacc_layers_can_run(const struct spacc_plan_node *n, const struct spacc_tensor *const *in);
+bool spacc_layers_can_run(const struct spacc_plan_node *n,
+                          const struct spacc_tensor *const *in);
 
 /* Run node n on the device, and with it the rest of its chain, whose results become
  * pending. out[] gets new tensors. Errors of the device, SPACC_ENOMEM. */

@@ -39,8 +39,7 @@ bool spacc_layers_can_run(const struct spacc_plan_node *n, const struct spacc_te
         return false;
     if (linear(n))
         return matrix_can_run(n, x);
-    return x->rank == 3 && x->count > 0 &&
-           (size_t)x->dims[2] == n->layer[0].weights.x_cols &&
+    return x->rank == 3 && x->count > 0 && (size_t)x->dims[2] == n->layer[0].weights.x_cols &&
            full_length(in[IN_LENS], (size_t)x->dims[n->layout ? 1 : 0]);
 }
 
@@ -51,12 +50,12 @@ struct call {
     struct spacc_plan_node *n;
     const struct spacc_tensor *in[INPUTS];
     size_t directions, batch, steps, inputs, units;
-    int16_t *x;      /* [B][T][I]; NULL when it comes from another layer's y */
-    int16_t *h;      /* [D][B][H] */
-    int32_t *state;  /* [D][B][H] */
-    void *y;         /* int16 [D][B][T][H]; LINEAR int32 [T][4 * quads] */
+    int16_t *x;     /* [B][T][I]; NULL when it comes from another layer's y */
+    int16_t *h;     /* [D][B][H] */
+    int32_t *state; /* [D][B][H] */
+    void *y;        /* int16 [D][B][T][H]; LINEAR int32 [T][4 * quads] */
     size_t first_job;
-    uint64_t cut;    /* inputs that did not fit int16 */
+    uint64_t cut; /* inputs that did not fit int16 */
 };
 
 static void release_call(struct call *c)

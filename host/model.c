@@ -56,12 +56,14 @@ static enum spacc_status load_model(struct spacc_model *m, const char *file, cha
     if (ends_with(file, ".safetensors"))
         s = load_pack(m, file, onnx, err);
     else
-        s = (*onnx = strdup(file)) ? SPACC_OK : spacc_fail(err, SPACC_ENOMEM, "%s: no memory", file);
+        s = (*onnx = strdup(file)) ? SPACC_OK
+                                   : spacc_fail(err, SPACC_ENOMEM, "%s: no memory", file);
     if (s || (s = spacc_sha256_file(m->sha256, *onnx, err)))
         return s;
     if (m->pack && m->pack->source_sha256[0] && strcmp(m->pack->source_sha256, m->sha256) != 0)
-        return spacc_fail(err, SPACC_EFORMAT, "%s: packed from a %s with SHA-256 %s, this one has %s",
-                          file, *onnx, m->pack->source_sha256, m->sha256);
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "%s: packed from a %s with SHA-256 %s, this one has %s", file, *onnx,
+                          m->pack->source_sha256, m->sha256);
     if ((s = spacc_onnx_load(&m->graph, *onnx, err)))
         return s;
     if (!(m->file = strdup(file)))
@@ -74,8 +76,8 @@ enum spacc_status spacc_model_load(struct spacc_model **out, const char *file,
 {
     struct spacc_model *m = calloc(1, sizeof(*m));
     char *onnx = NULL;
-    enum spacc_status s =
-        m ? load_model(m, file, &onnx, err) : spacc_fail(err, SPACC_ENOMEM, "%s: no memory", file);
+    enum spacc_status s = m ? load_model(m, file, &onnx, err)
+                            : spacc_fail(err, SPACC_ENOMEM, "%s: no memory", file);
 
     free(onnx);
     *out = NULL;
@@ -140,10 +142,10 @@ char *spacc_model_input_describe(const struct spacc_model *m, size_t i, char *te
     for (int d = 0; d < v->rank && used < text_bytes; d++) {
         const char *comma = d ? "," : "";
         const char *name = v->dim_names[d] ? v->dim_names[d] : "?";
-        used += (size_t)(v->dims[d] >= 0 ? snprintf(text + used, text_bytes - used, "%s%lld",
-                                                    comma, (long long)v->dims[d])
-                                         : snprintf(text + used, text_bytes - used, "%s%s",
-                                                    comma, name));
+        used += (size_t)(v->dims[d] >= 0
+                             ? snprintf(text + used, text_bytes - used, "%s%lld", comma,
+                                        (long long)v->dims[d])
+                             : snprintf(text + used, text_bytes - used, "%s%s", comma, name));
     }
     if (used < text_bytes)
         snprintf(text + used, text_bytes - used, "]");
@@ -155,9 +157,9 @@ char *spacc_model_input_describe(const struct spacc_model *m, size_t i, char *te
 /* Words at the end (or start) of a name that say which side of a step it is. */
 static bool drop_end(char *name)
 {
-    static const char *const ends[] = {"_in",  "_out", "_input", "_output", "_h0",  "_hn",
-                                       "_c0",  "_cn",  "_next",  "_new",    "_prev", "_old",
-                                       "_n",   "_0",   "N",      ".in",     ".out"};
+    static const char *const ends[] = {"_in", "_out", "_input", "_output", "_h0",   "_hn",
+                                       "_c0", "_cn",  "_next",  "_new",    "_prev", "_old",
+                                       "_n",  "_0",   "N",      ".in",     ".out"};
     const size_t n = strlen(name);
 
     for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
@@ -177,8 +179,8 @@ static void plain_name(char *to, size_t room, const char *name)
     size_t n = 0;
 
     for (const char *p = name; *p && n + 1 < room; p++) {
-        const bool side = p > name && (*p == '0' || *p == 'n') && (p[-1] == 'h' || p[-1] == 'c') &&
-                          (p[1] == '_' || p[1] == '\0') &&
+        const bool side = p > name && (*p == '0' || *p == 'n') &&
+                          (p[-1] == 'h' || p[-1] == 'c') && (p[1] == '_' || p[1] == '\0') &&
                           (p - 1 == name || !isalnum((unsigned char)p[-2]));
         if (!side)
             to[n++] = *p;

@@ -66,9 +66,9 @@ static void find_constants(struct spacc_plan *p, int number)
     const struct spacc_graph *g = pg->graph;
 
     for (int v = 0; v < g->values; v++)
-        pg->constant[v] = g->value[v].init ||
-                          (g->value[v].outer >= 0 && pg->parent >= 0 &&
-                           p->graph[pg->parent].constant[g->value[v].outer]);
+        pg->constant[v] =
+            g->value[v].init || (g->value[v].outer >= 0 && pg->parent >= 0 &&
+                                 p->graph[pg->parent].constant[g->value[v].outer]);
     for (int i = 0; i < g->nodes; i++) {
         const struct spacc_node *n = &g->node[i];
         bool all = !n->op->random && strcmp(n->op->name, "If") != 0;

@@ -27,39 +27,39 @@ enum { SPACC_PLAN_DIRECTIONS = 2, SPACC_NODE_OUTPUTS_MAX = 3 };
 
 /* One direction of one node. */
 struct spacc_plan_layer {
-    char *name;              /* "lstm_4", "lstm_4:reverse", "If_0/then_branch/LSTM_3" */
+    char *name; /* "lstm_4", "lstm_4:reverse", "If_0/then_branch/LSTM_3" */
     bool reverse;
     struct spacc_fixed_weights weights; /* ONNX order; pointers below */
     float *w, *r, *b_w, *b_r;           /* owned; pruned in place */
     struct spacc_fixed_layer *fixed;    /* owned; NULL until quantised */
-    size_t number;           /* on the device */
+    size_t number;                      /* on the device */
 };
 
 struct spacc_plan_node {
     const struct spacc_graph *graph;
     int node;
-    char *name;              /* as layer names, without the direction */
+    char *name; /* as layer names, without the direction */
     const char *op;
-    bool candidate;          /* by the rules so far, a device runs it */
-    bool seen;               /* a calibration run came by */
-    bool packed;             /* layers come from a packed file */
+    bool candidate; /* by the rules so far, a device runs it */
+    bool seen;      /* a calibration run came by */
+    bool packed;    /* layers come from a packed file */
     char *reason;
-    int layout;              /* ONNX attribute: 1 is batch first */
-    size_t layers;           /* 0, or 1, or 2 for bidirectional */
+    int layout;    /* ONNX attribute: 1 is batch first */
+    size_t layers; /* 0, or 1, or 2 for bidirectional */
     struct spacc_plan_layer layer[SPACC_PLAN_DIRECTIONS];
-    float x_max;             /* largest |x| seen */
+    float x_max; /* largest |x| seen */
     int x_frac;
-    bool keeps_order;        /* Squeeze, Reshape ..: elements stay in memory order */
-    int chain_next, chain_prev; /* plan nodes run in one card run with this one, or -1 */
+    bool keeps_order;               /* Squeeze, Reshape ..: elements stay in memory order */
+    int chain_next, chain_prev;     /* plan nodes run in one card run with this one, or -1 */
     struct spacc_tensor *pruned[2]; /* inputs 1 and 2 with pruned weights zeroed, or NULL */
 };
 
 struct spacc_plan_graph {
     const struct spacc_graph *graph;
-    int parent;              /* plan graph, or -1 */
-    size_t first;            /* plan node of graph node 0 */
-    bool *constant;          /* a value */
-    bool *keep;              /* a value that a chain needs before its node runs */
+    int parent;     /* plan graph, or -1 */
+    size_t first;   /* plan node of graph node 0 */
+    bool *constant; /* a value */
+    bool *keep;     /* a value that a chain needs before its node runs */
 };
 
 struct spacc_plan {
@@ -89,13 +89,12 @@ void spacc_plan_refuse(struct spacc_plan_node *n, const char *format, ...)
 /* A node is about to run with these inputs (as in spacc_op_call). SPACC_EINVAL: a
  * weight of a candidate is not finite: node, input and position. SPACC_ENOMEM. */
 enum spacc_status spacc_plan_see(struct spacc_plan *p, struct spacc_plan_node *n,
-                                 const struct spacc_tensor *const *in,
-                                 struct spacc_error *err);
-
+                                 const struct spacc_tensor *const *in, struct spacc_error *err);
 
 /* Take packed layers by name instead of quantising, repacked for `lanes` lanes: each
  * candidate has exactly one, of the same cell and sizes, else SPACC_EFORMAT naming both.
- * Layers that no candidate asks for are SPACC_EFORMAT. Candidates without one become refused. */
+ * Layers that no candidate asks for are SPACC_EFORMAT. Candidates without one become refused.
+ */
 enum spacc_status spacc_plan_take_pack(struct spacc_plan *p, const struct spacc_pack *pack,
                                        size_t lanes, struct spacc_error *err);
 
@@ -124,8 +123,8 @@ enum spacc_status spacc_plan_mask(struct spacc_plan_node *n,
 /* ---- plan_order.c ---- */
 
 /* Number of the recurrent node whose Y reaches input 0 of recurrent `node` through
- * Squeeze, Unsqueeze, Reshape, Transpose and Identity only; -1 when there is none. `passes` is asked about
- * each of those in between (NULL: all pass). */
+ * Squeeze, Unsqueeze, Reshape, Transpose and Identity only; -1 when there is none. `passes` is
+ * asked about each of those in between (NULL: all pass). */
 int spacc_chain_source(const struct spacc_graph *g, int node,
                        bool (*passes)(void *user, int node), void *user);
 

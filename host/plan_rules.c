@@ -47,7 +47,8 @@ bool spacc_rule_reshapes(const char *op)
 
 static size_t directions(const struct spacc_node *node)
 {
-    return strcmp(spacc_node_string(node, "direction", "forward"), "bidirectional") == 0 ? 2 : 1;
+    return strcmp(spacc_node_string(node, "direction", "forward"), "bidirectional") == 0 ? 2
+                                                                                         : 1;
 }
 
 static const char *activation(const struct spacc_node *node, size_t i, const char *otherwise)
@@ -240,7 +241,8 @@ static enum spacc_status take_recurrent(struct spacc_plan_node *n,
         spacc_plan_refuse(n, "peepholes are not on the card");
         return SPACC_OK;
     }
-    if ((s = check_finite(n, "W", in[IN_W], err)) || (s = check_finite(n, "R", in[IN_R], err)) ||
+    if ((s = check_finite(n, "W", in[IN_W], err)) ||
+        (s = check_finite(n, "R", in[IN_R], err)) ||
         (in[IN_B] && (s = check_finite(n, "B", in[IN_B], err))))
         return s;
     for (size_t d = 0; d < n->layers && !s; d++)

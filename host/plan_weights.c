@@ -70,9 +70,8 @@ static enum spacc_status choose_bank(const struct pruning *p, const char *name,
     return spacc_prune_kept(k, p->sparsity, *bank, err);
 }
 
-static enum spacc_status prune_part(const struct pruning *p, const char *name,
-                                    const char *part, float *w, size_t rows, size_t cols,
-                                    struct spacc_error *err)
+static enum spacc_status prune_part(const struct pruning *p, const char *name, const char *part,
+                                    float *w, size_t rows, size_t cols, struct spacc_error *err)
 {
     size_t bank, k;
     enum spacc_status s;
@@ -87,8 +86,7 @@ static enum spacc_status prune_layer(const struct pruning *p, struct spacc_plan_
                                      struct spacc_error *err)
 {
     const size_t rows = weight_rows(&l->weights);
-    enum spacc_status s =
-        prune_part(p, l->name, "input", l->w, rows, l->weights.x_cols, err);
+    enum spacc_status s = prune_part(p, l->name, "input", l->w, rows, l->weights.x_cols, err);
 
     if (!s && l->r)
         s = prune_part(p, l->name, "recurrent", l->r, rows, l->weights.units, err);
@@ -110,8 +108,8 @@ enum spacc_status spacc_plan_prune(struct spacc_plan *p, double sparsity, size_t
 
 /* ---- quantise ---------------------------------------------------------------- */
 
-static enum spacc_status quantise_layer(struct spacc_plan_layer *l, int x_frac,
-                                        int weight_bits, size_t lanes, struct spacc_error *err)
+static enum spacc_status quantise_layer(struct spacc_plan_layer *l, int x_frac, int weight_bits,
+                                        size_t lanes, struct spacc_error *err)
 {
     const enum spacc_status s = spacc_fixed_quantise(
         &l->fixed, &l->weights, weight_bits, x_frac, spacc_card_bank(l->weights.x_cols, lanes),
@@ -147,7 +145,8 @@ static enum spacc_status repack(struct spacc_csb **m, size_t bank, struct spacc_
     if (!dense)
         goto out;
     for (size_t row = 0; row < old->rows; row++)
-        for (size_t at = row * old->k * old->banks; at < (row + 1) * old->k * old->banks; at++) {
+        for (size_t at = row * old->k * old->banks; at < (row + 1) * old->k * old->banks;
+             at++) {
             const int w = old->type == SPACC_CSB_I8 ? ((int8_t *)old->value)[at]
                                                     : ((int16_t *)old->value)[at];
             const size_t col = at % old->banks * old->bank_size + old->index[at];
@@ -353,17 +352,16 @@ static void mask_layer(struct spacc_plan_node *n, size_t d)
     const struct spacc_plan_layer *l = &n->layer[d];
     const struct spacc_fixed_weights *w = &l->weights;
     const size_t rows = weight_rows(w);
-    const bool turned =
-        linear(l) && !(strcmp(n->op, "Gemm") == 0 &&
-                       spacc_node_int(&n->graph->node[n->node], "transB", 0));
+    const bool turned = linear(l) && !(strcmp(n->op, "Gemm") == 0 &&
+                                       spacc_node_int(&n->graph->node[n->node], "transB", 0));
 
     mask((float *)n->pruned[0]->data + d * rows * w->x_cols, l->w, rows, w->x_cols, turned);
     if (n->pruned[1])
         mask((float *)n->pruned[1]->data + d * rows * w->units, l->r, rows, w->units, false);
 }
 
-enum spacc_status spacc_plan_mask(struct spacc_plan_node *n, const struct spacc_tensor *const *in,
-                                  struct spacc_error *err)
+enum spacc_status spacc_plan_mask(struct spacc_plan_node *n,
+                                  const struct spacc_tensor *const *in, struct spacc_error *err)
 {
     enum spacc_status s = SPACC_OK;
 

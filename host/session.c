@@ -98,7 +98,8 @@ static enum spacc_status open_card(struct spacc_card **out, const struct spacc_o
         return open_sim(out, o, err);
     if (wants_sim_options(o))
         return spacc_fail(err, SPACC_EUNSUPPORTED,
-                          "card '%s': waveforms and stalls are those of a simulated card", o->fpga);
+                          "card '%s': waveforms and stalls are those of a simulated card",
+                          o->fpga);
     return spacc_card_open(out, o->fpga, err);
 }
 
@@ -110,7 +111,8 @@ static enum spacc_status choose_bits(struct spacc_session *s, uint32_t card_bits
         return SPACC_OK;
     if (s->options.precision == SPACC_PRECISION_INT16)
         return spacc_fail(err, SPACC_EUNSUPPORTED,
-                          "precision int16: card %s multiplies %u-bit weights", s->card, card_bits);
+                          "precision int16: card %s multiplies %u-bit weights", s->card,
+                          card_bits);
     s->weight_bits = (int)card_bits;
     spacc_session_note(s, "card %s multiplies %u-bit weights: int8 used", s->card, card_bits);
     return SPACC_OK;
@@ -122,7 +124,8 @@ static enum spacc_status open_card_device(struct spacc_session *s, struct spacc_
     struct spacc_card *card;
     enum spacc_status status = open_card(&card, &s->options, err);
 
-    if (status || (status = spacc_card_device_new(&s->device, card, s->options.time_limit_us, err)))
+    if (status ||
+        (status = spacc_card_device_new(&s->device, card, s->options.time_limit_us, err)))
         return status;
     info = spacc_card_device_info(s->device);
     snprintf(s->card, sizeof(s->card), "%s %ux%u", info->kind, info->pes, info->lanes);
@@ -154,7 +157,8 @@ static enum spacc_status check_options(const struct spacc_options *o,
                                        const struct spacc_model *m, struct spacc_error *err)
 {
     if (!(o->sparsity >= 0.0 && o->sparsity < 1.0))
-        return spacc_fail(err, SPACC_EINVAL, "sparsity %g is not 0 or more and below 1", o->sparsity);
+        return spacc_fail(err, SPACC_EINVAL, "sparsity %g is not 0 or more and below 1",
+                          o->sparsity);
     if (o->precision < SPACC_PRECISION_DEFAULT || o->precision > SPACC_PRECISION_INT16)
         return spacc_fail(err, SPACC_EINVAL, "precision %d is unknown", (int)o->precision);
     if (o->fpga && o->precision == SPACC_PRECISION_F32)
@@ -186,7 +190,8 @@ static enum spacc_status copy_options(struct spacc_session *s, const struct spac
 }
 
 enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_model *model,
-                                    const struct spacc_options *options, struct spacc_error *err)
+                                    const struct spacc_options *options,
+                                    struct spacc_error *err)
 {
     struct spacc_options own = options ? *options : (struct spacc_options){0};
     struct spacc_session *s = calloc(1, sizeof(*s));
@@ -284,8 +289,7 @@ static enum spacc_status add_layer(struct spacc_session *s, struct spacc_plan_no
 {
     struct spacc_plan_layer *l = &n->layer[d];
     struct spacc_error own = {0};
-    enum spacc_status status =
-        spacc_device_add(s->device, l->name, l->fixed, &l->number, &own);
+    enum spacc_status status = spacc_device_add(s->device, l->name, l->fixed, &l->number, &own);
 
     if ((status == SPACC_ENOFIT || status == SPACC_EUNSUPPORTED) &&
         l->weights.cell == SPACC_CELL_LINEAR) {
@@ -304,7 +308,8 @@ static void tell_reason(struct spacc_session *s, struct spacc_plan_node *n)
     if (n->chain_prev >= 0 && s->on_card)
         spacc_plan_reason(n, "in one card run with %s", s->plan->node[n->chain_prev].name);
     else
-        spacc_plan_reason(n, "%s weights, %s %s", n->packed ? "packed" : "constant", n->op, where);
+        spacc_plan_reason(n, "%s weights, %s %s", n->packed ? "packed" : "constant", n->op,
+                          where);
 }
 
 static enum spacc_status load_device(struct spacc_session *s, struct spacc_error *err)
@@ -321,8 +326,9 @@ static enum spacc_status load_device(struct spacc_session *s, struct spacc_error
     if (status || (status = spacc_device_load(s->device, err)))
         return status;
     if (s->on_card && !spacc_card_device_totals(s->device).resident)
-        spacc_session_note(s, "the layers do not fit the card together: each is loaded before it "
-                              "runs (its LOAD cycles)");
+        spacc_session_note(s,
+                           "the layers do not fit the card together: each is loaded before it "
+                           "runs (its LOAD cycles)");
     return SPACC_OK;
 }
 
@@ -330,7 +336,8 @@ static void tell_random(struct spacc_session *s)
 {
     for (size_t i = 0; i < s->plan->nodes; i++)
         if (s->plan->node[i].graph->node[s->plan->node[i].node].op->random)
-            spacc_session_note(s, "%s draws random numbers: what it makes differs from run to run",
+            spacc_session_note(s,
+                               "%s draws random numbers: what it makes differs from run to run",
                                s->plan->node[i].name);
 }
 
@@ -370,8 +377,8 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
         return status;
     spacc_plan_settle(s->plan);
     tell_random(s);
-    if (o->sparsity > 0.0 &&
-        (status = spacc_plan_prune(s->plan, o->sparsity, o->bank_size, s->lanes, note_text, s, err)))
+    if (o->sparsity > 0.0 && (status = spacc_plan_prune(s->plan, o->sparsity, o->bank_size,
+                                                        s->lanes, note_text, s, err)))
         return status;
     s->executor.device = s->device;
     s->executor.masked = o->sparsity > 0.0;
@@ -424,7 +431,8 @@ static enum spacc_status check_shapes(const struct spacc_session *s,
     for (int i = 0; i < s->model->graph->inputs; i++)
         if (!spacc_tensor_same_shape(input[i], &s->shapes[i]))
             return spacc_fail(err, SPACC_ESHAPE, "%s: input %s: has %s, prepared for %s",
-                              s->model->graph->file, spacc_model_input_name(s->model, (size_t)i),
+                              s->model->graph->file,
+                              spacc_model_input_name(s->model, (size_t)i),
                               spacc_tensor_describe(input[i], has, sizeof(has)),
                               spacc_tensor_describe(&s->shapes[i], wants, sizeof(wants)));
     return SPACC_OK;
@@ -433,7 +441,8 @@ static enum spacc_status check_shapes(const struct spacc_session *s,
 static enum spacc_status verify_step(struct spacc_session *s,
                                      const struct spacc_tensor *const *input,
                                      struct spacc_tensor **reference,
-                                     struct spacc_tensor *const *output, struct spacc_error *err)
+                                     struct spacc_tensor *const *output,
+                                     struct spacc_error *err)
 {
     const enum spacc_status status =
         spacc_graph_run(s->model->graph, input, reference, NULL, err);

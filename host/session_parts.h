@@ -16,24 +16,24 @@ struct spacc_model {
 };
 
 struct spacc_session {
-    struct spacc_model *model; /* not owned */
+    struct spacc_model *model;    /* not owned */
     struct spacc_options options; /* strings owned */
     struct spacc_plan *plan;
     struct spacc_executor executor;
-    struct spacc_device *device;  /* card or fixed point on the CPU, or NULL */
-    bool device_used;             /* layers are on it: a new prepare needs a new one */
+    struct spacc_device *device; /* card or fixed point on the CPU, or NULL */
+    bool device_used;            /* layers are on it: a new prepare needs a new one */
     bool on_card;
     size_t lanes;
     int weight_bits;
     bool prepared;
-    struct spacc_tensor *shapes;  /* [inputs] of prepare, without data */
+    struct spacc_tensor *shapes;   /* [inputs] of prepare, without data */
     struct spacc_error_sum *error; /* [outputs] */
     uint64_t runs;
     double prepare_us, run_us;
     char **note;
     size_t notes;
     char card[64];
-    struct spacc_report report;   /* made by spacc_session_report() */
+    struct spacc_report report; /* made by spacc_session_report() */
 };
 
 /* Add a remark, once. Best effort: a remark that has no memory is lost. */
@@ -48,7 +48,8 @@ enum spacc_status spacc_session_learn(struct spacc_session *s, size_t frames,
                                       struct spacc_error *err);
 
 /* One run; with verify the reference runs on `reference_input` (its own states in a
- * stream) and leaves reference_output, new tensors like output[]; both NULL pointers otherwise. */
+ * stream) and leaves reference_output, new tensors like output[]; both NULL pointers otherwise.
+ */
 enum spacc_status spacc_session_step(struct spacc_session *s,
                                      const struct spacc_tensor *const *input,
                                      struct spacc_tensor **output,

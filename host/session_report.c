@@ -121,8 +121,9 @@ static void note_fallbacks(struct spacc_session *s)
     for (size_t i = 0; i < s->plan->nodes; i++) {
         const struct spacc_node_stats *stats = &s->executor.stats[i];
         if (s->device && s->plan->node[i].candidate && stats->calls > stats->device_calls)
-            spacc_session_note(s, "%s: %llu of %llu calls ran on the CPU: sequence lengths or "
-                                  "shapes are not those of prepare",
+            spacc_session_note(s,
+                               "%s: %llu of %llu calls ran on the CPU: sequence lengths or "
+                               "shapes are not those of prepare",
                                s->plan->node[i].name,
                                (unsigned long long)(stats->calls - stats->device_calls),
                                (unsigned long long)stats->calls);
@@ -135,7 +136,8 @@ static void note_cuts(struct spacc_session *s)
     for (size_t i = 0; i < s->plan->nodes; i++) {
         const struct spacc_node_stats *stats = &s->executor.stats[i];
         if (stats->input_saturations)
-            spacc_session_note(s, "%s: inputs or initial states beyond the card's range were cut",
+            spacc_session_note(s,
+                               "%s: inputs or initial states beyond the card's range were cut",
                                s->plan->node[i].name);
         if (stats->counts.state_saturations)
             spacc_session_note(s, "%s: cell states or outputs beyond the card's range were cut",

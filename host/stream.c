@@ -14,10 +14,10 @@ struct stream {
     const struct spacc_tensor *const *given;
     const struct spacc_state *state;
     size_t states;
-    bool *by_frame, *is_state_out;   /* [inputs], [outputs] */
-    struct spacc_tensor **zero;      /* [inputs] first states that were not given */
-    struct spacc_tensor *view;       /* [learn frames][inputs] frames without own data */
-    const struct spacc_tensor **in;  /* [learn frames][inputs] */
+    bool *by_frame, *is_state_out;  /* [inputs], [outputs] */
+    struct spacc_tensor **zero;     /* [inputs] first states that were not given */
+    struct spacc_tensor *view;      /* [learn frames][inputs] frames without own data */
+    const struct spacc_tensor **in; /* [learn frames][inputs] */
     const struct spacc_tensor **side_in[2];
     struct spacc_tensor **side_out[2], **last[2]; /* [outputs] */
 };
@@ -67,13 +67,15 @@ static enum spacc_status find_frames(struct stream *m, struct spacc_error *err)
         const struct spacc_value *v = &m->g->value[m->g->input[i]];
         const struct spacc_tensor *t = m->given[i];
         if (!t && !is_state_in(m, i))
-            return spacc_fail(err, SPACC_EINVAL, "%s: input %s is not given", m->g->file, v->name);
+            return spacc_fail(err, SPACC_EINVAL, "%s: input %s is not given", m->g->file,
+                              v->name);
         m->by_frame[i] = t && v->rank >= 0 && t->rank == v->rank + 1 && !is_state_in(m, i);
         if (!m->by_frame[i])
             continue;
         if (m->frames && m->frames != (size_t)t->dims[0])
-            return spacc_fail(err, SPACC_ESHAPE, "%s: input %s: has %lld frames, others have %zu",
-                              m->g->file, v->name, (long long)t->dims[0], m->frames);
+            return spacc_fail(err, SPACC_ESHAPE,
+                              "%s: input %s: has %lld frames, others have %zu", m->g->file,
+                              v->name, (long long)t->dims[0], m->frames);
         m->frames = (size_t)t->dims[0];
     }
     if (m->frames == 0)
@@ -149,7 +151,8 @@ static enum spacc_status new_stack(const struct stream *m, const struct spacc_te
         memcpy(dims + 1, first->dims, (size_t)first->rank * sizeof(*dims));
         s = spacc_tensor_new(out, first->dtype, first->rank + 1, dims);
     }
-    return s ? spacc_fail(err, s, "%s: %zu frames of an output do not fit", m->g->file, m->frames)
+    return s ? spacc_fail(err, s, "%s: %zu frames of an output do not fit", m->g->file,
+                          m->frames)
              : s;
 }
 

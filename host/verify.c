@@ -6,12 +6,10 @@ static double element(const struct spacc_tensor *t, size_t i)
 {
     switch (t->dtype) {
 #define X(name, number, bytes, type, text) \
-    case SPACC_##name:                     \
-        return (double)((const type *)t->data)[i];
+    case SPACC_##name: return (double)((const type *)t->data)[i];
         SPACC_DTYPE_MAP(X)
 #undef X
-    case SPACC_DTYPE_NONE:
-        break;
+    case SPACC_DTYPE_NONE: break;
     }
     return 0.0;
 }

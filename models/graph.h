@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-struct spacc_op;    /* models/op.h */
+struct spacc_op; /* models/op.h */
 struct spacc_graph;
 
 enum spacc_attr_kind {
@@ -53,37 +53,37 @@ struct spacc_value {
     int outer;                 /* value number in the parent graph, or -1 */
     int producer;              /* node that makes it, or -1 */
     /* As declared by the file (graph inputs and outputs; value_info): */
-    enum spacc_dtype dtype;    /* SPACC_DTYPE_NONE when the file does not say */
-    int rank;                  /* -1 when the file does not say */
-    int64_t dims[SPACC_RANK_MAX];        /* -1: bound by the actual input */
-    char *dim_names[SPACC_RANK_MAX];     /* "batch", or NULL */
+    enum spacc_dtype dtype;          /* SPACC_DTYPE_NONE when the file does not say */
+    int rank;                        /* -1 when the file does not say */
+    int64_t dims[SPACC_RANK_MAX];    /* -1: bound by the actual input */
+    char *dim_names[SPACC_RANK_MAX]; /* "batch", or NULL */
 };
 
 struct spacc_node {
-    char *name;    /* the file's name, or "<op>_<number>" where it gives none */
+    char *name; /* the file's name, or "<op>_<number>" where it gives none */
     const struct spacc_op *op;
     int inputs, outputs;
-    int *input;    /* value numbers; -1 for an optional input left out */
-    int *output;   /* value numbers; -1 for an output that is not asked for */
+    int *input;  /* value numbers; -1 for an optional input left out */
+    int *output; /* value numbers; -1 for an output that is not asked for */
     size_t attrs;
     struct spacc_attr *attr;
 };
 
 struct spacc_graph {
     char *name;
-    char *file;    /* as given to the importer; "" for a subgraph */
-    int opset;     /* of the default domain, 7..21 */
+    char *file; /* as given to the importer; "" for a subgraph */
+    int opset;  /* of the default domain, 7..21 */
     int ir_version;
     struct spacc_graph *parent; /* NULL at the top; not owned */
     int values;
     struct spacc_value *value;
     int nodes;
-    struct spacc_node *node;    /* in execution order */
-    int inputs;                 /* without initialisers */
-    int *input;                 /* value numbers */
+    struct spacc_node *node; /* in execution order */
+    int inputs;              /* without initialisers */
+    int *input;              /* value numbers */
     int outputs;
     int *output;
-    size_t metadata;            /* metadata_props of the model */
+    size_t metadata; /* metadata_props of the model */
     char **metadata_key, **metadata_text;
 };
 

@@ -214,8 +214,8 @@ static enum spacc_status load_member(struct spacc_tensor **out, const char *file
     if (!*out && member)
         status = spacc_fail(err, SPACC_EFORMAT, "%s: has no member '%s'", file, member);
     else if (!*out)
-        status = spacc_fail(err, SPACC_EFORMAT, "%s: has %zu members, say which one: %s:%s", file,
-                            count, file, count ? names[0] : "NAME");
+        status = spacc_fail(err, SPACC_EFORMAT, "%s: has %zu members, say which one: %s:%s",
+                            file, count, file, count ? names[0] : "NAME");
     free_members(names, tensors, count);
     return status;
 }
@@ -256,8 +256,8 @@ enum spacc_status spacc_tensor_load(struct spacc_tensor **out, const char *file,
         return spacc_onnx_tensor_load(out, file, err);
     if (ends_in(file, ".npy") || ends_in(file, ".wav"))
         return load_parsed(out, file, err);
-    return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: the name must end in .npy, .npz, .pb or .wav",
-                      file);
+    return spacc_fail(err, SPACC_EUNSUPPORTED,
+                      "%s: the name must end in .npy, .npz, .pb or .wav", file);
 }
 
 static enum spacc_status save_npy(const struct spacc_tensor *t, const char *file,
@@ -306,6 +306,6 @@ enum spacc_status spacc_tensor_save(const struct spacc_tensor *t, const char *fi
     if (ends_in(file, ".wav"))
         return spacc_fail(err, SPACC_EINVAL, "%s: a .wav needs its sample rate: %s:16000", file,
                           file);
-    return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: the name must end in .npy, .npz, .pb or .wav",
-                      file);
+    return spacc_fail(err, SPACC_EUNSUPPORTED,
+                      "%s: the name must end in .npy, .npz, .pb or .wav", file);
 }

@@ -27,13 +27,11 @@ enum spacc_status spacc_tensor_save(const struct spacc_tensor *t, const char *fi
                                     struct spacc_error *err);
 
 /* Members of a .npz: names[i] and tensors[i], both owned by the caller. */
-enum spacc_status spacc_npz_load(char ***names, struct spacc_tensor ***tensors,
-                                 size_t *count, const char *file,
-                                 struct spacc_error *err);
+enum spacc_status spacc_npz_load(char ***names, struct spacc_tensor ***tensors, size_t *count,
+                                 const char *file, struct spacc_error *err);
 enum spacc_status spacc_npz_save(const char *const *names,
-                                 const struct spacc_tensor *const *tensors,
-                                 size_t count, const char *file,
-                                 struct spacc_error *err);
+                                 const struct spacc_tensor *const *tensors, size_t count,
+                                 const char *file, struct spacc_error *err);
 
 /* sample_hz of a .wav; 16000 in doubt is never assumed: SPACC_EFORMAT. */
 enum spacc_status spacc_wav_rate(uint32_t *sample_hz, const char *file,
@@ -49,8 +47,8 @@ enum spacc_status spacc_wav_save(const struct spacc_tensor *t, uint32_t sample_h
 enum spacc_status spacc_file_read(void **bytes, size_t *size_bytes, const char *file,
                                   size_t limit_bytes, struct spacc_error *err);
 /* Write a whole file by way of a temporary one and rename. */
-enum spacc_status spacc_file_write(const char *file, const void *bytes,
-                                   size_t size_bytes, struct spacc_error *err);
+enum spacc_status spacc_file_write(const char *file, const void *bytes, size_t size_bytes,
+                                   struct spacc_error *err);
 
 #ifdef __cplusplus
 }

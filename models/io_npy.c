@@ -10,7 +10,7 @@ static const struct {
     const char *letters;
     enum spacc_dtype dtype;
 } types[] = {
-    {"f4", SPACC_F32}, {"u1", SPACC_U8},  {"i1", SPACC_I8},  {"i4", SPACC_I32},
+    {"f4", SPACC_F32}, {"u1", SPACC_U8},   {"i1", SPACC_I8},  {"i4", SPACC_I32},
     {"i8", SPACC_I64}, {"b1", SPACC_BOOL}, {"f8", SPACC_F64},
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]), HEADER_ALIGN = 64 };
@@ -249,10 +249,12 @@ static const char *letters_of(enum spacc_dtype dtype)
 static size_t format_header(char *to, size_t room, const struct spacc_tensor *t)
 {
     const char order = spacc_dtype_bytes(t->dtype) == 1 ? '|' : '<';
-    size_t used = (size_t)snprintf(to, room, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
-                                   order, letters_of(t->dtype));
+    size_t used =
+        (size_t)snprintf(to, room, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
+                         order, letters_of(t->dtype));
     for (int d = 0; d < t->rank; d++)
-        used += (size_t)snprintf(to + used, room - used, "%s%" PRId64, d ? ", " : "", t->dims[d]);
+        used +=
+            (size_t)snprintf(to + used, room - used, "%s%" PRId64, d ? ", " : "", t->dims[d]);
     used += (size_t)snprintf(to + used, room - used, "%s), }", t->rank == 1 ? "," : "");
     while ((10 + used + 1) % HEADER_ALIGN != 0)
         to[used++] = ' ';

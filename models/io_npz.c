@@ -85,8 +85,8 @@ static enum spacc_status read_entry(struct member *m, const struct archive *a, s
     if (a->size_bytes - *at < entry)
         return bad(a, "its directory is cut off");
     if (spacc_get_u16(e + 8) & 1)
-        return spacc_fail(a->err, SPACC_EUNSUPPORTED, "%s: an encrypted member is not supported",
-                          a->name);
+        return spacc_fail(a->err, SPACC_EUNSUPPORTED,
+                          "%s: an encrypted member is not supported", a->name);
     m->method = spacc_get_u16(e + 10);
     m->crc = spacc_get_u32(e + 16);
     m->packed_bytes = spacc_get_u32(e + 20);
@@ -116,7 +116,8 @@ static enum spacc_status find_data(const uint8_t **data, const struct member *m,
 }
 
 /* Inflate raw deflate data whose full size is known. */
-static bool inflate_all(uint8_t *to, size_t full_bytes, const uint8_t *from, size_t packed_bytes)
+static bool inflate_all(uint8_t *to, size_t full_bytes, const uint8_t *from,
+                        size_t packed_bytes)
 {
     z_stream z = {0};
 
@@ -275,8 +276,8 @@ static uint8_t *append(struct output *o, size_t more)
 /* The fields that a local header and a central entry share, from "version needed". */
 static void put_common(uint8_t *at, const struct member *m, size_t name_length)
 {
-    spacc_put_u16(at, 20);           /* version needed: 2.0 */
-    spacc_put_u16(at + 8, 0x21);     /* date: 1 January 1980, so that output repeats */
+    spacc_put_u16(at, 20);       /* version needed: 2.0 */
+    spacc_put_u16(at + 8, 0x21); /* date: 1 January 1980, so that output repeats */
     spacc_put_u32(at + 10, m->crc);
     spacc_put_u32(at + 14, m->full_bytes);
     spacc_put_u32(at + 18, m->full_bytes);
@@ -302,7 +303,8 @@ static enum spacc_status write_member(struct output *o, struct member *m, const 
         return status;
     if (name_length > UINT16_MAX || npy_bytes + o->used > SPACC_FILE_BYTES_MAX / 2) {
         free(npy);
-        return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: a .npz of 2 GiB is not supported", file);
+        return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: a .npz of 2 GiB is not supported",
+                          file);
     }
     m->full_bytes = (uint32_t)npy_bytes;
     m->crc = (uint32_t)crc32_z(crc32_z(0, NULL, 0), npy, npy_bytes);
@@ -356,8 +358,8 @@ enum spacc_status spacc_npz_save(const char *const *names,
     enum spacc_status status = SPACC_OK;
 
     if (count > UINT16_MAX - 1)
-        return spacc_fail(err, SPACC_EINVAL, "%s: %zu members, at most 65534 are possible", file,
-                          count);
+        return spacc_fail(err, SPACC_EINVAL, "%s: %zu members, at most 65534 are possible",
+                          file, count);
     struct member *m = calloc(count + 1, sizeof(*m));
     if (!m)
         return spacc_fail(err, SPACC_ENOMEM, "%s: %s", file, spacc_status_text(SPACC_ENOMEM));

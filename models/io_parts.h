@@ -13,8 +13,7 @@ extern "C" {
 #define SPACC_FILE_BYTES_MAX ((size_t)UINT32_MAX)
 
 enum spacc_status spacc_npy_parse(struct spacc_tensor **out, const void *bytes,
-                                  size_t size_bytes, const char *name,
-                                  struct spacc_error *err);
+                                  size_t size_bytes, const char *name, struct spacc_error *err);
 /* *bytes is malloc'ed. SPACC_EUNSUPPORTED, SPACC_ENOMEM. */
 enum spacc_status spacc_npy_format(void **bytes, size_t *size_bytes,
                                    const struct spacc_tensor *t, const char *name,

@@ -30,8 +30,8 @@ static enum spacc_status read_format(struct wav *w, const uint8_t *at, size_t si
     w->bits = spacc_get_u16(at + 14);
     if (w->format == EXTENSIBLE && size_bytes >= 40)
         w->format = spacc_get_u16(at + 24);
-    const bool known = (w->format == PCM && (w->bits == 8 || w->bits == 16 || w->bits == 24 ||
-                                             w->bits == 32)) ||
+    const bool known = (w->format == PCM &&
+                        (w->bits == 8 || w->bits == 16 || w->bits == 24 || w->bits == 32)) ||
                        (w->format == FLOAT && w->bits == 32);
     if (!known)
         return spacc_fail(err, SPACC_EUNSUPPORTED,
@@ -164,8 +164,9 @@ enum spacc_status spacc_wav_save(const struct spacc_tensor *t, uint32_t sample_h
         channels > CHANNELS_MAX || t->count > (UINT32_MAX - 64) / 4 || sample_hz == 0 ||
         sample_hz > UINT32_MAX / 4 / CHANNELS_MAX)
         return spacc_fail(err, SPACC_EINVAL,
-                          "%s: %s at %u Hz is not float32 [samples] or [channels, samples]", file,
-                          spacc_tensor_describe(t, text, sizeof(text)), (unsigned)sample_hz);
+                          "%s: %s at %u Hz is not float32 [samples] or [channels, samples]",
+                          file, spacc_tensor_describe(t, text, sizeof(text)),
+                          (unsigned)sample_hz);
     const size_t samples = t->count / channels, data_bytes = t->count * 4;
     uint8_t *bytes = malloc(44 + data_bytes);
     if (!bytes)

@@ -34,8 +34,9 @@ static enum spacc_status check_model(const Onnx__ModelProto *m, const char *file
                           "%s: IR version %lld is not supported, %d to %d are", file,
                           (long long)m->ir_version, IR_FIRST, IR_LAST);
     if (opset < OPSET_FIRST || opset > OPSET_LAST)
-        return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: opset %lld is not supported, %d to %d are",
-                          file, (long long)opset, OPSET_FIRST, OPSET_LAST);
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "%s: opset %lld is not supported, %d to %d are", file,
+                          (long long)opset, OPSET_FIRST, OPSET_LAST);
     if (m->n_functions > 0)
         return spacc_fail(err, SPACC_EUNSUPPORTED,
                           "%s: functions in a model are not supported: inline them", file);

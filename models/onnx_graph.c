@@ -11,8 +11,8 @@ struct builder {
     const Onnx__GraphProto *proto;
     struct builder *parent;
     struct spacc_graph *g;
-    int room;    /* values allocated */
-    int *slot;   /* value number + 1; 0 is empty */
+    int room;     /* values allocated */
+    int *slot;    /* value number + 1; 0 is empty */
     size_t slots; /* a power of two */
 };
 
@@ -186,8 +186,8 @@ static enum spacc_status declare_dim(struct builder *b, struct spacc_value *v, i
 
 /* Take over a declared type and shape. `must` is "input" or "output" for what a
  * caller sees, where an unknown type is an error; NULL for a hint inside. */
-static enum spacc_status declare(struct builder *b, int number, const Onnx__ValueInfoProto *info,
-                                 const char *must)
+static enum spacc_status declare(struct builder *b, int number,
+                                 const Onnx__ValueInfoProto *info, const char *must)
 {
     struct spacc_value *v = &b->g->value[number];
     const Onnx__TypeProto *type = info->type;
@@ -197,8 +197,8 @@ static enum spacc_status declare(struct builder *b, int number, const Onnx__Valu
     if (type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type) {
         if (!must || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
             return SPACC_OK;
-        return spacc_fail(b->im->err, SPACC_EUNSUPPORTED, "%s '%s' is a %s: not supported", must,
-                          v->name, other_type(type));
+        return spacc_fail(b->im->err, SPACC_EUNSUPPORTED, "%s '%s' is a %s: not supported",
+                          must, v->name, other_type(type));
     }
     const Onnx__TypeProto__Tensor *tensor = type->tensor_type;
     if (spacc_dtype_bytes((enum spacc_dtype)tensor->elem_type) == 0) {
@@ -293,9 +293,10 @@ static enum spacc_status find_op(struct builder *b, struct spacc_node *n, const 
                           "node %s: operator %s is not supported (spacc ops lists what is)",
                           n->name, type);
     if (im->opset < n->op->opset_first || im->opset > n->op->opset_last)
-        return spacc_fail(im->err, SPACC_EUNSUPPORTED,
-                          "node %s: operator %s is supported in opset %d to %d, the model has %d",
-                          n->name, type, n->op->opset_first, n->op->opset_last, im->opset);
+        return spacc_fail(
+            im->err, SPACC_EUNSUPPORTED,
+            "node %s: operator %s is supported in opset %d to %d, the model has %d", n->name,
+            type, n->op->opset_first, n->op->opset_last, im->opset);
     return SPACC_OK;
 }
 
@@ -446,8 +447,9 @@ static enum spacc_status read_node_inputs(struct builder *b, struct spacc_node *
                 return status;
             status = resolve(b, name, &v);
             if (status == SPACC_OK && v < 0)
-                status = spacc_fail(b->im->err, SPACC_EFORMAT,
-                                    "input '%s' is made by no node, initialiser or input", name);
+                status =
+                    spacc_fail(b->im->err, SPACC_EFORMAT,
+                               "input '%s' is made by no node, initialiser or input", name);
             free(name);
             if (status != SPACC_OK)
                 return status;
@@ -466,8 +468,7 @@ static enum spacc_status read_branches(struct builder *b, struct spacc_node *n,
     for (size_t i = 0; i < n->attrs; i++) {
         if (n->attr[i].kind != SPACC_ATTR_GRAPH)
             continue;
-        const enum spacc_status status =
-            build(&n->attr[i].graph, b->im, p->attribute[i]->g, b);
+        const enum spacc_status status = build(&n->attr[i].graph, b->im, p->attribute[i]->g, b);
         if (status != SPACC_OK)
             return status;
     }
@@ -499,8 +500,8 @@ static enum spacc_status read_outputs(struct builder *b)
             return status;
         status = resolve(b, name, &v);
         if (status == SPACC_OK && v < 0)
-            status = spacc_fail(b->im->err, SPACC_EFORMAT, "output '%s' is made by no node",
-                                name);
+            status =
+                spacc_fail(b->im->err, SPACC_EFORMAT, "output '%s' is made by no node", name);
         free(name);
         if (status != SPACC_OK || (status = declare(b, v, info, "output")) != SPACC_OK)
             return status;

@@ -25,9 +25,8 @@ struct spacc_onnx_import {
  * nesting no deeper than 100, no singular message twice, no zero byte in text.
  * After this, unpacking needs neither unbounded stack nor quadratic time.
  * SPACC_EFORMAT with the position. */
-enum spacc_status spacc_onnx_scan(const ProtobufCMessageDescriptor *type,
-                                  const uint8_t *bytes, size_t size_bytes,
-                                  const char *file, struct spacc_error *err);
+enum spacc_status spacc_onnx_scan(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
+                                  size_t size_bytes, const char *file, struct spacc_error *err);
 
 /* Scan and unpack a model and check IR version, opset and what it holds as a
  * whole. Free with onnx__model_proto__free_unpacked(). Complete messages. */
@@ -42,8 +41,7 @@ enum spacc_status spacc_onnx_tensor_read(struct spacc_tensor **out,
                                          struct spacc_error *err);
 
 /* Replace the contents of `proto` by those of `t` (as raw_data). SPACC_ENOMEM. */
-enum spacc_status spacc_onnx_tensor_put(Onnx__TensorProto *proto,
-                                        const struct spacc_tensor *t);
+enum spacc_status spacc_onnx_tensor_put(Onnx__TensorProto *proto, const struct spacc_tensor *t);
 
 /* The tensor a Constant node stands for. Message as above. */
 enum spacc_status spacc_onnx_constant_read(struct spacc_tensor **out,
@@ -52,13 +50,11 @@ enum spacc_status spacc_onnx_constant_read(struct spacc_tensor **out,
 
 /* Attributes of `proto` into `node` (whose op is set). A graph attribute leaves
  * attr->graph NULL: onnx_graph.c fills it. Message names the attribute only. */
-enum spacc_status spacc_onnx_attrs_read(struct spacc_node *node,
-                                        const Onnx__NodeProto *proto,
+enum spacc_status spacc_onnx_attrs_read(struct spacc_node *node, const Onnx__NodeProto *proto,
                                         struct spacc_error *err);
 
 /* Build the top graph. */
-enum spacc_status spacc_onnx_graph_read(struct spacc_graph **out,
-                                        struct spacc_onnx_import *im,
+enum spacc_status spacc_onnx_graph_read(struct spacc_graph **out, struct spacc_onnx_import *im,
                                         const Onnx__GraphProto *proto);
 
 /* Put the nodes in an order in which producers come first, keeping the file's
@@ -68,7 +64,6 @@ enum spacc_status spacc_onnx_sort(struct spacc_graph *g, int *stuck);
 
 /* Copy of a name that may appear in a message: not NULL, no control characters.
  * SPACC_EFORMAT, SPACC_ENOMEM; *out is NULL then. */
-enum spacc_status spacc_onnx_name_copy(char **out, const char *name,
-                                       struct spacc_error *err);
+enum spacc_status spacc_onnx_name_copy(char **out, const char *name, struct spacc_error *err);
 
 #endif

@@ -110,8 +110,7 @@ static enum spacc_status scan(struct cursor *c, const ProtobufCMessageDescriptor
 }
 
 enum spacc_status spacc_onnx_scan(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
-                                  size_t size_bytes, const char *file,
-                                  struct spacc_error *err)
+                                  size_t size_bytes, const char *file, struct spacc_error *err)
 {
     if (size_bytes == 0)
         return spacc_fail(err, SPACC_EFORMAT, "%s: the file is empty", file);

@@ -5,12 +5,12 @@
 /* Depth-first walk from each node to the nodes it waits for. */
 struct walk {
     const struct spacc_graph *g;
-    size_t *first;        /* reads of node n: read[first[n]] .. read[first[n + 1] - 1] */
+    size_t *first; /* reads of node n: read[first[n]] .. read[first[n + 1] - 1] */
     int *read;
     unsigned char *state; /* of a node: NEW, OPEN (on the stack), DONE */
     int *stack;
-    size_t *next;         /* per node: the next read to look at */
-    int *order;           /* result: node numbers */
+    size_t *next; /* per node: the next read to look at */
+    int *order;   /* result: node numbers */
     int ordered;
 };
 enum { NEW, OPEN, DONE };

@@ -34,16 +34,15 @@ struct spacc_op_call {
     const struct spacc_graph *graph; /* opset, file name for messages */
     const struct spacc_node *node;
     int ins, outs;
-    const struct spacc_tensor **in;  /* NULL for an optional input left out */
-    struct spacc_tensor **out;       /* NULL until spacc_op_output() */
-    const bool *wanted;              /* outs flags: false when nobody reads it */
+    const struct spacc_tensor **in; /* NULL for an optional input left out */
+    struct spacc_tensor **out;      /* NULL until spacc_op_output() */
+    const bool *wanted;             /* outs flags: false when nobody reads it */
     bool shape_only;
-    bool shape_unknown;              /* set by spacc_op_needs() */
+    bool shape_unknown; /* set by spacc_op_needs() */
     struct spacc_error *err;
     /* Runs a branch of If; set by the evaluator. Results in `out` are owned by
      * the caller. */
-    enum spacc_status (*run_subgraph)(struct spacc_op_call *c,
-                                      const struct spacc_graph *branch,
+    enum spacc_status (*run_subgraph)(struct spacc_op_call *c, const struct spacc_graph *branch,
                                       struct spacc_tensor **out);
     void *evaluator;
 };
@@ -52,14 +51,14 @@ typedef enum spacc_status (*spacc_op_fn)(struct spacc_op_call *c);
 
 /* One line of ops.def. */
 struct spacc_op {
-    const char *name;             /* ONNX operator type, default domain */
-    int opset_first, opset_last;  /* of the model, 7..21 */
+    const char *name;                         /* ONNX operator type, default domain */
+    int opset_first, opset_last;              /* of the model, 7..21 */
     int ins_min, ins_max, outs_min, outs_max; /* -1: any number */
-    const char *attrs;            /* "axis:i perm:I alpha:f mode:s value:t": every
-                                     attribute that is honoured; any other
-                                     attribute is refused by name */
+    const char *attrs;                        /* "axis:i perm:I alpha:f mode:s value:t": every
+                                                 attribute that is honoured; any other
+                                                 attribute is refused by name */
     spacc_op_fn run;
-    bool random;                  /* results are not reproducible by others */
+    bool random; /* results are not reproducible by others */
 };
 
 extern const struct spacc_op spacc_ops[];
@@ -71,8 +70,7 @@ const struct spacc_op *spacc_op_find(const char *name);
 /* Allocate output `i` (SPACC_ENOMEM, SPACC_ESHAPE with a message that names the
  * node); shape-only: without data. The call's caller owns it. */
 enum spacc_status spacc_op_output(struct spacc_op_call *c, int i, enum spacc_dtype dtype,
-                                  int rank, const int64_t *dims,
-                                  struct spacc_tensor **out);
+                                  int rank, const int64_t *dims, struct spacc_tensor **out);
 
 /* SPACC_OK when the contents of input `i` are there; in shape-only mode without
  * them sets c->shape_unknown and returns SPACC_ESHAPE: just return it. */
@@ -80,8 +78,7 @@ enum spacc_status spacc_op_needs(struct spacc_op_call *c, int i);
 
 /* Fail with "FILE: node NAME (Op): " in front. */
 enum spacc_status spacc_op_fail(struct spacc_op_call *c, enum spacc_status status,
-                                const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+                                const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #ifdef __cplusplus
 }

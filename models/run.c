@@ -137,8 +137,8 @@ static enum spacc_status frame_init(struct frame *f, const struct spacc_graph *g
     f->val = calloc(values, sizeof(*f->val));
     f->own = calloc(values, sizeof(*f->own));
     f->readers = calloc(values, sizeof(*f->readers));
-    if (!f->val || !f->own || !f->readers ||
-        spacc_call_room_init(&f->room, g) != SPACC_OK || count_readers(f) != SPACC_OK)
+    if (!f->val || !f->own || !f->readers || spacc_call_room_init(&f->room, g) != SPACC_OK ||
+        count_readers(f) != SPACC_OK)
         return no_memory(f);
     for (int v = 0; v < g->values; v++)
         f->val[v] = g->value[v].outer >= 0 ? parent->val[g->value[v].outer] : g->value[v].init;
@@ -201,11 +201,10 @@ static void fill_call(struct frame *f, const struct spacc_node *node)
     const int ins = larger(node->inputs, node->op->ins_max);
 
     for (int i = 0; i < ins; i++)
-        f->room.in[i] =
-            i < node->inputs && node->input[i] >= 0 ? f->val[node->input[i]] : NULL;
+        f->room.in[i] = i < node->inputs && node->input[i] >= 0 ? f->val[node->input[i]] : NULL;
     for (int o = 0; o < f->room.outs; o++)
-        f->room.wanted[o] = o < node->outputs && node->output[o] >= 0 &&
-                            f->readers[node->output[o]] > 0;
+        f->room.wanted[o] =
+            o < node->outputs && node->output[o] >= 0 && f->readers[node->output[o]] > 0;
 }
 
 /* Take over the results of a node; what nobody reads dies at once. */
@@ -310,8 +309,8 @@ static enum spacc_status no_branches(struct spacc_op_call *c, const struct spacc
 }
 
 enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,
-                                 const struct spacc_tensor *const *in, struct spacc_tensor **out,
-                                 struct spacc_error *err)
+                                 const struct spacc_tensor *const *in,
+                                 struct spacc_tensor **out, struct spacc_error *err)
 {
     const struct spacc_node *n = &g->node[node];
     struct spacc_call_room r;

@@ -23,8 +23,7 @@ struct spacc_binding {
  * contents are not used, only type and shape), fold constants, infer shapes.
  * SPACC_ESHAPE names the input and both sides, or the node. Free with
  * spacc_binding_free(). */
-enum spacc_status spacc_graph_bind(struct spacc_binding **out,
-                                   const struct spacc_graph *g,
+enum spacc_status spacc_graph_bind(struct spacc_binding **out, const struct spacc_graph *g,
                                    const struct spacc_tensor *const *input,
                                    struct spacc_error *err);
 void spacc_binding_free(struct spacc_binding *b);
@@ -42,9 +41,8 @@ struct spacc_run_hooks {
      * tensors (handed over) into out[0..outputs-1]; in[] as in spacc_op_call.
      * `*done = false` leaves the node to the reference. */
     enum spacc_status (*node)(void *user, const struct spacc_graph *g, int node,
-                              const struct spacc_tensor *const *in,
-                              struct spacc_tensor **out, bool *done,
-                              struct spacc_error *err);
+                              const struct spacc_tensor *const *in, struct spacc_tensor **out,
+                              bool *done, struct spacc_error *err);
     /* Called with every value a node made (calibration, shapes, traces). */
     void (*value)(void *user, const struct spacc_graph *g, int value,
                   const struct spacc_tensor *contents);
@@ -57,8 +55,7 @@ struct spacc_run_hooks {
 enum spacc_status spacc_graph_run(const struct spacc_graph *g,
                                   const struct spacc_tensor *const *input,
                                   struct spacc_tensor **output,
-                                  const struct spacc_run_hooks *hooks,
-                                  struct spacc_error *err);
+                                  const struct spacc_run_hooks *hooks, struct spacc_error *err);
 
 /* Run one node on the reference: in[]/out[] as in spacc_op_call; out[i] new. */
 enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,

@@ -24,11 +24,12 @@ const char *spacc_dtype_name(int dtype)
 {
     /* Types of the ONNX schema that spacc does not compute with. */
     static const char *const others[] = {
-        [4] = "uint16",     [5] = "int16",      [8] = "string",
-        [10] = "float16",   [12] = "uint32",    [13] = "uint64",
-        [14] = "complex64", [15] = "complex128", [16] = "bfloat16",
-        [17] = "float8e4m3fn", [18] = "float8e4m3fnuz", [19] = "float8e5m2",
-        [20] = "float8e5m2fnuz", [21] = "uint4", [22] = "int4", [23] = "float4e2m1",
+        [4] = "uint16",          [5] = "int16",           [8] = "string",
+        [10] = "float16",        [12] = "uint32",         [13] = "uint64",
+        [14] = "complex64",      [15] = "complex128",     [16] = "bfloat16",
+        [17] = "float8e4m3fn",   [18] = "float8e4m3fnuz", [19] = "float8e5m2",
+        [20] = "float8e5m2fnuz", [21] = "uint4",          [22] = "int4",
+        [23] = "float4e2m1",
     };
     switch (dtype) {
 #define X(name, number, bytes, type, text) \
@@ -66,8 +67,8 @@ enum spacc_status spacc_shape_count(size_t *count, int rank, const int64_t *dims
     return SPACC_OK;
 }
 
-enum spacc_status spacc_tensor_new(struct spacc_tensor **out, enum spacc_dtype dtype,
-                                   int rank, const int64_t *dims)
+enum spacc_status spacc_tensor_new(struct spacc_tensor **out, enum spacc_dtype dtype, int rank,
+                                   const int64_t *dims)
 {
     const size_t bytes = spacc_dtype_bytes(dtype);
     size_t count;

@@ -19,13 +19,13 @@ enum { SPACC_RANK_MAX = 8 };
 
 /* name, number in ONNX TensorProto.DataType, bytes an element, C type.
  * Types that are not here are refused by name when a file is read. */
-#define SPACC_DTYPE_MAP(X)          \
-    X(F32, 1, 4, float, "float32")  \
-    X(U8, 2, 1, uint8_t, "uint8")   \
-    X(I8, 3, 1, int8_t, "int8")     \
-    X(I32, 6, 4, int32_t, "int32")  \
-    X(I64, 7, 8, int64_t, "int64")  \
-    X(BOOL, 9, 1, uint8_t, "bool")  \
+#define SPACC_DTYPE_MAP(X)         \
+    X(F32, 1, 4, float, "float32") \
+    X(U8, 2, 1, uint8_t, "uint8")  \
+    X(I8, 3, 1, int8_t, "int8")    \
+    X(I32, 6, 4, int32_t, "int32") \
+    X(I64, 7, 8, int64_t, "int64") \
+    X(BOOL, 9, 1, uint8_t, "bool") \
     X(F64, 11, 8, double, "float64")
 
 enum spacc_dtype {
@@ -56,12 +56,11 @@ enum spacc_status spacc_shape_count(size_t *count, int rank, const int64_t *dims
 
 /* New zero-filled tensor; free with spacc_tensor_free(). *out is NULL on
  * failure. SPACC_ESHAPE as above, SPACC_ENOMEM. */
-enum spacc_status spacc_tensor_new(struct spacc_tensor **out, enum spacc_dtype dtype,
-                                   int rank, const int64_t *dims);
+enum spacc_status spacc_tensor_new(struct spacc_tensor **out, enum spacc_dtype dtype, int rank,
+                                   const int64_t *dims);
 
 /* New tensor with the same type, shape and elements. SPACC_ENOMEM. */
-enum spacc_status spacc_tensor_copy(struct spacc_tensor **out,
-                                    const struct spacc_tensor *from);
+enum spacc_status spacc_tensor_copy(struct spacc_tensor **out, const struct spacc_tensor *from);
 
 /* True when type, rank and dims agree. */
 bool spacc_tensor_same_shape(const struct spacc_tensor *a, const struct spacc_tensor *b);

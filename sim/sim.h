@@ -19,22 +19,23 @@ extern "C" {
 
 /* How the memory and the card behave. All zero is a fast, polite memory. */
 struct spacc_sim_options {
-    const char *config;         /* "16x16" (NULL), "4x4", "8x8" */
-    double clock_hz;            /* 0: 200e6, the clock that reports state */
-    uint32_t latency_cycles;    /* read: AR to first R; 0: 20 */
-    uint32_t beats_per_1024;    /* bandwidth: data beats in 1024 cycles; 0: 1024 */
-    uint32_t stall_per_1024;    /* chance that a channel stalls in a cycle, each of the
-                                   five channels and AXI4-Lite on its own; 0: never */
-    uint64_t seed;              /* of the stalls and of random initial values */
-    const char *trace_file;     /* FST waveform, or NULL. SPACC_EUNSUPPORTED when this
-                                   build has no tracing model */
+    const char *config;      /* "16x16" (NULL), "4x4", "8x8" */
+    double clock_hz;         /* 0: 200e6, the clock that reports state */
+    uint32_t latency_cycles; /* read: AR to first R; 0: 20 */
+    uint32_t beats_per_1024; /* bandwidth: data beats in 1024 cycles; 0: 1024 */
+    uint32_t stall_per_1024; /* chance that a channel stalls in a cycle, each of the
+                                five channels and AXI4-Lite on its own; 0: never */
+    uint64_t seed;           /* of the stalls and of random initial values */
+    const char *trace_file;  /* FST waveform, or NULL. SPACC_EUNSUPPORTED when this
+                                build has no tracing model */
     uint64_t trace_from_cycle, trace_cycles; /* window; 0 cycles: all */
     /* Faults, for tests. */
-    bool fault_identity;        /* IDENTITY reads 0xdeadbeef */
-    bool fault_no_lite;         /* AXI4-Lite never answers */
-    bool fault_no_read;         /* R never comes */
-    bool fault_no_write;        /* B never comes */
-    uint64_t fault_slverr_address; /* reads and writes that touch this byte get SLVERR; 0: off */
+    bool fault_identity; /* IDENTITY reads 0xdeadbeef */
+    bool fault_no_lite;  /* AXI4-Lite never answers */
+    bool fault_no_read;  /* R never comes */
+    bool fault_no_write; /* B never comes */
+    uint64_t
+        fault_slverr_address; /* reads and writes that touch this byte get SLVERR; 0: off */
 };
 
 struct spacc_sim;

@@ -23,10 +23,14 @@
 #include "rtl/card_map.h"
 #include "verilated.h"
 
-namespace {
+namespace
+{
 
 std::mt19937_64 rng;
-uint64_t below(uint64_t n) { return n ? rng() % n : 0; }
+uint64_t below(uint64_t n)
+{
+    return n ? rng() % n : 0;
+}
 
 // ---------------------------------------------------------------- the card and its memory
 
@@ -36,8 +40,9 @@ struct Burst {
     uint64_t ready_at; // cycle of the first beat
 };
 
-class Bench {
-public:
+class Bench
+{
+  public:
     Bench()
     {
         context.assertOn(true);
@@ -45,7 +50,8 @@ public:
         context.randSeed(1234);
         card = new Vcard(&context);
         card->ap_clk = card->ap_rst_n = 0; // inputs begin with random values, too
-        card->s_axi_control_awvalid = card->s_axi_control_wvalid = card->s_axi_control_bready = 0;
+        card->s_axi_control_awvalid = card->s_axi_control_wvalid = card->s_axi_control_bready =
+            0;
         card->s_axi_control_arvalid = card->s_axi_control_rready = 0;
         for (int i = 0; i < 4; i++)
             cycle();
@@ -65,9 +71,9 @@ public:
     }
 
     std::vector<uint8_t> memory = std::vector<uint8_t>(32u << 20);
-    unsigned stall_per_16 = 0; // chance that a channel stalls in a cycle
+    unsigned stall_per_16 = 0;       // chance that a channel stalls in a cycle
     unsigned write_stall_per_16 = 0; // the same for AW, W, B when it is more
-    uint64_t error_address = 0; // SLVERR for this 8-byte word
+    uint64_t error_address = 0;      // SLVERR for this 8-byte word
     bool dead_reads = false, dead_writes = false;
     uint64_t stalls[5] = {}; // AR R AW W B
     uint64_t now = 0;
@@ -95,10 +101,13 @@ public:
             cycle();
             aw |= take_aw;
             w |= take_w;
-            if (end) break;
-            if (limit > 100) die("AXI4-Lite write hangs");
+            if (end)
+                break;
+            if (limit > 100)
+                die("AXI4-Lite write hangs");
         }
-        card->s_axi_control_awvalid = card->s_axi_control_wvalid = card->s_axi_control_bready = 0;
+        card->s_axi_control_awvalid = card->s_axi_control_wvalid = card->s_axi_control_bready =
+            0;
     }
 
     uint32_t read_reg(uint32_t offset)
@@ -115,8 +124,10 @@ public:
             value = card->s_axi_control_rdata;
             cycle();
             ar |= take;
-            if (end) break;
-            if (limit > 100) die("AXI4-Lite read hangs");
+            if (end)
+                break;
+            if (limit > 100)
+                die("AXI4-Lite read hangs");
         }
         card->s_axi_control_arvalid = card->s_axi_control_rready = 0;
         return value;
@@ -141,7 +152,8 @@ public:
         write_reg(SPACC_REG_GIER, 1);
         write_reg(SPACC_REG_AP_CTRL, 1);
         for (uint64_t i = 0; !interrupt(); i++) {
-            if (i > limit) die("the card does not end");
+            if (i > limit)
+                die("the card does not end");
             cycle();
         }
         write_reg(SPACC_REG_IP_ISR, 1);
@@ -169,19 +181,25 @@ public:
         stalls[2] += card->m_axi_gmem_awvalid && !aw;
         stalls[3] += card->m_axi_gmem_wvalid && !w;
         stalls[4] += card->m_axi_gmem_bready && !card->m_axi_gmem_bvalid && !answers.empty();
-        if (ar) reads.push_back({card->m_axi_gmem_araddr, card->m_axi_gmem_arlen + 1u, now + latency});
-        if (aw) writes.push_back({card->m_axi_gmem_awaddr, card->m_axi_gmem_awlen + 1u, 0});
-        if (w) words.push_back({card->m_axi_gmem_wdata, card->m_axi_gmem_wstrb});
+        if (ar)
+            reads.push_back(
+                {card->m_axi_gmem_araddr, card->m_axi_gmem_arlen + 1u, now + latency});
+        if (aw)
+            writes.push_back({card->m_axi_gmem_awaddr, card->m_axi_gmem_awlen + 1u, 0});
+        if (w)
+            words.push_back({card->m_axi_gmem_wdata, card->m_axi_gmem_wstrb});
         if (r) {
             r_held = false;
             reads.front().address += 8;
-            if (--reads.front().beats == 0) reads.pop_front();
+            if (--reads.front().beats == 0)
+                reads.pop_front();
         }
         if (b) {
             b_held = false;
             answers.pop_front();
         }
-        if (card->ap_rst_n) follow();
+        if (card->ap_rst_n)
+            follow();
         finish_writes();
         card->ap_clk = 1;
         card->eval();
@@ -192,37 +210,58 @@ public:
 
     unsigned latency = 20;
 
-private:
+  private:
     VerilatedContext context;
     Vcard *card;
     std::deque<Burst> reads, writes;
-    struct Word { uint64_t data; unsigned strobes; };
+    struct Word {
+        uint64_t data;
+        unsigned strobes;
+    };
     std::deque<Word> words;
     std::deque<unsigned> answers; // BRESP
     bool r_held = false, b_held = false;
 
-    bool interrupt() { return card->__SYM__interrupt; }
-    bool stall() { return stall_per_16 && below(16) < stall_per_16; }
-    bool write_stall() { return below(16) < std::max(stall_per_16, write_stall_per_16); }
+    bool interrupt()
+    {
+        return card->__SYM__interrupt;
+    }
+    bool stall()
+    {
+        return stall_per_16 && below(16) < stall_per_16;
+    }
+    bool write_stall()
+    {
+        return below(16) < std::max(stall_per_16, write_stall_per_16);
+    }
 
     void check(uint64_t address)
     {
-        if (address % 8 || address + 8 > memory.size()) die("the card left its memory");
+        if (address % 8 || address + 8 > memory.size())
+            die("the card left its memory");
     }
 
     // Two builds of a card do the same when their trails are equal.
-    void mix(uint64_t v) { trail = (trail ^ v) * 1099511628211u; }
+    void mix(uint64_t v)
+    {
+        trail = (trail ^ v) * 1099511628211u;
+    }
     void follow()
     {
-        const unsigned valid = (unsigned)(card->m_axi_gmem_arvalid | card->m_axi_gmem_awvalid << 1 |
-                                          card->m_axi_gmem_wvalid << 2 | card->m_axi_gmem_rready << 3 |
-                                          card->m_axi_gmem_bready << 4 | card->s_axi_control_rvalid << 5 |
-                                          card->s_axi_control_bvalid << 6 | interrupt() << 7);
+        const unsigned valid =
+            (unsigned)(card->m_axi_gmem_arvalid | card->m_axi_gmem_awvalid << 1 |
+                       card->m_axi_gmem_wvalid << 2 | card->m_axi_gmem_rready << 3 |
+                       card->m_axi_gmem_bready << 4 | card->s_axi_control_rvalid << 5 |
+                       card->s_axi_control_bvalid << 6 | interrupt() << 7);
         mix(valid);
-        if (valid & 1) mix(card->m_axi_gmem_araddr << 8 | card->m_axi_gmem_arlen);
-        if (valid & 2) mix(card->m_axi_gmem_awaddr << 8 | card->m_axi_gmem_awlen);
-        if (valid & 4) mix(card->m_axi_gmem_wdata ^ (uint64_t)card->m_axi_gmem_wlast << 63);
-        if (valid & 32) mix(card->s_axi_control_rdata);
+        if (valid & 1)
+            mix(card->m_axi_gmem_araddr << 8 | card->m_axi_gmem_arlen);
+        if (valid & 2)
+            mix(card->m_axi_gmem_awaddr << 8 | card->m_axi_gmem_awlen);
+        if (valid & 4)
+            mix(card->m_axi_gmem_wdata ^ (uint64_t)card->m_axi_gmem_wlast << 63);
+        if (valid & 32)
+            mix(card->s_axi_control_rdata);
     }
 
     // What the memory shows in this cycle; valid signals stay until taken.
@@ -231,7 +270,8 @@ private:
         card->m_axi_gmem_arready = !stall() && reads.size() < 8;
         card->m_axi_gmem_awready = !write_stall() && writes.size() < 8;
         card->m_axi_gmem_wready = !write_stall();
-        if (!r_held) r_held = !reads.empty() && reads.front().ready_at <= now && !dead_reads && !stall();
+        if (!r_held)
+            r_held = !reads.empty() && reads.front().ready_at <= now && !dead_reads && !stall();
         card->m_axi_gmem_rvalid = r_held;
         if (r_held) {
             const uint64_t at = reads.front().address;
@@ -242,9 +282,11 @@ private:
             card->m_axi_gmem_rlast = reads.front().beats == 1;
             card->m_axi_gmem_rresp = error_address && at == error_address ? 2 : 0;
         }
-        if (!b_held) b_held = !answers.empty() && !dead_writes && !write_stall();
+        if (!b_held)
+            b_held = !answers.empty() && !dead_writes && !write_stall();
         card->m_axi_gmem_bvalid = b_held;
-        if (b_held) card->m_axi_gmem_bresp = answers.front() & 3;
+        if (b_held)
+            card->m_axi_gmem_bresp = answers.front() & 3;
     }
 
     void finish_writes()
@@ -257,7 +299,8 @@ private:
                 for (unsigned byte = 0; byte < 8; byte++)
                     if (words.front().strobes >> byte & 1)
                         memory[at + byte] = (uint8_t)(words.front().data >> 8 * byte);
-                if (error_address && at == error_address) answer = 2;
+                if (error_address && at == error_address)
+                    answer = 2;
                 words.pop_front();
             }
             writes.pop_front();
@@ -276,13 +319,17 @@ struct Counts {
     uint64_t gate = 0, state = 0;
 };
 
-int64_t round_shift(int64_t v, unsigned s) { return (v >> s) + ((v >> (s - 1)) & 1); }
+int64_t round_shift(int64_t v, unsigned s)
+{
+    return (v >> s) + ((v >> (s - 1)) & 1);
+}
 
 int64_t cut(int64_t v, unsigned bits, uint64_t *count)
 {
     const int64_t most = ((int64_t)1 << (bits - 1)) - 1;
     if (v > most || v < -most - 1) {
-        if (count) ++*count;
+        if (count)
+            ++*count;
         return v < 0 ? -most - 1 : most;
     }
     return v;
@@ -301,8 +348,10 @@ int64_t sigmoid(int64_t z)
 }
 int64_t act(unsigned kind, int64_t z)
 {
-    if (kind == SPACC_CARD_ACT_RELU) return std::max<int64_t>(z, 0);
-    if (kind == SPACC_CARD_ACT_IDENTITY) return z;
+    if (kind == SPACC_CARD_ACT_RELU)
+        return std::max<int64_t>(z, 0);
+    if (kind == SPACC_CARD_ACT_IDENTITY)
+        return z;
     const int64_t y = table(spacc_tanh_base, spacc_tanh_slope, z);
     return z < 0 ? -y : y;
 }
@@ -323,8 +372,14 @@ struct Layer {
     std::vector<int32_t> state;         // [units rounded up to even]
     std::vector<int16_t> x, h;          // [steps][x_words * N], [h_words * N]
     int32_t x_stride;
-    unsigned units(const Card &c) const { return groups * c.pes / 4; }
-    unsigned words(void) const { return groups * (k_x + k_h + (cell == SPACC_CARD_CELL_GRU_RESET ? k_h : 0)); }
+    unsigned units(const Card &c) const
+    {
+        return groups * c.pes / 4;
+    }
+    unsigned words(void) const
+    {
+        return groups * (k_x + k_h + (cell == SPACC_CARD_CELL_GRU_RESET ? k_h : 0));
+    }
 };
 
 struct Result {
@@ -352,7 +407,8 @@ int64_t requantise(int64_t sum, const Row &row, unsigned bits, bool used, Counts
     const int64_t v = round_shift((sum + row.bias) * row.mult, row.shift);
     uint64_t cuts = 0;
     const int64_t z = cut(v, bits, &cuts);
-    if (cuts && used) (bits == 32 ? counts->state : counts->gate)++;
+    if (cuts && used)
+        (bits == 32 ? counts->state : counts->gate)++;
     return z;
 }
 
@@ -360,7 +416,8 @@ Result model(const Card &c, const Layer &l)
 {
     Result out;
     const unsigned units = l.units(c), quads = c.pes / 4;
-    const bool linear = l.cell == SPACC_CARD_CELL_LINEAR, reset = l.cell == SPACC_CARD_CELL_GRU_RESET;
+    const bool linear = l.cell == SPACC_CARD_CELL_LINEAR,
+               reset = l.cell == SPACC_CARD_CELL_GRU_RESET;
     std::vector<int16_t> h = l.h;
     out.state = l.state;
     h.resize((size_t)std::max(l.h_words, 1u) * c.lanes);
@@ -381,9 +438,12 @@ Result model(const Card &c, const Layer &l)
                     } else {
                         sum = row_sum(c, l, l.groups * k + g * l.k_h, pe, l.k_h, rh.data());
                     }
-                    const unsigned bits = linear ? 32 : l.cell != SPACC_CARD_CELL_LSTM && r >= 2 ? 20 : 16;
+                    const unsigned bits = linear                                     ? 32
+                                          : l.cell != SPACC_CARD_CELL_LSTM && r >= 2 ? 20
+                                                                                     : 16;
                     const bool used = !reset || (pass == 0 ? r < 3 : r == 3);
-                    z[r] = requantise(sum, l.row[(size_t)(pass * units + u) * 4 + r], bits, used, &out.counts);
+                    z[r] = requantise(sum, l.row[(size_t)(pass * units + u) * 4 + r], bits,
+                                      used, &out.counts);
                 }
                 int64_t old = out.state[u % out.state.size()], h_new;
                 if (linear) {
@@ -392,8 +452,10 @@ Result model(const Card &c, const Layer &l)
                     continue;
                 }
                 if (l.cell == SPACC_CARD_CELL_LSTM) {
-                    const int64_t i = sigmoid(z[0]), o = sigmoid(z[1]), f = sigmoid(z[2]), g = act(l.act_g, z[3]);
-                    const int64_t wide = 2 * f * old + i * g * (l.act_g == SPACC_CARD_ACT_TANH ? 1 : 8);
+                    const int64_t i = sigmoid(z[0]), o = sigmoid(z[1]), f = sigmoid(z[2]),
+                                  g = act(l.act_g, z[3]);
+                    const int64_t wide =
+                        2 * f * old + i * g * (l.act_g == SPACC_CARD_ACT_TANH ? 1 : 8);
                     const int64_t c_new = cut(round_shift(wide, 16), 24, &out.counts.state);
                     const int64_t tt = act(l.act_h, cut(round_shift(c_new, 2), 16, nullptr));
                     h_new = cut(round_shift(o * tt, 15), 16, &out.counts.state);
@@ -401,11 +463,13 @@ Result model(const Card &c, const Layer &l)
                 } else if (reset && pass == 0) {
                     update[u] = sigmoid(z[0]);
                     kept[u] = z[2];
-                    rh[u] = (int16_t)cut(round_shift(sigmoid(z[1]) * old, 15), 16, &out.counts.state);
+                    rh[u] = (int16_t)cut(round_shift(sigmoid(z[1]) * old, 15), 16,
+                                         &out.counts.state);
                     continue;
                 } else {
                     const int64_t zg = reset ? update[u] : sigmoid(z[0]);
-                    const int64_t nz = cut(reset ? kept[u] + z[3] : z[2] + round_shift(sigmoid(z[1]) * z[3], 15),
+                    const int64_t nz = cut(reset ? kept[u] + z[3]
+                                                 : z[2] + round_shift(sigmoid(z[1]) * z[3], 15),
                                            16, &out.counts.gate);
                     const int64_t n = act(l.act_g, nz);
                     h_new = cut(n + round_shift(zg * (old - n), 15), 16, &out.counts.state);
@@ -421,12 +485,16 @@ Result model(const Card &c, const Layer &l)
 
 // ---------------------------------------------------------------- random layers
 
-int16_t random16(unsigned bits) { return (int16_t)((int64_t)(rng() << (64 - bits)) >> (64 - bits)); }
+int16_t random16(unsigned bits)
+{
+    return (int16_t)((int64_t)(rng() << (64 - bits)) >> (64 - bits));
+}
 
 Layer random_layer(const Card &c, unsigned cell)
 {
     Layer l = {};
-    const bool linear = cell == SPACC_CARD_CELL_LINEAR, reset = cell == SPACC_CARD_CELL_GRU_RESET;
+    const bool linear = cell == SPACC_CARD_CELL_LINEAR,
+               reset = cell == SPACC_CARD_CELL_GRU_RESET;
     l.cell = cell;
     l.act_g = (unsigned)below(3);
     l.act_h = (unsigned)below(3);
@@ -453,12 +521,16 @@ Layer random_layer(const Card &c, unsigned cell)
     const size_t entries = (size_t)l.words() * c.pes * c.lanes;
     for (size_t i = 0; i < entries; i++) {
         const unsigned word = (unsigned)(i / ((size_t)c.pes * c.lanes));
-        const unsigned in_group = word < l.groups * (l.k_x + l.k_h) ? word % (l.k_x + l.k_h) : l.k_x; // pass B: h
-        l.weight.push_back(below(50) == 0 ? (int16_t)(w_bits == 8 ? -128 : -32768) : random16(w_bits));
-        l.index.push_back((int16_t)below(std::min(256u, in_group < l.k_x ? l.x_words : l.h_words)));
+        const unsigned in_group =
+            word < l.groups * (l.k_x + l.k_h) ? word % (l.k_x + l.k_h) : l.k_x; // pass B: h
+        l.weight.push_back(below(50) == 0 ? (int16_t)(w_bits == 8 ? -128 : -32768)
+                                          : random16(w_bits));
+        l.index.push_back(
+            (int16_t)below(std::min(256u, in_group < l.k_x ? l.x_words : l.h_words)));
         // h has no positions behind the last unit
         const bool h_part = in_group >= l.k_x;
-        if (h_part && (unsigned)l.index[i] * c.lanes + i % c.lanes >= units) l.weight[i] = 0;
+        if (h_part && (unsigned)l.index[i] * c.lanes + i % c.lanes >= units)
+            l.weight[i] = 0;
     }
     // Gates mostly within a few units; now and then far outside.
     const unsigned wild = (unsigned)below(3);
@@ -467,16 +539,21 @@ Layer random_layer(const Card &c, unsigned cell)
             Row row;
             row.bias = (int32_t)random16(16) * (1 << below(12));
             row.mult = (uint16_t)(1 + below(65535));
-            row.shift = (uint8_t)((linear ? 8 : w_bits + 13) + below(wild == 0 ? 3 : 8) - (wild == 2 ? 3 : 0));
-            if (wild == 1 && below(30) == 0) row.shift = (uint8_t)(1 + below(63));
-            if (reset && (u < units) == (r == 3)) row.bias = 0;
+            row.shift = (uint8_t)((linear ? 8 : w_bits + 13) + below(wild == 0 ? 3 : 8) -
+                                  (wild == 2 ? 3 : 0));
+            if (wild == 1 && below(30) == 0)
+                row.shift = (uint8_t)(1 + below(63));
+            if (reset && (u < units) == (r == 3))
+                row.bias = 0;
             l.row.push_back(row);
         }
     // Rows that a GRU_RESET pass does not use have zero weights.
     if (reset)
         for (size_t i = 0; i < entries; i++) {
-            const unsigned word = (unsigned)(i / ((size_t)c.pes * c.lanes)), r = (unsigned)(i / c.lanes % 4);
-            if ((word < l.groups * (l.k_x + l.k_h)) == (r == 3) && below(2)) l.weight[i] = 0;
+            const unsigned word = (unsigned)(i / ((size_t)c.pes * c.lanes)),
+                           r = (unsigned)(i / c.lanes % 4);
+            if ((word < l.groups * (l.k_x + l.k_h)) == (r == 3) && below(2))
+                l.weight[i] = 0;
         }
     const unsigned x_bits = 8 + (unsigned)below(9);
     for (size_t i = 0; i < (size_t)l.steps * l.x_words * c.lanes; i++)
@@ -486,7 +563,8 @@ Layer random_layer(const Card &c, unsigned cell)
     for (unsigned u = 0; u < (units + 1) / 2 * 2; u++)
         l.state.push_back(cell == SPACC_CARD_CELL_LSTM
                               ? (int32_t)((int64_t)(rng() << 40) >> (below(8) ? 44 : 40))
-                              : u < l.h.size() ? l.h[u] : 0);
+                          : u < l.h.size() ? l.h[u]
+                                           : 0);
     return l;
 }
 
@@ -510,21 +588,29 @@ void put_bits(uint32_t *code, unsigned word, unsigned low, unsigned bits, uint32
     const uint32_t mask = bits == 32 ? ~0u : ((1u << bits) - 1u) << low;
     code[word] = (code[word] & ~mask) | ((value << low) & mask);
 }
-#define FIELD(code, op, name, value)                                                           \
-    put_bits(code, SPACC_F_##op##_##name##_WORD, SPACC_F_##op##_##name##_LOW,                  \
+#define FIELD(code, op, name, value)                                          \
+    put_bits(code, SPACC_F_##op##_##name##_WORD, SPACC_F_##op##_##name##_LOW, \
              SPACC_F_##op##_##name##_BITS, (uint32_t)(value))
 
 enum : uint64_t { PROGRAM = 0x1000, WEIGHTS = 0x100000, INPUT = 0x1000000, OUTPUT = 0x1800000 };
-enum : uint32_t { Y_OFFSET = 0x100, STATE_OFFSET = 0x600000, MARK_OFFSET = 0x700000, REGION = 0x800000 };
+enum : uint32_t {
+    Y_OFFSET = 0x100,
+    STATE_OFFSET = 0x600000,
+    MARK_OFFSET = 0x700000,
+    REGION = 0x800000
+};
 
 struct Plan {
     Program program;
-    uint32_t run_code = 0;      // word where RUN begins
+    uint32_t run_code = 0; // word where RUN begins
     uint32_t y_stride = 0, y_bytes = 0;
     uint32_t weights_bytes = 0, input_bytes = 0;
 };
 
-uint64_t align8(uint64_t v) { return (v + 7) / 8 * 8; }
+uint64_t align8(uint64_t v)
+{
+    return (v + 7) / 8 * 8;
+}
 
 // Data into memory and the program that runs the layer.
 Plan prepare(Bench &b, const Card &c, const Layer &l)
@@ -553,7 +639,8 @@ Plan prepare(Bench &b, const Card &c, const Layer &l)
     FIELD(code, LOAD_PARAMS, UNITS, l.row.size() / 4);
     FIELD(code, LOAD_PARAMS, UNIT_BASE, l.param_base);
     for (const Row &row : l.row) {
-        const uint64_t word = (uint64_t)row.shift << 48 | (uint64_t)row.mult << 32 | (uint32_t)row.bias;
+        const uint64_t word =
+            (uint64_t)row.shift << 48 | (uint64_t)row.mult << 32 | (uint32_t)row.bias;
         std::memcpy(&b.memory[at], &word, 8);
         at += 8;
     }
@@ -646,17 +733,22 @@ uint32_t launch(Bench &b, const Plan &p, uint64_t limit)
 int errors;
 void expect(bool good, const char *what, uint64_t got, uint64_t want)
 {
-    if (good) return;
+    if (good)
+        return;
     if (errors++ < 20)
         std::printf("%s: got %lld, want %lld\n", what, (long long)got, (long long)want);
 }
-void equal(const char *what, uint64_t got, uint64_t want) { expect(got == want, what, got, want); }
+void equal(const char *what, uint64_t got, uint64_t want)
+{
+    expect(got == want, what, got, want);
+}
 
 struct Coverage {
     uint64_t gate = 0, state = 0, cause[7] = {};
 };
 
-void check_run(Bench &b, const Card &c, const Layer &l, const Plan &p, uint32_t error, Coverage *seen)
+void check_run(Bench &b, const Card &c, const Layer &l, const Plan &p, uint32_t error,
+               Coverage *seen)
 {
     const Result want = model(c, l);
     const bool linear = l.cell == SPACC_CARD_CELL_LINEAR;
@@ -673,7 +765,8 @@ void check_run(Bench &b, const Card &c, const Layer &l, const Plan &p, uint32_t 
             int32_t got = 0;
             if (linear) {
                 std::memcpy(&got, y + 4 * i, 4);
-                equal("linear output", (uint64_t)got, (uint64_t)want.linear[(size_t)t * 4 * units + i]);
+                equal("linear output", (uint64_t)got,
+                      (uint64_t)want.linear[(size_t)t * 4 * units + i]);
             } else {
                 int16_t h;
                 std::memcpy(&h, y + 2 * i, 2);
@@ -685,7 +778,8 @@ void check_run(Bench &b, const Card &c, const Layer &l, const Plan &p, uint32_t 
         for (size_t u = 0; u < l.state.size(); u++) {
             int32_t got;
             std::memcpy(&got, &b.memory[OUTPUT + STATE_OFFSET + 4 * u], 4);
-            if (u < units) equal("state", (uint64_t)got, (uint64_t)want.state[u]);
+            if (u < units)
+                equal("state", (uint64_t)got, (uint64_t)want.state[u]);
         }
     uint64_t count[SPACC_CARD_COUNTERS], mark[SPACC_CARD_COUNTERS], causes = 0, marked = 0;
     std::memcpy(mark, &b.memory[OUTPUT + MARK_OFFSET], sizeof mark);
@@ -705,11 +799,13 @@ void check_run(Bench &b, const Card &c, const Layer &l, const Plan &p, uint32_t 
     for (unsigned lanes = c.lanes; lanes > 1; lanes /= 2)
         drain++;
     const unsigned passes = l.cell == SPACC_CARD_CELL_GRU_RESET ? 2 : 1;
-    equal("drain cycles", count[SPACC_COUNTER_DRAIN], linear ? drain : drain * passes * l.steps);
+    equal("drain cycles", count[SPACC_COUNTER_DRAIN],
+          linear ? drain : drain * passes * l.steps);
     equal("gate saturations", count[SPACC_COUNTER_GATE_SATURATIONS], want.counts.gate);
     equal("state saturations", count[SPACC_COUNTER_STATE_SATURATIONS], want.counts.state);
     equal("bytes written", count[SPACC_COUNTER_BYTES_WRITTEN],
-          (uint64_t)p.y_bytes * l.steps + 4 * l.state.size() * !linear + 8 * SPACC_CARD_COUNTERS);
+          (uint64_t)p.y_bytes * l.steps + 4 * l.state.size() * !linear +
+              8 * SPACC_CARD_COUNTERS);
     seen->gate += want.counts.gate;
     seen->state += want.counts.state;
 }
@@ -719,9 +815,13 @@ Card identify(Bench &b)
     equal("identity", b.read_reg(SPACC_REG_IDENTITY), SPACC_CARD_MAGIC);
     equal("version", b.read_reg(SPACC_REG_VERSION), SPACC_CARD_VERSION);
     const uint32_t array = b.read_reg(SPACC_REG_CONFIG_ARRAY);
-    return {array & 0xffff, array >> 16, b.read_reg(SPACC_REG_CONFIG_WIDTHS) & 0xff,
-            b.read_reg(SPACC_REG_CONFIG_WEIGHT_WORDS), b.read_reg(SPACC_REG_CONFIG_VECTOR_WORDS),
-            b.read_reg(SPACC_REG_CONFIG_UNITS), b.read_reg(SPACC_REG_CONFIG_INSTRUCTIONS)};
+    return {array & 0xffff,
+            array >> 16,
+            b.read_reg(SPACC_REG_CONFIG_WIDTHS) & 0xff,
+            b.read_reg(SPACC_REG_CONFIG_WEIGHT_WORDS),
+            b.read_reg(SPACC_REG_CONFIG_VECTOR_WORDS),
+            b.read_reg(SPACC_REG_CONFIG_UNITS),
+            b.read_reg(SPACC_REG_CONFIG_INSTRUCTIONS)};
 }
 
 // One good layer after each fault shows that the card is usable.
@@ -734,35 +834,56 @@ void check_errors(Bench &b, const Card &c, Coverage *seen)
     };
 #define RUN_CODE(p) (&(p).program.words[(p).run_code])
     const Fault faults[] = {
-        {"unknown opcode", SPACC_ERROR_BAD_OPCODE, [](Bench &, Plan &p) { p.program.words[0] = 99; }},
-        {"no END", SPACC_ERROR_NO_END, [](Bench &, Plan &p) { p.program.words.resize(p.program.words.size() - 16); }},
-        {"empty program", SPACC_ERROR_NO_END, [](Bench &, Plan &p) { p.program.words.clear(); }},
-        {"steps 0", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, STEPS, 0); }},
-        {"groups huge", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, GROUPS, 0xffffffff); }},
-        {"weights past the end", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, K_X, 0xffff); }},
-        {"x past the vector memory", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, X_BASE, 511); }},
-        {"h too small", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, H_WORDS, 0); }},
-        {"state base", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, STATE_BASE, 0xffffffff); }},
-        {"param base", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, PARAM_BASE, 0x7fffffff); }},
-        {"activation 3", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, ACT_G, 3); }},
-        {"cell 7", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, CELL, 7); }},
-        {"y not to the output region", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, Y_REGION, 2); }},
+        {"unknown opcode", SPACC_ERROR_BAD_OPCODE,
+         [](Bench &, Plan &p) { p.program.words[0] = 99; }},
+        {"no END", SPACC_ERROR_NO_END,
+         [](Bench &, Plan &p) { p.program.words.resize(p.program.words.size() - 16); }},
+        {"empty program", SPACC_ERROR_NO_END,
+         [](Bench &, Plan &p) { p.program.words.clear(); }},
+        {"steps 0", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, STEPS, 0); }},
+        {"groups huge", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, GROUPS, 0xffffffff); }},
+        {"weights past the end", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, K_X, 0xffff); }},
+        {"x past the vector memory", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, X_BASE, 511); }},
+        {"h too small", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, H_WORDS, 0); }},
+        {"state base", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, STATE_BASE, 0xffffffff); }},
+        {"param base", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, PARAM_BASE, 0x7fffffff); }},
+        {"activation 3", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, ACT_G, 3); }},
+        {"cell 7", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, CELL, 7); }},
+        {"y not to the output region", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, Y_REGION, 2); }},
         {"load too many words", SPACC_ERROR_BAD_FIELD,
          [](Bench &, Plan &p) { FIELD(&p.program.words[0], LOAD_WEIGHTS, WORDS, 0xffffffff); }},
-        {"region 0", SPACC_ERROR_BAD_FIELD, [](Bench &, Plan &p) { FIELD(&p.program.words[0], LOAD_WEIGHTS, REGION, 0); }},
-        {"weights outside the region", SPACC_ERROR_BAD_ADDRESS, [](Bench &, Plan &p) { p.weights_bytes = 8; }},
+        {"region 0", SPACC_ERROR_BAD_FIELD,
+         [](Bench &, Plan &p) { FIELD(&p.program.words[0], LOAD_WEIGHTS, REGION, 0); }},
+        {"weights outside the region", SPACC_ERROR_BAD_ADDRESS,
+         [](Bench &, Plan &p) { p.weights_bytes = 8; }},
         {"odd address", SPACC_ERROR_BAD_ADDRESS,
          [](Bench &, Plan &p) { FIELD(&p.program.words[16], LOAD_PARAMS, OFFSET, 4); }},
         {"x outside the region at a later step", SPACC_ERROR_BAD_ADDRESS,
          [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, X_STRIDE, REGION / 4 * 3); }},
         {"y outside the region", SPACC_ERROR_BAD_ADDRESS,
          [](Bench &, Plan &p) { FIELD(RUN_CODE(p), RUN, Y_OFFSET, REGION - 8); }},
-        {"SLVERR on weights", SPACC_ERROR_READ_BUS, [](Bench &b, Plan &) { b.error_address = WEIGHTS + 16; }},
-        {"SLVERR on the program", SPACC_ERROR_READ_BUS, [](Bench &b, Plan &) { b.error_address = PROGRAM + 64; }},
-        {"SLVERR on y", SPACC_ERROR_WRITE_BUS, [](Bench &b, Plan &) { b.error_address = OUTPUT + Y_OFFSET; }},
-        {"SLVERR on the mark", SPACC_ERROR_WRITE_BUS, [](Bench &b, Plan &) { b.error_address = OUTPUT + MARK_OFFSET; }},
-        {"no read answers", SPACC_ERROR_WATCHDOG, [](Bench &b, Plan &) { b.dead_reads = true; }},
-        {"no write answers", SPACC_ERROR_WATCHDOG, [](Bench &b, Plan &) { b.dead_writes = true; }},
+        {"SLVERR on weights", SPACC_ERROR_READ_BUS,
+         [](Bench &b, Plan &) { b.error_address = WEIGHTS + 16; }},
+        {"SLVERR on the program", SPACC_ERROR_READ_BUS,
+         [](Bench &b, Plan &) { b.error_address = PROGRAM + 64; }},
+        {"SLVERR on y", SPACC_ERROR_WRITE_BUS,
+         [](Bench &b, Plan &) { b.error_address = OUTPUT + Y_OFFSET; }},
+        {"SLVERR on the mark", SPACC_ERROR_WRITE_BUS,
+         [](Bench &b, Plan &) { b.error_address = OUTPUT + MARK_OFFSET; }},
+        {"no read answers", SPACC_ERROR_WATCHDOG,
+         [](Bench &b, Plan &) { b.dead_reads = true; }},
+        {"no write answers", SPACC_ERROR_WATCHDOG,
+         [](Bench &b, Plan &) { b.dead_writes = true; }},
     };
     for (const Fault &fault : faults) {
         Layer l = random_layer(c, SPACC_CARD_CELL_LSTM);
@@ -807,12 +928,14 @@ int speed(unsigned steps)
     const auto begin = std::chrono::steady_clock::now();
     const uint64_t from = b.now;
     const uint32_t error = launch(b, p, (uint64_t)steps * 20000 + 4000000);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     uint64_t count[SPACC_CARD_COUNTERS];
     for (int i = 0; i < SPACC_CARD_COUNTERS; i++)
         count[i] = b.counter(i);
     const uint64_t in_steps = count[SPACC_COUNTER_ISSUE] + count[SPACC_COUNTER_DRAIN] +
-                              count[SPACC_COUNTER_X_WAIT] + count[SPACC_COUNTER_CELL] + count[SPACC_COUNTER_OUT];
+                              count[SPACC_COUNTER_X_WAIT] + count[SPACC_COUNTER_CELL] +
+                              count[SPACC_COUNTER_OUT];
     static const char *const names[] = {
 #define NAME(name, text) #name,
         SPACC_CARD_COUNTER_MAP(NAME)
@@ -820,8 +943,10 @@ int speed(unsigned steps)
     };
     for (int i = 0; i < SPACC_CARD_COUNTERS; i++)
         std::printf("%-18s %llu\n", names[i], (unsigned long long)count[i]);
-    std::printf("%u steps on %ux%u: %.1f cycles a step, %.2f %% of them issue; %.0f kcycles/s, %.2f ms a step\n",
-                steps, c.pes, c.lanes, (double)in_steps / steps, 100.0 * (double)count[SPACC_COUNTER_ISSUE] / (double)in_steps,
+    std::printf("%u steps on %ux%u: %.1f cycles a step, %.2f %% of them issue; %.0f kcycles/s, "
+                "%.2f ms a step\n",
+                steps, c.pes, c.lanes, (double)in_steps / steps,
+                100.0 * (double)count[SPACC_COUNTER_ISSUE] / (double)in_steps,
                 (double)(b.now - from) / seconds / 1e3, seconds * 1e3 / steps);
     if (steps <= 4) {
         Coverage seen;
@@ -829,7 +954,8 @@ int speed(unsigned steps)
         const Result want = model(c, copy);
         for (size_t i = 0; i < want.h.size(); i++) {
             int16_t h;
-            std::memcpy(&h, &b.memory[OUTPUT + Y_OFFSET + (i / 1024) * p.y_stride + 2 * (i % 1024)], 2);
+            std::memcpy(
+                &h, &b.memory[OUTPUT + Y_OFFSET + (i / 1024) * p.y_stride + 2 * (i % 1024)], 2);
             equal("h", (uint64_t)h, (uint64_t)want.h[i]);
         }
     }
@@ -840,7 +966,8 @@ int speed(unsigned steps)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && std::string(argv[1]) == "speed") return speed((unsigned)std::atoi(argv[2]));
+    if (argc == 3 && std::string(argv[1]) == "speed")
+        return speed((unsigned)std::atoi(argv[2]));
     const unsigned seed = argc > 1 ? (unsigned)std::atoi(argv[1]) : 1;
     const unsigned layers = argc > 2 ? (unsigned)std::atoi(argv[2]) : 120;
     rng.seed(seed);
@@ -856,21 +983,25 @@ int main(int argc, char **argv)
         l.x_stride = below(2) ? -1 : 1;
         const Plan p = prepare(b, c, l);
         check_run(b, c, l, p, launch(b, p, 4000000), &seen);
-        if (errors) std::printf("layer %u: cell %u\n", i, l.cell);
+        if (errors)
+            std::printf("layer %u: cell %u\n", i, l.cell);
     }
     b.stall_per_16 = 2;
     b.write_stall_per_16 = 0;
     b.latency = 20;
-    if (errors == 0) check_errors(b, c, &seen);
+    if (errors == 0)
+        check_errors(b, c, &seen);
 
-    std::printf("saturations: gate %llu, state %llu; stalls AR %llu R %llu AW %llu W %llu B %llu; runs with each cause",
-                (unsigned long long)seen.gate, (unsigned long long)seen.state, (unsigned long long)b.stalls[0],
-                (unsigned long long)b.stalls[1], (unsigned long long)b.stalls[2], (unsigned long long)b.stalls[3],
+    std::printf("saturations: gate %llu, state %llu; stalls AR %llu R %llu AW %llu W %llu B "
+                "%llu; runs with each cause",
+                (unsigned long long)seen.gate, (unsigned long long)seen.state,
+                (unsigned long long)b.stalls[0], (unsigned long long)b.stalls[1],
+                (unsigned long long)b.stalls[2], (unsigned long long)b.stalls[3],
                 (unsigned long long)b.stalls[4]);
     for (uint64_t cause : seen.cause)
         std::printf(" %llu", (unsigned long long)cause);
-    std::printf("; %d errors\ntrail %016llx after %llu cycles\n", errors, (unsigned long long)b.trail,
-                (unsigned long long)b.now);
+    std::printf("; %d errors\ntrail %016llx after %llu cycles\n", errors,
+                (unsigned long long)b.trail, (unsigned long long)b.now);
     for (uint64_t stall : b.stalls)
         expect(stall > 0, "stalls", stall, 1);
     for (unsigned i = 0; i < 7; i++) // a card of 4 PEs is never held back by its cell unit

@@ -100,8 +100,7 @@ int main(int argc, char **argv)
             edge();
         }
     }
-    std::printf(
-        "seed %u: %d rows, %d gaps; cut not %d, z only %d, to 32 bits %d; %d errors\n",
-        seed, rows, gaps, cuts[0], cuts[1], cuts[2], errors);
+    std::printf("seed %u: %d rows, %d gaps; cut not %d, z only %d, to 32 bits %d; %d errors\n",
+                seed, rows, gaps, cuts[0], cuts[1], cuts[2], errors);
     return errors != 0 || gaps == 0 || !cuts[0] || !cuts[1] || !cuts[2];
 }

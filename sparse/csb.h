@@ -22,15 +22,15 @@ extern "C" {
 enum spacc_csb_type { SPACC_CSB_F32, SPACC_CSB_I8, SPACC_CSB_I16 };
 
 struct spacc_csb {
-    size_t rows, cols;      /* of the matrix; 1..2^24 rows, 1..65536 cols */
-    size_t bank_size;       /* 1..65536 columns */
-    size_t banks;           /* ceil(cols / bank_size) */
-    size_t k;               /* kept weights a bank, 0..bank_size */
-    size_t nonzeros;        /* weights that are not zero (padding is) */
+    size_t rows, cols; /* of the matrix; 1..2^24 rows, 1..65536 cols */
+    size_t bank_size;  /* 1..65536 columns */
+    size_t banks;      /* ceil(cols / bank_size) */
+    size_t k;          /* kept weights a bank, 0..bank_size */
+    size_t nonzeros;   /* weights that are not zero (padding is) */
     enum spacc_csb_type type;
-    void *value;            /* float, int8_t or int16_t [rows][k][banks] */
-    uint16_t *index;        /* [rows][k][banks] */
-    float *scale;           /* I8, I16: weight = value * scale[row]; NULL for F32 */
+    void *value;     /* float, int8_t or int16_t [rows][k][banks] */
+    uint16_t *index; /* [rows][k][banks] */
+    float *scale;    /* I8, I16: weight = value * scale[row]; NULL for F32 */
 };
 
 /* Pack a dense float matrix [rows][cols], row-major; read here, not kept. k is the

@@ -40,8 +40,7 @@ static int32_t interpolate(const uint16_t *base, const uint16_t *slope, int32_t 
 int16_t spacc_fixed_sigmoid(int16_t z)
 {
     const bool end = z == INT16_MAX || z <= -INT16_MAX; /* the last magnitude: a cut gate */
-    const int32_t y =
-        end ? INT16_MAX : interpolate(spacc_sigmoid_base, spacc_sigmoid_slope, z);
+    const int32_t y = end ? INT16_MAX : interpolate(spacc_sigmoid_base, spacc_sigmoid_slope, z);
 
     return (int16_t)(z < 0 ? 32768 - y : y);
 }

@@ -21,10 +21,10 @@ enum spacc_cell { SPACC_CELL_LINEAR, SPACC_CELL_LSTM, SPACC_CELL_GRU, SPACC_CELL
 enum spacc_act { SPACC_ACT_TANH, SPACC_ACT_RELU, SPACC_ACT_IDENTITY };
 
 enum {
-    SPACC_GATE_FRAC = 12,  /* z: Q3.12 */
-    SPACC_UNIT_FRAC = 15,  /* sigmoid, tanh, and h behind tanh: Q0.15 */
-    SPACC_WIDE_FRAC = 12,  /* h behind RELU or IDENTITY: Q3.12 */
-    SPACC_CELL_FRAC = 14   /* c: Q9.14 in 24 bits */
+    SPACC_GATE_FRAC = 12, /* z: Q3.12 */
+    SPACC_UNIT_FRAC = 15, /* sigmoid, tanh, and h behind tanh: Q0.15 */
+    SPACC_WIDE_FRAC = 12, /* h behind RELU or IDENTITY: Q3.12 */
+    SPACC_CELL_FRAC = 14  /* c: Q9.14 in 24 bits */
 };
 
 /* One row: v = sat32(rnd((acc + bias) * mult, shift)). */
@@ -38,29 +38,29 @@ struct spacc_fixed_row {
 struct spacc_fixed_layer {
     enum spacc_cell cell;
     enum spacc_act act_g, act_h;
-    size_t units;            /* quads; LINEAR: ceil(outputs / 4), rows past outputs are zero */
-    size_t outputs;          /* LINEAR: rows asked for; else = units */
-    size_t x_cols;           /* width of x */
-    int x_frac, h_frac;      /* fraction bits of x and h: x_int = x * 2^x_frac */
-    int weight_bits;         /* 8 or 16 */
-    struct spacc_csb *w_x;   /* int [4 * units][x_cols] */
-    struct spacc_csb *w_h;   /* int [4 * units][units]; NULL for LINEAR */
-    struct spacc_csb *w_b;   /* GRU_RESET pass B on r*h, rows 4u+3; else NULL */
+    size_t units;          /* quads; LINEAR: ceil(outputs / 4), rows past outputs are zero */
+    size_t outputs;        /* LINEAR: rows asked for; else = units */
+    size_t x_cols;         /* width of x */
+    int x_frac, h_frac;    /* fraction bits of x and h: x_int = x * 2^x_frac */
+    int weight_bits;       /* 8 or 16 */
+    struct spacc_csb *w_x; /* int [4 * units][x_cols] */
+    struct spacc_csb *w_h; /* int [4 * units][units]; NULL for LINEAR */
+    struct spacc_csb *w_b; /* GRU_RESET pass B on r*h, rows 4u+3; else NULL */
     struct spacc_fixed_row *row;   /* [4 * units] */
     struct spacc_fixed_row *row_b; /* GRU_RESET: [4 * units]; else NULL */
-    float *y_scale;          /* LINEAR: output = v * y_scale[row], [4 * units]; else NULL */
+    float *y_scale; /* LINEAR: output = v * y_scale[row], [4 * units]; else NULL */
 };
 
 /* Float weights of a layer in ONNX order, for spacc_fixed_quantise(). */
 struct spacc_fixed_weights {
     enum spacc_cell cell;
     enum spacc_act act_g, act_h;
-    size_t units;       /* hidden size; LINEAR: outputs */
+    size_t units; /* hidden size; LINEAR: outputs */
     size_t x_cols;
-    const float *w;     /* LSTM [4H][I] iofc; GRU [3H][I] zrn; LINEAR [outputs][I] */
-    const float *r;     /* LSTM [4H][H]; GRU [3H][H]; LINEAR NULL */
-    const float *b_w;   /* LSTM [4H], GRU [3H], LINEAR [outputs]; NULL: zero */
-    const float *b_r;   /* the same for the recurrent bias; NULL: zero */
+    const float *w;   /* LSTM [4H][I] iofc; GRU [3H][I] zrn; LINEAR [outputs][I] */
+    const float *r;   /* LSTM [4H][H]; GRU [3H][H]; LINEAR NULL */
+    const float *b_w; /* LSTM [4H], GRU [3H], LINEAR [outputs]; NULL: zero */
+    const float *b_r; /* the same for the recurrent bias; NULL: zero */
 };
 
 /* Quantise: one scale a row over both parts, in units of the contribution to the sum

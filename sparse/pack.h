@@ -19,13 +19,13 @@ extern "C" {
 #endif
 
 struct spacc_pack_layer {
-    char *name;                       /* node name in the source model */
+    char *name; /* node name in the source model */
     struct spacc_fixed_layer *layer;
 };
 
 struct spacc_pack {
-    char *source;                     /* file name of the source model */
-    char source_sha256[65];           /* hex, "" when unknown */
+    char *source;           /* file name of the source model */
+    char source_sha256[65]; /* hex, "" when unknown */
     size_t layers;
     struct spacc_pack_layer *layer;
 };
@@ -41,8 +41,9 @@ enum spacc_status spacc_pack_load(struct spacc_pack **out, const char *file,
                                   struct spacc_error *err);
 
 /* The same from the bytes of a file; name goes in front of messages. */
-enum spacc_status spacc_pack_parse(struct spacc_pack **out, const void *bytes, size_t size_bytes,
-                                   const char *name, struct spacc_error *err);
+enum spacc_status spacc_pack_parse(struct spacc_pack **out, const void *bytes,
+                                   size_t size_bytes, const char *name,
+                                   struct spacc_error *err);
 
 /* Free a pack and its layers. NULL is allowed. */
 void spacc_pack_free(struct spacc_pack *pack);

@@ -8,8 +8,8 @@ enum {
     PACK_LAYERS_MAX = 1024,
     PACK_ALIGN = 64,
     PACK_HEADER_MAX = 8 << 20, /* bytes of JSON; cJSON takes up to 32 times that */
-    PACK_DEPTH_MAX = 8,         /* nested JSON values; ours has 4 */
-    PACK_NAME_BYTES = 48        /* "1023.w_x.value" and the keys of __metadata__ */
+    PACK_DEPTH_MAX = 8,        /* nested JSON values; ours has 4 */
+    PACK_NAME_BYTES = 48       /* "1023.w_x.value" and the keys of __metadata__ */
 };
 
 #define PACK_FORMAT "1"

@@ -13,17 +13,17 @@ extern "C" {
 #endif
 
 /* One line here makes the code, its name and its text. */
-#define SPACC_STATUS_MAP(X)                                          \
-    X(OK,          "success")                                        \
-    X(ENOMEM,      "out of memory")                                  \
-    X(EINVAL,      "caller passed an argument out of its range")     \
-    X(EIO,         "file could not be read or written")              \
-    X(EFORMAT,     "file contents are damaged")                      \
+#define SPACC_STATUS_MAP(X)                                                 \
+    X(OK, "success")                                                        \
+    X(ENOMEM, "out of memory")                                              \
+    X(EINVAL, "caller passed an argument out of its range")                 \
+    X(EIO, "file could not be read or written")                             \
+    X(EFORMAT, "file contents are damaged")                                 \
     X(EUNSUPPORTED, "operator, attribute, type or device is not supported") \
-    X(ESHAPE,      "shapes or types do not match")                   \
-    X(ENOFIT,      "does not fit the card's memories")               \
-    X(ETIMEOUT,    "card did not answer within the time limit")      \
-    X(EDEVICE,     "card reported an error")
+    X(ESHAPE, "shapes or types do not match")                               \
+    X(ENOFIT, "does not fit the card's memories")                           \
+    X(ETIMEOUT, "card did not answer within the time limit")                \
+    X(EDEVICE, "card reported an error")
 
 enum spacc_status {
 #define X(name, text) SPACC_##name,
@@ -47,14 +47,12 @@ const char *spacc_status_name(enum spacc_status status);
 /* Fill `err` (NULL is allowed) with a formatted line and return `status`, so
  * that a failing call reads `return spacc_fail(err, SPACC_ESHAPE, "...", ...)`. */
 enum spacc_status spacc_fail(struct spacc_error *err, enum spacc_status status,
-                             const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+                             const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Put "prefix: " in front of the line in `err` and return its status: the
  * caller adds the file or node that the callee could not know. */
 enum spacc_status spacc_fail_in(struct spacc_error *err, enum spacc_status status,
-                                const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+                                const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #ifdef __cplusplus
 }

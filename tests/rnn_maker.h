@@ -13,19 +13,19 @@
 #include "tests/onnx_maker.h"
 
 struct rnn_model {
-    const char *op;        /* "LSTM" or "GRU" */
-    int layers;            /* one after the other, by Squeeze */
+    const char *op; /* "LSTM" or "GRU" */
+    int layers;     /* one after the other, by Squeeze */
     int64_t inputs, hidden;
     const char *direction; /* NULL: forward */
     int layout, linear_before_reset;
-    bool states;           /* inputs h0 (and c0) of the first layer, outputs hn (and cn) */
-    bool lens;             /* input lens: int32[1] */
-    bool handover;         /* the second layer starts with the last h of the first */
-    bool late_state;       /* the second layer starts with input h1, by a node in between */
-    float peephole;        /* LSTM: all peepholes, when not 0 */
-    bool nan;              /* W[0,1,2] of the first layer */
-    const char *act;       /* of the candidate (and LSTM output), or NULL */
-    int64_t matmul;        /* columns of a MatMul behind, or 0 */
+    bool states;     /* inputs h0 (and c0) of the first layer, outputs hn (and cn) */
+    bool lens;       /* input lens: int32[1] */
+    bool handover;   /* the second layer starts with the last h of the first */
+    bool late_state; /* the second layer starts with input h1, by a node in between */
+    float peephole;  /* LSTM: all peepholes, when not 0 */
+    bool nan;        /* W[0,1,2] of the first layer */
+    const char *act; /* of the candidate (and LSTM output), or NULL */
+    int64_t matmul;  /* columns of a MatMul behind, or 0 */
 };
 
 static uint32_t rnn_seed = 7;
@@ -57,8 +57,7 @@ static void rnn_weights(struct maker *g, const char *name, int layer, int rank,
     if (isnan(nan_at_2))
         v[dims[2] + 2] = nan_at_2;
     snprintf(full, sizeof(full), "%s%d", name, layer);
-    put_message(g, GRAPH_INITIALISER,
-                make_tensor(full, 1, rank, dims, v, count * sizeof(*v)));
+    put_message(g, GRAPH_INITIALISER, make_tensor(full, 1, rank, dims, v, count * sizeof(*v)));
     free(v);
 }
 
@@ -95,7 +94,8 @@ static void rnn_layer(struct maker *g, const struct rnn_model *r, int layer)
     const bool lstm = strcmp(r->op, "LSTM") == 0, first = layer == 0;
     const int64_t d = rnn_directions(r), gates = lstm ? 4 : 3, h = r->hidden;
     const int64_t inputs = first ? r->inputs : h;
-    const int64_t w[] = {d, gates * h, inputs}, rr[] = {d, gates * h, h}, b[] = {d, 2 * gates * h};
+    const int64_t w[] = {d, gates * h, inputs}, rr[] = {d, gates * h, h},
+                  b[] = {d, 2 * gates * h};
     const float scale = 1.5f / sqrtf((float)(inputs + h));
     char in[160], out[96], name[24];
 
@@ -107,10 +107,13 @@ static void rnn_layer(struct maker *g, const struct rnn_model *r, int layer)
         snprintf(x, sizeof(x), "s%d", layer);
     const bool other = layer == 1 && (r->handover || r->late_state);
     snprintf(in, sizeof(in), "%s W%d R%d B%d %s %s%s", x, layer, layer, layer,
-             r->lens ? "lens" : "-", first && r->states ? "h0" : other ? "hh" : "-",
-             !lstm                  ? ""
-             : first && r->states   ? " c0"
-                                    : " -");
+             r->lens ? "lens" : "-",
+             first && r->states ? "h0"
+             : other            ? "hh"
+                                : "-",
+             !lstm                ? ""
+             : first && r->states ? " c0"
+                                  : " -");
     if (lstm && r->peephole != 0.0f) {
         const int64_t p[] = {d, 3 * h};
         rnn_weights(g, "P", layer, 2, p, r->peephole, 0.0f);

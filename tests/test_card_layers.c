@@ -94,10 +94,15 @@ static struct spacc_fixed_layer *make_layer(const struct shape *s, size_t lanes)
     float *w = random_part(rows * s->x_cols, s->density, s->scale);
     float *r = random_part(rows * s->units, s->density, s->scale);
     float *b_w = random_part(rows, 1.0, s->scale), *b_r = random_part(rows, 1.0, s->scale);
-    const struct spacc_fixed_weights weights = {
-        .cell = s->cell, .act_g = s->act_g, .act_h = s->act_h, .units = s->units,
-        .x_cols = s->x_cols, .w = w, .r = linear ? NULL : r, .b_w = b_w,
-        .b_r = linear ? NULL : b_r};
+    const struct spacc_fixed_weights weights = {.cell = s->cell,
+                                                .act_g = s->act_g,
+                                                .act_h = s->act_h,
+                                                .units = s->units,
+                                                .x_cols = s->x_cols,
+                                                .w = w,
+                                                .r = linear ? NULL : r,
+                                                .b_w = b_w,
+                                                .b_r = linear ? NULL : b_r};
     struct spacc_fixed_layer *layer;
     struct spacc_error err = {0};
 
@@ -152,15 +157,15 @@ static void random_job(struct spacc_job *job, size_t number, const struct spacc_
     assert_non_null(x);
     for (size_t i = 0; i < steps * l->x_cols; i++)
         x[i] = random16();
-    *job = (struct spacc_job){.layer = number, .steps = steps, .reverse = draw(2), .x = x,
-                              .x_job = -1};
+    *job = (struct spacc_job){
+        .layer = number, .steps = steps, .reverse = draw(2), .x = x, .x_job = -1};
     job->y = calloc(y_count(l, steps), sizeof(int32_t));
     job->h = linear ? NULL : calloc(l->units, sizeof(int16_t));
     job->state = linear ? NULL : calloc(l->units, sizeof(int32_t));
     for (size_t u = 0; u < l->units && !linear; u++) {
         job->h[u] = random16();
-        job->state[u] = l->cell == SPACC_CELL_LSTM ? (int32_t)draw(1u << 24) - (1 << 23)
-                                                   : job->h[u];
+        job->state[u] =
+            l->cell == SPACC_CELL_LSTM ? (int32_t)draw(1u << 24) - (1 << 23) : job->h[u];
     }
 }
 
@@ -384,10 +389,18 @@ static void large(const char *config)
     open_pair(&p, config, 0);
     const int bits = (int)p.info->weight_bits;
     const size_t size = largest_of(p.info);
-    const struct shape lstm = {.cell = SPACC_CELL_LSTM, .units = size, .x_cols = size + 3,
-                               .density = 0.3, .bits = bits, .scale = 0.3f};
-    const struct shape reset = {.cell = SPACC_CELL_GRU_RESET, .units = size - 5, .x_cols = 9,
-                                .density = 1.0, .bits = 8, .scale = 0.3f,
+    const struct shape lstm = {.cell = SPACC_CELL_LSTM,
+                               .units = size,
+                               .x_cols = size + 3,
+                               .density = 0.3,
+                               .bits = bits,
+                               .scale = 0.3f};
+    const struct shape reset = {.cell = SPACC_CELL_GRU_RESET,
+                                .units = size - 5,
+                                .x_cols = 9,
+                                .density = 1.0,
+                                .bits = 8,
+                                .scale = 0.3f,
                                 .act_g = SPACC_ACT_RELU};
     add_layer(&p, &lstm);
     if (p.info->lanes >= 8)
@@ -411,8 +424,12 @@ static void chained(const char *config)
     struct spacc_error err = {0};
     open_pair(&p, config, 100);
     const int bits = (int)p.info->weight_bits;
-    struct shape s = {.cell = SPACC_CELL_LSTM, .units = 19, .x_cols = 11, .density = 0.7,
-                      .bits = bits, .scale = 0.8f};
+    struct shape s = {.cell = SPACC_CELL_LSTM,
+                      .units = 19,
+                      .x_cols = 11,
+                      .density = 0.7,
+                      .bits = bits,
+                      .scale = 0.8f};
 
     add_layer(&p, &s);
     s.x_cols = 19;
@@ -457,8 +474,12 @@ static void many(const char *config)
 {
     struct pair p;
     open_pair(&p, config, 0);
-    const struct shape s = {.cell = SPACC_CELL_LSTM, .units = 5, .x_cols = 6, .density = 1.0,
-                            .bits = (int)p.info->weight_bits, .scale = 0.5f};
+    const struct shape s = {.cell = SPACC_CELL_LSTM,
+                            .units = 5,
+                            .x_cols = 6,
+                            .density = 1.0,
+                            .bits = (int)p.info->weight_bits,
+                            .scale = 0.5f};
     add_layer(&p, &s);
     load_pair(&p);
     run_and_compare(&p, JOBS * 4);
@@ -479,10 +500,17 @@ static void crowded(const char *config)
     open_pair(&p, config, 0);
     /* 0.45 of the row parameters each, and a quarter of that */
     const size_t units = (size_t)p.info->units * 9 / 20;
-    const struct shape s = {.cell = SPACC_CELL_LSTM, .units = units, .x_cols = 3,
-                            .density = 0.0, .bits = (int)p.info->weight_bits, .scale = 0.5f};
-    const struct shape linear = {.cell = SPACC_CELL_LINEAR, .units = units, .x_cols = 17,
-                                 .density = 0.5, .bits = (int)p.info->weight_bits,
+    const struct shape s = {.cell = SPACC_CELL_LSTM,
+                            .units = units,
+                            .x_cols = 3,
+                            .density = 0.0,
+                            .bits = (int)p.info->weight_bits,
+                            .scale = 0.5f};
+    const struct shape linear = {.cell = SPACC_CELL_LINEAR,
+                                 .units = units,
+                                 .x_cols = 17,
+                                 .density = 0.5,
+                                 .bits = (int)p.info->weight_bits,
                                  .scale = 0.5f};
     add_layer(&p, &s);
     add_layer(&p, &linear);
@@ -510,8 +538,12 @@ static void break_and_repeat(const char *config, const struct spacc_sim_options 
     struct spacc_sim_options good = {.config = config, .seed = seed()}, bad = *fault;
 
     open_with(&p, config, 0, limit_us);
-    const struct shape s = {.cell = SPACC_CELL_GRU, .units = 9, .x_cols = 10, .density = 1.0,
-                            .bits = (int)p.info->weight_bits, .scale = 0.5f};
+    const struct shape s = {.cell = SPACC_CELL_GRU,
+                            .units = 9,
+                            .x_cols = 10,
+                            .density = 1.0,
+                            .bits = (int)p.info->weight_bits,
+                            .scale = 0.5f};
     add_layer(&p, &s);
     load_pair(&p);
     run_and_compare(&p, 2);

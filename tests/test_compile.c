@@ -14,10 +14,17 @@
 #include "rtl/card_map.h"
 
 /* A small card: 8 PEs (2 units a group) of 2 lanes. */
-static const struct spacc_card_info small = {
-    .kind = "test", .pes = 8, .lanes = 2, .weight_bits = 16, .activation_bits = 16,
-    .index_bits = 8, .axi_bits = 64, .weight_words = 64, .vector_words = 32, .units = 32,
-    .instructions = 64};
+static const struct spacc_card_info small = {.kind = "test",
+                                             .pes = 8,
+                                             .lanes = 2,
+                                             .weight_bits = 16,
+                                             .activation_bits = 16,
+                                             .index_bits = 8,
+                                             .axi_bits = 64,
+                                             .weight_words = 64,
+                                             .vector_words = 32,
+                                             .units = 32,
+                                             .instructions = 64};
 
 static struct spacc_csb *pack(const int16_t *dense, size_t rows, size_t cols, size_t bank)
 {
@@ -54,8 +61,8 @@ static struct spacc_fixed_layer *make_lstm(void)
     l->w_h = pack(h, ROWS, UNITS, 2);
     l->row = calloc(ROWS, sizeof(*l->row));
     for (int r = 0; r < ROWS; r++)
-        l->row[r] = (struct spacc_fixed_row){.bias = -7 * r, .mult = (uint16_t)(1000 + r),
-                                             .shift = (uint8_t)(r + 1)};
+        l->row[r] = (struct spacc_fixed_row){
+            .bias = -7 * r, .mult = (uint16_t)(1000 + r), .shift = (uint8_t)(r + 1)};
     return l;
 }
 
@@ -170,8 +177,8 @@ static void parameters_stand_by_unit_and_row(void **state)
 static void linear_rows_keep_their_order(void **state)
 {
     (void)state;
-    struct spacc_fixed_layer l = {.cell = SPACC_CELL_LINEAR, .units = 3, .outputs = 9,
-                                  .x_cols = 2, .weight_bits = 16};
+    struct spacc_fixed_layer l = {
+        .cell = SPACC_CELL_LINEAR, .units = 3, .outputs = 9, .x_cols = 2, .weight_bits = 16};
     int16_t x[12 * 2] = {0};
     struct spacc_layout lay;
 
@@ -196,8 +203,8 @@ static uint32_t field(const uint32_t *w, unsigned word, unsigned low, unsigned b
 {
     return w[word] >> low & (bits == 32 ? UINT32_MAX : (UINT32_C(1) << bits) - 1);
 }
-#define GET(w, op, name)                                                              \
-    field(w, SPACC_F_##op##_##name##_WORD, SPACC_F_##op##_##name##_LOW,               \
+#define GET(w, op, name)                                                \
+    field(w, SPACC_F_##op##_##name##_WORD, SPACC_F_##op##_##name##_LOW, \
           SPACC_F_##op##_##name##_BITS)
 
 static void programs_read_back_as_they_were_written(void **state)
@@ -206,12 +213,17 @@ static void programs_read_back_as_they_were_written(void **state)
     struct spacc_fixed_layer *l = make_lstm();
     struct spacc_layout lay;
     struct spacc_program p = {0};
-    const struct spacc_place at = {.weight_offset = 128, .param_offset = 640, .word_base = 9,
-                                   .param_base = 6};
-    const struct spacc_run_args args = {
-        .steps = 5, .reverse = true, .x_region = SPACC_REGION_OUTPUT, .x_offset = 64,
-        .x_step_bytes = 8, .h_offset = 16, .state_offset = 32, .y_offset = 1024,
-        .state_out = 2048};
+    const struct spacc_place at = {
+        .weight_offset = 128, .param_offset = 640, .word_base = 9, .param_base = 6};
+    const struct spacc_run_args args = {.steps = 5,
+                                        .reverse = true,
+                                        .x_region = SPACC_REGION_OUTPUT,
+                                        .x_offset = 64,
+                                        .x_step_bytes = 8,
+                                        .h_offset = 16,
+                                        .state_offset = 32,
+                                        .y_offset = 1024,
+                                        .state_out = 2048};
 
     l->act_g = SPACC_ACT_RELU;
     l->act_h = SPACC_ACT_IDENTITY;
@@ -221,10 +233,9 @@ static void programs_read_back_as_they_were_written(void **state)
     spacc_program_mark(&p, 96);
     spacc_program_end(&p);
 
-    const uint32_t opcodes[] = {SPACC_OP_LOAD_WEIGHTS, SPACC_OP_LOAD_PARAMS,
-                                SPACC_OP_LOAD_VECTOR,  SPACC_OP_LOAD_STATE,
-                                SPACC_OP_RUN,          SPACC_OP_STORE_STATE,
-                                SPACC_OP_MARK,         SPACC_OP_END};
+    const uint32_t opcodes[] = {
+        SPACC_OP_LOAD_WEIGHTS, SPACC_OP_LOAD_PARAMS, SPACC_OP_LOAD_VECTOR, SPACC_OP_LOAD_STATE,
+        SPACC_OP_RUN,          SPACC_OP_STORE_STATE, SPACC_OP_MARK,        SPACC_OP_END};
     assert_int_equal(p.instructions, 8);
     for (size_t i = 0; i < 8; i++)
         assert_int_equal(p.word[i][0] & 0xff, opcodes[i]);
@@ -287,8 +298,9 @@ static void a_layer_that_does_not_fit_is_told_what_would(void **state)
     struct spacc_card_info card = small;
 
     card.weight_words = 7;
-    expect(l, &card, SPACC_ENOFIT, "node lstm_4: needs 8 weight words a PE, the card has 7; "
-                                   "sparsity 0.500 or more fits (banks of 2 and 2)");
+    expect(l, &card, SPACC_ENOFIT,
+           "node lstm_4: needs 8 weight words a PE, the card has 7; "
+           "sparsity 0.500 or more fits (banks of 2 and 2)");
     card.weight_words = 3;
     expect(l, &card, SPACC_ENOFIT, "no sparsity makes it fit");
     card = small;
@@ -302,7 +314,8 @@ static void a_layer_that_does_not_fit_is_told_what_would(void **state)
     expect(l, &card, SPACC_EUNSUPPORTED, "weights have 16 bits, the card multiplies 8 bits");
     card = small;
     card.index_bits = 0;
-    expect(l, &card, SPACC_EUNSUPPORTED, "banks of 2 on 2 lanes; an index of the card reaches 1");
+    expect(l, &card, SPACC_EUNSUPPORTED,
+           "banks of 2 on 2 lanes; an index of the card reaches 1");
     card = small;
     card.lanes = 4;
     expect(l, &card, SPACC_EINVAL, "packed in banks of 2, the card wants 1");

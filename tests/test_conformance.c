@@ -27,18 +27,31 @@ static const double relative = 1e-3, absolute = 1e-6;
 /* The operators spacc set out to have: a case made of these must pass, whatever
  * ops.def says. */
 static const char *const must[] = {
-    "LSTM",    "GRU",      "RNN",       "MatMul",     "Gemm",      "Add",     "Sub",
-    "Mul",     "Div",      "Sigmoid",   "Tanh",       "Relu",      "LeakyRelu", "Softmax",
-    "Identity", "Cast",    "Constant",  "Shape",      "Gather",    "Reshape", "Squeeze",
-    "Unsqueeze", "Transpose", "Slice",  "Split",      "Concat",    "Pad",     "ReduceSum",
-    "ReduceMean", "Sqrt",  "Pow",       "Clip",       "Flatten",   "ConstantOfShape",
-    "Expand",  "Where",    "Equal",     "If",
+    "LSTM",       "GRU",
+    "RNN",        "MatMul",
+    "Gemm",       "Add",
+    "Sub",        "Mul",
+    "Div",        "Sigmoid",
+    "Tanh",       "Relu",
+    "LeakyRelu",  "Softmax",
+    "Identity",   "Cast",
+    "Constant",   "Shape",
+    "Gather",     "Reshape",
+    "Squeeze",    "Unsqueeze",
+    "Transpose",  "Slice",
+    "Split",      "Concat",
+    "Pad",        "ReduceSum",
+    "ReduceMean", "Sqrt",
+    "Pow",        "Clip",
+    "Flatten",    "ConstantOfShape",
+    "Expand",     "Where",
+    "Equal",      "If",
 };
 
 /* Types that spacc does not compute with: naming one is a sound refusal. */
 static const char *const other_types[] = {
-    "float16", "bfloat16", "string", "uint16", "uint32", "uint64", "int16",
-    "sequence", "optional", "map", "complex64", "complex128",
+    "float16", "bfloat16", "string",   "uint16", "uint32",    "uint64",
+    "int16",   "sequence", "optional", "map",    "complex64", "complex128",
 };
 
 struct totals {
@@ -142,8 +155,9 @@ static enum spacc_status run_set(const struct spacc_graph *g, const char *folder
     if (wants < 0)
         status = err->status;
     else if (inputs != g->inputs || wants != g->outputs || wants == 0)
-        status = spacc_fail(err, SPACC_EDEVICE, "%d inputs and %d outputs stored, %d and %d declared",
-                            inputs, wants, g->inputs, g->outputs);
+        status = spacc_fail(err, SPACC_EDEVICE,
+                            "%d inputs and %d outputs stored, %d and %d declared", inputs,
+                            wants, g->inputs, g->outputs);
     if (status == SPACC_OK)
         status = spacc_graph_bind(&b, g, (const struct spacc_tensor *const *)input, err);
     if (status == SPACC_OK)
@@ -151,7 +165,8 @@ static enum spacc_status run_set(const struct spacc_graph *g, const char *folder
     for (int o = 0; o < wants && status == SPACC_OK; o++) {
         const char *why = compare(got[o], want[o]);
         const struct spacc_tensor *shape = &b->shape[g->output[o]];
-        if (!why && shape->dtype != SPACC_DTYPE_NONE && !spacc_tensor_same_shape(shape, want[o]))
+        if (!why && shape->dtype != SPACC_DTYPE_NONE &&
+            !spacc_tensor_same_shape(shape, want[o]))
             why = "bound shape differs";
         if (why)
             status = spacc_fail(err, SPACC_EDEVICE, "output %d: %s", o, why);
@@ -240,9 +255,10 @@ static void every_case_of_listed_operators_passes(void **state)
         free(names[i]);
     }
     free(names);
-    printf("%d cases: %d passed, %d refused (types), %d of opset 1, %d failed; %d have only the "
-           "must-have operators\n",
-           t.cases, t.passed, t.refused, t.older, t.failed, t.must_cases);
+    printf(
+        "%d cases: %d passed, %d refused (types), %d of opset 1, %d failed; %d have only the "
+        "must-have operators\n",
+        t.cases, t.passed, t.refused, t.older, t.failed, t.must_cases);
     assert_int_equal(t.failed, 0);
     assert_true(t.must_cases >= 216);
     assert_true(t.refused < t.cases / 4);

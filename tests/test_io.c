@@ -312,9 +312,10 @@ static size_t make_wav(uint8_t *to, uint32_t format, uint32_t channels, uint32_t
 
 static void every_sample_width_comes_out_in_minus_one_to_one(void **state)
 {
-    static const uint8_t b8[] = {0, 128, 192, 255}, b16[] = {0, 0x80, 0, 0, 0, 0x40, 0xff, 0x7f},
+    static const uint8_t b8[] = {0, 128, 192, 255},
+                         b16[] = {0, 0x80, 0, 0, 0, 0x40, 0xff, 0x7f},
                          b24[] = {0, 0, 0x80, 0, 0, 0, 0, 0, 0x40, 0xff, 0xff, 0x7f},
-                         b32[] = {0, 0, 0, 0x80, 0, 0, 0, 0,
+                         b32[] = {0, 0, 0, 0x80, 0,    0,    0,    0,
                                   0, 0, 0, 0x40, 0xff, 0xff, 0xff, 0x7f};
     static const float f32[] = {-1, 0, 0.5f, 0.75f};
     const struct {
@@ -322,8 +323,10 @@ static void every_sample_width_comes_out_in_minus_one_to_one(void **state)
         const void *data;
         float last;
     } cases[] = {
-        {1, 8, b8, 127.0f / 128},          {1, 16, b16, 32767.0f / 32768},
-        {1, 24, b24, 8388607.0f / 8388608}, {1, 32, b32, 1.0f},
+        {1, 8, b8, 127.0f / 128},
+        {1, 16, b16, 32767.0f / 32768},
+        {1, 24, b24, 8388607.0f / 8388608},
+        {1, 32, b32, 1.0f},
         {3, 32, f32, 0.75f},
     };
     uint8_t file[128];
@@ -366,7 +369,8 @@ static void each_bad_wav_says_why(void **state)
     } cases[] = {
         {8, 0, size, SPACC_EFORMAT, "f.wav: not a sound .wav file: it does not start like one"},
         {20, 2, size, SPACC_EUNSUPPORTED, "f.wav: .wav format 2 with 16 bits is not supported"},
-        {34, 12, size, SPACC_EUNSUPPORTED, "f.wav: .wav format 1 with 12 bits is not supported"},
+        {34, 12, size, SPACC_EUNSUPPORTED,
+         "f.wav: .wav format 1 with 12 bits is not supported"},
         {22, 0, size, SPACC_EFORMAT, "f.wav: has 0 channels, 1 to 64 are possible"},
         {24, 0, size, SPACC_EFORMAT,
          "f.wav: not a sound .wav file: it does not give its sample rate"},
@@ -474,10 +478,10 @@ static bool reads(enum kind kind, const uint8_t *file, size_t size)
     uint8_t *exact = malloc(size ? size : 1);
 
     memcpy(exact, file, size);
-    const enum spacc_status status =
-        kind == NPY   ? spacc_npy_parse(&t, exact, size, "f", &err)
-        : kind == WAV ? spacc_wav_parse(&t, NULL, exact, size, "f", &err)
-                      : parse_one(exact, size, &t, &err);
+    const enum spacc_status status = kind == NPY ? spacc_npy_parse(&t, exact, size, "f", &err)
+                                     : kind == WAV
+                                         ? spacc_wav_parse(&t, NULL, exact, size, "f", &err)
+                                         : parse_one(exact, size, &t, &err);
     assert_true((status == SPACC_OK) == (t != NULL) || kind == NPZ);
     assert_true(status == SPACC_OK || err.text[0] == 'f');
     free(exact);

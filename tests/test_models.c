@@ -145,8 +145,8 @@ static void check_golden(const char *folder, const char *model, const char *kind
 
     assert_true(g->inputs <= INPUTS_MAX && g->outputs <= INPUTS_MAX);
     for (int i = 0; i < g->inputs; i++) {
-        snprintf(path, sizeof(path), "%s/%s/golden/%s/%s/in_%d.npy", MODELS, folder, model, kind,
-                 i);
+        snprintf(path, sizeof(path), "%s/%s/golden/%s/%s/in_%d.npy", MODELS, folder, model,
+                 kind, i);
         input[i] = load_tensor(path);
     }
     if (spacc_graph_run(g, (const struct spacc_tensor *const *)input, output, NULL, &err) !=
@@ -304,8 +304,8 @@ static void check_stream(const struct stream *s)
     }
     for (int k = 0; k < s->states; k++) {
         struct spacc_tensor *last = stream_file(s, s->state[k].last);
-        const double e = distance(input[input_number(g, s->state[k].input)], last, 0, 0,
-                                  s->state[k].input);
+        const double e =
+            distance(input[input_number(g, s->state[k].input)], last, 0, 0, s->state[k].input);
         if (!(e <= tolerance))
             fail_msg("%s: final %s: error %g", g->file, s->state[k].input, e);
         spacc_tensor_free(last);
@@ -325,25 +325,54 @@ static void check_stream(const struct stream *s)
 static void every_stream_follows_the_stored_one_frame_by_frame(void **state)
 {
     static const struct stream streams[] = {
-        {"dtln", "model_1", "m1_in_mag", "input_2", NULL, NULL,
-         {{"input_3", "tf_op_layer_stack_2", "m1_state0", "final_tf_op_layer_stack_2"}}, 1,
+        {"dtln",
+         "model_1",
+         "m1_in_mag",
+         "input_2",
+         NULL,
+         NULL,
+         {{"input_3", "tf_op_layer_stack_2", "m1_state0", "final_tf_op_layer_stack_2"}},
+         1,
          {{"activation_2", "activation_2"}}},
-        {"dtln", "model_2", "m2_in_frames", "input_4", NULL, NULL,
-         {{"input_5", "tf_op_layer_stack_5", "m2_state0", "final_tf_op_layer_stack_5"}}, 1,
+        {"dtln",
+         "model_2",
+         "m2_in_frames",
+         "input_4",
+         NULL,
+         NULL,
+         {{"input_5", "tf_op_layer_stack_5", "m2_state0", "final_tf_op_layer_stack_5"}},
+         1,
          {{"conv1d_3", "conv1d_3"}}},
-        {"silero_vad", "silero_vad_16k_op15", "silero_vad_16k_op15/frames",
-         "input", "silero_vad_16k_op15/sr", "sr",
-         {{"state", "stateN", "silero_vad_16k_op15/state0", "silero_vad_16k_op15/final_stateN"}},
-         1, {{"output", "silero_vad_16k_op15/output"}}},
-        {"silero_vad", "silero_vad_op18_ifless", "silero_vad_16k_op15/frames",
-         "input", "silero_vad_op18_ifless/sr", "sr",
+        {"silero_vad",
+         "silero_vad_16k_op15",
+         "silero_vad_16k_op15/frames",
+         "input",
+         "silero_vad_16k_op15/sr",
+         "sr",
+         {{"state", "stateN", "silero_vad_16k_op15/state0",
+           "silero_vad_16k_op15/final_stateN"}},
+         1,
+         {{"output", "silero_vad_16k_op15/output"}}},
+        {"silero_vad",
+         "silero_vad_op18_ifless",
+         "silero_vad_16k_op15/frames",
+         "input",
+         "silero_vad_op18_ifless/sr",
+         "sr",
          {{"state", "stateN", "silero_vad_op18_ifless/state0",
            "silero_vad_op18_ifless/final_stateN"}},
-         1, {{"output", "silero_vad_op18_ifless/output"}}},
-        {"rnnoise_v01", "rnnoise", "features", "features", NULL, NULL,
+         1,
+         {{"output", "silero_vad_op18_ifless/output"}}},
+        {"rnnoise_v01",
+         "rnnoise",
+         "features",
+         "features",
+         NULL,
+         NULL,
          {{"vad_gru_h", "vad_gru_hn", "vad_gru_h0", "final_vad_gru_hn"},
           {"noise_gru_h", "noise_gru_hn", "noise_gru_h0", "final_noise_gru_hn"},
-          {"denoise_gru_h", "denoise_gru_hn", "denoise_gru_h0", "final_denoise_gru_hn"}}, 3,
+          {"denoise_gru_h", "denoise_gru_hn", "denoise_gru_h0", "final_denoise_gru_hn"}},
+         3,
          {{"gains", "gains"}, {"vad", "vad"}}},
     };
     (void)state;

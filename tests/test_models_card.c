@@ -105,7 +105,7 @@ static size_t on_card(struct work *w, const char *op)
         count += n->on_card;
         printf("  %-6s %-4s %s: %s", n->op, n->device, n->name, n->reason);
         if (n->on_card)
-            printf("; %.1f us/step, utilisation %.2f, error %.2g, %.1f dB", 
+            printf("; %.1f us/step, utilisation %.2f, error %.2g, %.1f dB",
                    n->card_us / (double)n->steps, n->utilisation, n->max_error, n->snr_db);
         printf("\n");
     }
@@ -131,7 +131,8 @@ static void tell_notes(struct work *w)
         printf("  note: %s\n", r->note[i]);
     for (size_t i = 0; i < r->nodes; i++)
         if (r->node[i].on_card)
-            printf("  %s: %llu steps, cut: %llu inputs, %llu gates, %llu states; x_frac %d h_frac %d\n",
+            printf("  %s: %llu steps, cut: %llu inputs, %llu gates, %llu states; x_frac %d "
+                   "h_frac %d\n",
                    r->node[i].name, (unsigned long long)r->node[i].steps,
                    (unsigned long long)r->node[i].input_saturations,
                    (unsigned long long)r->node[i].gate_saturations,

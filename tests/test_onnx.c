@@ -28,8 +28,8 @@ static struct maker make_branch(const char *name, float constant)
     struct maker g = {0}, node = make_node("Constant", "", "", "step");
     const float contents[] = {constant, constant};
 
-    put_message(&node, NODE_ATTR, make_attr_message("value", ATTR_T, 4,
-                                                    make_floats("", 2, contents)));
+    put_message(&node, NODE_ATTR,
+                make_attr_message("value", ATTR_T, 4, make_floats("", 2, contents)));
     put_message(&g, GRAPH_NODE, node);
     put_message(&g, GRAPH_NODE, make_node("Add", "", "y step", "out"));
     put_text(&g, GRAPH_NAME, name);
@@ -497,24 +497,29 @@ static void each_refusal_says_what_and_where(void **state)
         {make_op_opset, SPACC_EUNSUPPORTED,
          "f.onnx: node bad: operator Where is supported in opset 9 to 21, the model has 7"},
         {make_old_ir, SPACC_EUNSUPPORTED, "f.onnx: IR version 2 is not supported, 3 to 10 are"},
-        {make_new_ir, SPACC_EUNSUPPORTED, "f.onnx: IR version 11 is not supported, 3 to 10 are"},
+        {make_new_ir, SPACC_EUNSUPPORTED,
+         "f.onnx: IR version 11 is not supported, 3 to 10 are"},
         {make_no_graph, SPACC_EFORMAT, "f.onnx: not an ONNX model: it holds no graph"},
         {make_functions, SPACC_EUNSUPPORTED,
          "f.onnx: functions in a model are not supported: inline them"},
         {make_training, SPACC_EUNSUPPORTED, "f.onnx: training information is not supported"},
         {make_sparse, SPACC_EUNSUPPORTED, "f.onnx: a sparse initialiser is not supported"},
         {make_external, SPACC_EUNSUPPORTED,
-         "f.onnx: tensor w: external data 'weights.bin' is not supported: save the model in one "
+         "f.onnx: tensor w: external data 'weights.bin' is not supported: save the model in "
+         "one "
          "file"},
         {make_float16, SPACC_EUNSUPPORTED, "f.onnx: tensor w: type float16 is not supported"},
         {make_short_raw, SPACC_EFORMAT, "f.onnx: tensor w: has 4 bytes, its shape needs 8"},
-        {make_short_typed, SPACC_EFORMAT, "f.onnx: tensor w: has 1 elements, its shape needs 2"},
+        {make_short_typed, SPACC_EFORMAT,
+         "f.onnx: tensor w: has 1 elements, its shape needs 2"},
         {make_wide_byte, SPACC_EFORMAT,
          "f.onnx: tensor w: an element is outside the range of int8"},
         {make_negative_dim, SPACC_EFORMAT,
          "f.onnx: tensor w: a dimension is negative or too large"},
-        {make_huge_dims, SPACC_EFORMAT, "f.onnx: tensor w: a dimension is negative or too large"},
-        {make_rank_nine, SPACC_EUNSUPPORTED, "f.onnx: tensor w: rank 9, at most 8 is supported"},
+        {make_huge_dims, SPACC_EFORMAT,
+         "f.onnx: tensor w: a dimension is negative or too large"},
+        {make_rank_nine, SPACC_EUNSUPPORTED,
+         "f.onnx: tensor w: rank 9, at most 8 is supported"},
         {make_control_character, SPACC_EFORMAT,
          "f.onnx: node 0: a name holds a control character"},
         {make_sequence_input, SPACC_EUNSUPPORTED,
@@ -524,8 +529,10 @@ static void each_refusal_says_what_and_where(void **state)
         {make_string_constant, SPACC_EUNSUPPORTED,
          "f.onnx: node bad (Constant): attribute 'value_string' is not supported"},
         {make_branch_input, SPACC_EFORMAT, "f.onnx: a branch of If takes input 'extra'"},
-        {make_deep_nest, SPACC_EFORMAT, "f.onnx: not a sound ONNX file: nesting deeper than 100"},
-        {make_two_graphs, SPACC_EFORMAT, "f.onnx: not a sound ONNX file: a field is given twice"},
+        {make_deep_nest, SPACC_EFORMAT,
+         "f.onnx: not a sound ONNX file: nesting deeper than 100"},
+        {make_two_graphs, SPACC_EFORMAT,
+         "f.onnx: not a sound ONNX file: a field is given twice"},
         {make_zero_byte, SPACC_EFORMAT, "f.onnx: not a sound ONNX file: text with a zero byte"},
         {make_text_file, SPACC_EFORMAT, "f.onnx: not a sound ONNX file: "},
         {make_nothing, SPACC_EFORMAT, "f.onnx: the file is empty"},
@@ -698,7 +705,8 @@ static void rewriting_reaches_typed_fields_constants_and_branches(void **state)
 {
     const float f[] = {1.5f, -2};
     struct maker g = relu(), typed = {0}, list = make_node("Constant", "", "", "list"), a = {0};
-    struct maker inner = make_node("If", "", "x", "q"), one = make_node("Constant", "", "", "one");
+    struct maker inner = make_node("If", "", "x", "q"),
+                 one = make_node("Constant", "", "", "one");
     struct maker b = {0}, m;
     struct spacc_tensor *t = two_floats(8, 9), *scalar;
     const char *const names[] = {"typed", "list", "step", "one"};
@@ -789,9 +797,9 @@ static void rewriting_a_wrong_name_or_shape_says_so_and_writes_nothing(void **st
 
 static void a_real_model_rewritten_without_changes_has_the_same_bytes(void **state)
 {
-    static const char *const files[] = {"dtln/model_1.onnx", "silero_vad/silero_vad_16k_op15.onnx",
-                                        "ort_cntk/test_LSTM.tanh.bidirectional.onnx",
-                                        "mlagents_hallway/Hallway.onnx"};
+    static const char *const files[] = {
+        "dtln/model_1.onnx", "silero_vad/silero_vad_16k_op15.onnx",
+        "ort_cntk/test_LSTM.tanh.bidirectional.onnx", "mlagents_hallway/Hallway.onnx"};
     struct spacc_error err = {.text = ""};
     char from[512];
 

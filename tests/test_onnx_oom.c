@@ -62,8 +62,10 @@ static struct maker make_all_kinds(void)
     const float w[] = {1, 2};
     struct maker g = {0}, m, choose = make_node("If", "", "c", "z");
     struct maker soft = make_node("Softmax", "", "z", "s");
-    put_message(&choose, NODE_ATTR, make_attr_message("then_branch", ATTR_G, 5, make_branch(1)));
-    put_message(&choose, NODE_ATTR, make_attr_message("else_branch", ATTR_G, 5, make_branch(2)));
+    put_message(&choose, NODE_ATTR,
+                make_attr_message("then_branch", ATTR_G, 5, make_branch(1)));
+    put_message(&choose, NODE_ATTR,
+                make_attr_message("else_branch", ATTR_G, 5, make_branch(2)));
     put_message(&soft, NODE_ATTR, make_attr_int("axis", 1));
     put_message(&g, GRAPH_NODE, soft);
     put_message(&g, GRAPH_NODE, choose);

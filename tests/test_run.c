@@ -73,9 +73,9 @@ static void outputs_are_the_callers_even_when_they_are_inputs_or_constants(void 
 
     (void)state;
     for (int twice = 0; twice < 2; twice++) { /* a run leaves nothing behind */
-        assert_int_equal(spacc_graph_run(g, (const struct spacc_tensor *const[]){x}, output,
-                                         NULL, &err),
-                         SPACC_OK);
+        assert_int_equal(
+            spacc_graph_run(g, (const struct spacc_tensor *const[]){x}, output, NULL, &err),
+            SPACC_OK);
         for (int o = 0; o < 5; o++) {
             check_floats(output[o], 2, want[o]);
             assert_ptr_not_equal(output[o], x);
@@ -161,9 +161,9 @@ static void both_branches_agreeing_settle_a_shape_before_the_run(void **state)
     struct spacc_binding *b;
 
     (void)state;
-    assert_int_equal(spacc_graph_bind(&b, g, (const struct spacc_tensor *const[]){x, which},
-                                      &err),
-                     SPACC_OK);
+    assert_int_equal(
+        spacc_graph_bind(&b, g, (const struct spacc_tensor *const[]){x, which}, &err),
+        SPACC_OK);
     const struct spacc_tensor *z = &b->shape[g->output[0]];
     assert_int_equal(z->dtype, SPACC_F32);
     assert_int_equal(z->rank, 1);
@@ -179,7 +179,7 @@ static void both_branches_agreeing_settle_a_shape_before_the_run(void **state)
 
 struct seen {
     int asked, taken, values, values_in_branches;
-    const char *take;  /* name of the node to run ourselves */
+    const char *take;     /* name of the node to run ourselves */
     const char *break_at; /* name of the node to fail at */
 };
 
@@ -280,9 +280,9 @@ static void wrong_inputs_are_named_with_both_sides(void **state)
         assert_int_equal(spacc_graph_bind(&b, g, in, &err), SPACC_ESHAPE);
         assert_null(b);
     }
-    assert_int_equal(spacc_graph_check_inputs(
-                         g, (const struct spacc_tensor *const[]){tall, tall}, &err),
-                     SPACC_OK);
+    assert_int_equal(
+        spacc_graph_check_inputs(g, (const struct spacc_tensor *const[]){tall, tall}, &err),
+        SPACC_OK);
     spacc_tensor_free(narrow);
     spacc_tensor_free(wide);
     spacc_tensor_free(tall);
@@ -417,8 +417,8 @@ static void one_node_runs_on_its_own(void **state)
 
     (void)state;
     assert_string_equal(g->node[0].name, "double");
-    assert_int_equal(spacc_node_run(g, 0, (const struct spacc_tensor *const[]){x, x}, out, &err),
-                     SPACC_OK);
+    assert_int_equal(
+        spacc_node_run(g, 0, (const struct spacc_tensor *const[]){x, x}, out, &err), SPACC_OK);
     check_floats(out[0], 2, sum);
     spacc_tensor_free(out[0]);
     assert_int_equal(spacc_node_run(g, 1, (const struct spacc_tensor *const[]){yes}, out, &err),

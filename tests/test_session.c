@@ -142,7 +142,8 @@ static bool has_note(struct work *w, const char *part)
 
 /* ---- tests ---- */
 
-static const struct rnn_model small_lstm = {.op = "LSTM", .layers = 1, .inputs = 5, .hidden = 7};
+static const struct rnn_model small_lstm = {
+    .op = "LSTM", .layers = 1, .inputs = 5, .hidden = 7};
 
 static void without_a_card_results_are_those_of_the_reference(void **state)
 {
@@ -165,7 +166,9 @@ static void without_a_card_results_are_those_of_the_reference(void **state)
 static void check_device(struct work *w, const char *card, enum spacc_precision precision,
                          double bound)
 {
-    const struct spacc_options options = {.fpga = card, .precision = precision, .verify = true,
+    const struct spacc_options options = {.fpga = card,
+                                          .precision = precision,
+                                          .verify = true,
                                           .sim_stall_per_1024 = card ? 50 : 0};
     run(w, &options);
     const struct spacc_report *r = spacc_session_report(w->session);
@@ -211,10 +214,16 @@ static void every_form_of_a_recurrent_node_runs_on_the_card(void **state)
     for (int op = 0; op < 3; op++)
         for (int d = 0; d < 3; d++)
             for (int layout = 0; layout < 2; layout++) {
-                const struct rnn_model rnn = {
-                    .op = ops[op], .layers = 1, .inputs = 6, .hidden = 9,
-                    .direction = directions[d], .layout = layout, .linear_before_reset = op == 2,
-                    .states = (d + layout) % 2, .lens = layout, .matmul = d == 1 ? 3 : 0};
+                const struct rnn_model rnn = {.op = ops[op],
+                                              .layers = 1,
+                                              .inputs = 6,
+                                              .hidden = 9,
+                                              .direction = directions[d],
+                                              .layout = layout,
+                                              .linear_before_reset = op == 2,
+                                              .states = (d + layout) % 2,
+                                              .lens = layout,
+                                              .matmul = d == 1 ? 3 : 0};
                 on_all(&rnn, 3, 2);
             }
 }
@@ -222,10 +231,10 @@ static void every_form_of_a_recurrent_node_runs_on_the_card(void **state)
 static void relu_candidates_run_on_the_card(void **state)
 {
     (void)state;
-    const struct rnn_model gru = {.op = "GRU", .layers = 1, .inputs = 4, .hidden = 5,
-                                  .act = "Relu"};
-    const struct rnn_model lstm = {.op = "LSTM", .layers = 1, .inputs = 4, .hidden = 5,
-                                   .act = "Relu"};
+    const struct rnn_model gru = {
+        .op = "GRU", .layers = 1, .inputs = 4, .hidden = 5, .act = "Relu"};
+    const struct rnn_model lstm = {
+        .op = "LSTM", .layers = 1, .inputs = 4, .hidden = 5, .act = "Relu"};
     on_all(&gru, 3, 1);
     on_all(&lstm, 3, 1);
 }
@@ -233,8 +242,8 @@ static void relu_candidates_run_on_the_card(void **state)
 static void layers_that_feed_each_other_run_in_one_card_run(void **state)
 {
     (void)state;
-    const struct rnn_model rnn = {.op = "LSTM", .layers = 3, .inputs = 6, .hidden = 8,
-                                  .states = true};
+    const struct rnn_model rnn = {
+        .op = "LSTM", .layers = 3, .inputs = 6, .hidden = 8, .states = true};
     struct work w;
 
     on_all(&rnn, 4, 2);
@@ -252,8 +261,8 @@ static void layers_that_feed_each_other_run_in_one_card_run(void **state)
 static void a_layer_that_starts_with_the_last_h_of_another_waits_for_it(void **state)
 {
     (void)state;
-    const struct rnn_model rnn = {.op = "GRU", .layers = 2, .inputs = 6, .hidden = 8,
-                                  .handover = true};
+    const struct rnn_model rnn = {
+        .op = "GRU", .layers = 2, .inputs = 6, .hidden = 8, .handover = true};
     struct work w;
 
     on_all(&rnn, 3, 2);
@@ -270,8 +279,8 @@ static void a_layer_that_starts_with_the_last_h_of_another_waits_for_it(void **s
 static void a_state_made_between_two_layers_does_not_part_them(void **state)
 {
     (void)state;
-    const struct rnn_model rnn = {.op = "LSTM", .layers = 2, .inputs = 6, .hidden = 8,
-                                  .late_state = true};
+    const struct rnn_model rnn = {
+        .op = "LSTM", .layers = 2, .inputs = 6, .hidden = 8, .late_state = true};
     struct work w;
 
     on_all(&rnn, 3, 2);
@@ -365,7 +374,8 @@ static void options_that_make_no_sense_are_refused(void **state)
     expect_new(&w, (struct spacc_options){.fpga = "nowhere"}, SPACC_EUNSUPPORTED, "nowhere");
     expect_new(&w, (struct spacc_options){.waveform_file = "x.fst"}, SPACC_EINVAL, "waveforms");
 #if SPACC_SIM
-    expect_new(&w, (struct spacc_options){.fpga = "sim:8x8", .precision = SPACC_PRECISION_INT16},
+    expect_new(&w,
+               (struct spacc_options){.fpga = "sim:8x8", .precision = SPACC_PRECISION_INT16},
                SPACC_EUNSUPPORTED, "multiplies 8-bit weights");
 #endif
     end(&w);
@@ -387,7 +397,8 @@ static void runs_need_prepare_and_its_shapes(void **state)
     given = w.in[0];
     w.in[0] = rnn_tensor(3, other, 1.0f);
     assert_int_equal(spacc_session_run(w.session, in_of(&w), w.out, &w.err), SPACC_ESHAPE);
-    assert_non_null(strstr(w.err.text, "input x: has float32[3,1,5], prepared for float32[2,1,5]"));
+    assert_non_null(
+        strstr(w.err.text, "input x: has float32[3,1,5], prepared for float32[2,1,5]"));
     /* a new prepare takes the new shape */
     ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
     ok(spacc_session_run(w.session, in_of(&w), w.out, &w.err), &w.err);
@@ -398,14 +409,14 @@ static void runs_need_prepare_and_its_shapes(void **state)
 static void pruning_leaves_what_was_asked_for(void **state)
 {
     (void)state;
-    const struct rnn_model rnn = {.op = "GRU", .layers = 1, .inputs = 32, .hidden = 32,
-                                  .linear_before_reset = 1};
+    const struct rnn_model rnn = {
+        .op = "GRU", .layers = 1, .inputs = 32, .hidden = 32, .linear_before_reset = 1};
     struct work w;
 
     begin(&w, &rnn, 3, 1);
     for (const char *const *c = cards; *c; c++) {
-        const struct spacc_options options = {.fpga = *c, .sparsity = 0.75, .bank_size = 8,
-                                              .verify = true};
+        const struct spacc_options options = {
+            .fpga = *c, .sparsity = 0.75, .bank_size = 8, .verify = true};
         run(&w, &options);
         const struct spacc_report_node *n = node_named(&w, "rnn0");
         assert_true(n->sparsity >= 0.75 && n->sparsity < 0.76);
@@ -418,8 +429,8 @@ static void pruning_leaves_what_was_asked_for(void **state)
         assert_true(spacc_session_report(w.session)->output[0].max_error > node_error);
         end_session(&w);
     }
-    const struct spacc_options odd = {.precision = SPACC_PRECISION_INT16, .sparsity = 0.8,
-                                      .bank_size = 16};
+    const struct spacc_options odd = {
+        .precision = SPACC_PRECISION_INT16, .sparsity = 0.8, .bank_size = 16};
     ok(spacc_session_new(&w.session, w.model, &odd, &w.err), &w.err);
     assert_int_equal(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), SPACC_EINVAL);
     assert_non_null(strstr(w.err.text, "sparsity 0.8 of a bank of 16"));
@@ -430,8 +441,8 @@ static void banks_that_do_not_divide_are_padded_and_told(void **state)
 {
     (void)state;
     const struct rnn_model rnn = {.op = "LSTM", .layers = 1, .inputs = 13, .hidden = 16};
-    const struct spacc_options options = {.precision = SPACC_PRECISION_INT16, .sparsity = 0.5,
-                                          .bank_size = 4};
+    const struct spacc_options options = {
+        .precision = SPACC_PRECISION_INT16, .sparsity = 0.5, .bank_size = 4};
     struct work w;
 
     begin(&w, &rnn, 2, 1);
@@ -442,10 +453,14 @@ static void banks_that_do_not_divide_are_padded_and_told(void **state)
 
 static void pack_and_compare(const char *op, int linear_before_reset)
 {
-    const struct rnn_model rnn = {.op = op, .layers = 2, .inputs = 24, .hidden = 20,
-                                  .linear_before_reset = linear_before_reset, .matmul = 6};
-    const struct spacc_options first = {.precision = SPACC_PRECISION_INT8, .sparsity = 0.5,
-                                        .bank_size = 4};
+    const struct rnn_model rnn = {.op = op,
+                                  .layers = 2,
+                                  .inputs = 24,
+                                  .hidden = 20,
+                                  .linear_before_reset = linear_before_reset,
+                                  .matmul = 6};
+    const struct spacc_options first = {
+        .precision = SPACC_PRECISION_INT8, .sparsity = 0.5, .bank_size = 4};
     struct spacc_model *packed;
     struct work w;
 
@@ -524,8 +539,8 @@ static void a_layer_too_large_for_the_card_is_an_error_with_advice(void **state)
 static void a_matrix_too_large_for_the_card_stays_on_the_cpu(void **state)
 {
     (void)state;
-    const struct rnn_model rnn = {.op = "LSTM", .layers = 1, .inputs = 4, .hidden = 64,
-                                  .matmul = 2100};
+    const struct rnn_model rnn = {
+        .op = "LSTM", .layers = 1, .inputs = 4, .hidden = 64, .matmul = 2100};
     const struct spacc_options options = {.fpga = "sim:4x4"};
     struct work w;
 

@@ -27,8 +27,8 @@ static char folder[] = "/tmp/spacc-stream-XXXXXX";
 static char file[64];
 
 /* x, h0, c0 -> y0, hn, cn; x frames of [1, 1, INPUTS] */
-static const struct rnn_model lstm = {.op = "LSTM", .layers = 2, .inputs = INPUTS,
-                                      .hidden = HIDDEN, .states = true};
+static const struct rnn_model lstm = {
+    .op = "LSTM", .layers = 2, .inputs = INPUTS, .hidden = HIDDEN, .states = true};
 static const struct spacc_state pairs[] = {{1, 1}, {2, 2}};
 
 static void ok(enum spacc_status s, const struct spacc_error *err)
@@ -90,7 +90,9 @@ static void by_hand(const struct work *w, float *y, float *h, float *c)
     assert_int_equal(spacc_tensor_copy(&state[0], w->in[1]), SPACC_OK);
     assert_int_equal(spacc_tensor_copy(&state[1], w->in[2]), SPACC_OK);
     for (size_t f = 0; f < FRAMES; f++) {
-        x = (struct spacc_tensor){.dtype = SPACC_F32, .rank = 3, .count = INPUTS,
+        x = (struct spacc_tensor){.dtype = SPACC_F32,
+                                  .rank = 3,
+                                  .count = INPUTS,
                                   .data = (float *)w->in[0]->data + f * INPUTS};
         memcpy(x.dims, xd, sizeof(xd));
         const struct spacc_tensor *const in[] = {&x, state[0], state[1]};

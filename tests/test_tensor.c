@@ -11,9 +11,9 @@
 static void every_type_has_its_size_and_name(void **state)
 {
     (void)state;
-#define X(name, number, bytes, type, text)                                 \
-    assert_int_equal(spacc_dtype_bytes(SPACC_##name), sizeof(type));       \
-    assert_int_equal(spacc_dtype_bytes((enum spacc_dtype)number), bytes);  \
+#define X(name, number, bytes, type, text)                                \
+    assert_int_equal(spacc_dtype_bytes(SPACC_##name), sizeof(type));      \
+    assert_int_equal(spacc_dtype_bytes((enum spacc_dtype)number), bytes); \
     assert_string_equal(spacc_dtype_name(number), text);
     SPACC_DTYPE_MAP(X)
 #undef X

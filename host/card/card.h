@@ -47,11 +47,11 @@ struct spacc_card_ops {
 /* What the card says of itself (registers IDENTITY..CONFIG_INSTRUCTIONS). */
 struct spacc_card_info {
     const char *kind;
-    uint32_t version;          /* major << 16 | minor */
-    uint32_t pes, lanes;       /* M, N */
+    uint32_t version;    /* major << 16 | minor */
+    uint32_t pes, lanes; /* M, N */
     uint32_t weight_bits, activation_bits, index_bits, axi_bits;
     uint32_t weight_words, vector_words, units, instructions;
-    double clock_hz;           /* stated clock: cycles become microseconds by it */
+    double clock_hz; /* stated clock: cycles become microseconds by it */
 };
 
 /* Counters of the last run, in the order of rtl/card.toml (card_map.h has names and
@@ -83,9 +83,8 @@ const struct spacc_card_info *spacc_card_info(const struct spacc_card *card);
 enum spacc_status spacc_card_alloc(struct spacc_card *card, size_t size_bytes,
                                    uint64_t *address, struct spacc_error *err);
 void spacc_card_release(struct spacc_card *card, uint64_t address);
-enum spacc_status spacc_card_write(struct spacc_card *card, uint64_t address,
-                                   const void *from, size_t size_bytes,
-                                   struct spacc_error *err);
+enum spacc_status spacc_card_write(struct spacc_card *card, uint64_t address, const void *from,
+                                   size_t size_bytes, struct spacc_error *err);
 enum spacc_status spacc_card_read(struct spacc_card *card, uint64_t address, void *to,
                                   size_t size_bytes, struct spacc_error *err);
 
@@ -101,10 +100,10 @@ enum spacc_status spacc_card_run(struct spacc_card *card, const struct spacc_car
 uint32_t spacc_card_generation(const struct spacc_card *card);
 
 /* Registers, for tests and `spacc selftest`. */
-enum spacc_status spacc_card_reg_read(struct spacc_card *card, uint32_t offset,
-                                      uint32_t *value, struct spacc_error *err);
-enum spacc_status spacc_card_reg_write(struct spacc_card *card, uint32_t offset,
-                                       uint32_t value, struct spacc_error *err);
+enum spacc_status spacc_card_reg_read(struct spacc_card *card, uint32_t offset, uint32_t *value,
+                                      struct spacc_error *err);
+enum spacc_status spacc_card_reg_write(struct spacc_card *card, uint32_t offset, uint32_t value,
+                                       struct spacc_error *err);
 
 #ifdef __cplusplus
 }

@@ -37,9 +37,9 @@ struct card_device {
     struct card_layer *layer;
     struct buffer program, weights, input, output;
     struct spacc_card_totals totals;
-    bool loaded;           /* what should be on the card is, under `generation` */
+    bool loaded; /* what should be on the card is, under `generation` */
     uint32_t generation;
-    int on_card;           /* layer that is on the card when not resident */
+    int on_card; /* layer that is on the card when not resident */
 };
 
 /* Where one job's vectors are: bytes in region 2 (x, h, state) and 3. */
@@ -248,8 +248,8 @@ static size_t x_bytes(const struct spacc_layout *l)
 
 /* Give every job its place. Sizes of regions 2 and 3 into *in, *out. */
 static enum spacc_status place_jobs(const struct card_device *d, const struct spacc_job *job,
-                                    size_t jobs, struct job_place *at, size_t *in,
-                                    size_t *out, struct spacc_error *err)
+                                    size_t jobs, struct job_place *at, size_t *in, size_t *out,
+                                    struct spacc_error *err)
 {
     *in = *out = 0;
     for (size_t i = 0; i < jobs; i++) {
@@ -346,8 +346,8 @@ static void get_outputs(const struct card_device *d, struct spacc_job *job, size
 }
 
 /* Job i's instructions. When its layer has to be loaded first, that counts as its LOAD. */
-static void add_job(struct card_device *d, struct spacc_program *p,
-                    const struct spacc_job *job, const struct job_place *place, size_t i)
+static void add_job(struct card_device *d, struct spacc_program *p, const struct spacc_job *job,
+                    const struct job_place *place, size_t i)
 {
     const struct card_layer *l = &d->layer[job[i].layer];
     const struct job_place *at = &place[i];
@@ -358,9 +358,9 @@ static void add_job(struct card_device *d, struct spacc_program *p,
         .reverse = job[i].reverse,
         .x_region = x_layer ? SPACC_REGION_OUTPUT : SPACC_REGION_INPUT,
         .x_offset = x_layer ? place[from].y : at->x,
-        .x_step_bytes = (uint32_t)(x_layer ? spacc_layout_y_bytes(&x_layer->layout,
-                                                                  x_layer->layer)
-                                           : x_bytes(&l->layout)),
+        .x_step_bytes =
+            (uint32_t)(x_layer ? spacc_layout_y_bytes(&x_layer->layout, x_layer->layer)
+                               : x_bytes(&l->layout)),
         .h_offset = at->h,
         .state_offset = at->state,
         .y_offset = at->y,
@@ -378,8 +378,8 @@ static void add_job(struct card_device *d, struct spacc_program *p,
 /* Programs of as many jobs as the instruction memory takes. A mark stands at the start of
  * a program and behind every job. */
 static enum spacc_status run_programs(struct card_device *d, const struct spacc_job *job,
-                                      size_t jobs, struct job_place *at,
-                                      size_t in_bytes, size_t out_bytes, uint64_t *cycles,
+                                      size_t jobs, struct job_place *at, size_t in_bytes,
+                                      size_t out_bytes, uint64_t *cycles,
                                       struct spacc_error *err)
 {
     const size_t room = (d->info->instructions < SPACC_PROGRAM_MAX ? d->info->instructions
@@ -413,8 +413,7 @@ static enum spacc_status check_job(const struct card_device *d, const struct spa
     const struct spacc_job *j = &job[i];
     const struct spacc_fixed_layer *l, *from;
 
-    if (j->layer >= d->layers || j->steps == 0 || (j->x_job < 0 && !j->x) ||
-        j->x_job >= (int)i)
+    if (j->layer >= d->layers || j->steps == 0 || (j->x_job < 0 && !j->x) || j->x_job >= (int)i)
         return spacc_fail(err, SPACC_EINVAL, "job %zu: layer %zu of %zu, %zu steps, x from %d",
                           i, j->layer, d->layers, j->steps, j->x_job);
     if (j->x_job < 0)
@@ -430,9 +429,8 @@ static enum spacc_status check_job(const struct card_device *d, const struct spa
 }
 
 static enum spacc_status run_placed(struct card_device *d, struct spacc_job *job, size_t jobs,
-                                    struct job_place *at, size_t in_bytes,
-                                    size_t out_bytes, uint8_t *in, uint8_t *out,
-                                    struct spacc_error *err)
+                                    struct job_place *at, size_t in_bytes, size_t out_bytes,
+                                    uint8_t *in, uint8_t *out, struct spacc_error *err)
 {
     uint64_t cycles = 0;
     enum spacc_status s;

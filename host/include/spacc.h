@@ -57,13 +57,13 @@ enum spacc_precision {
 
 /* All zero is the CPU alone, weights as they are. Strings are copied. */
 struct spacc_options {
-    const char *fpga;         /* NULL or "off"; "sim", "sim:4x4": see spacc_card_open() */
+    const char *fpga; /* NULL or "off"; "sim", "sim:4x4": see spacc_card_open() */
     enum spacc_precision precision;
-    double sparsity;          /* prune card layers to this, 0: leave the weights as they are */
-    size_t bank_size;         /* columns a bank when pruning; 0: the card's own (columns / lanes) */
-    bool verify;              /* run the float reference beside; fills the errors of the report */
-    const char *waveform_file; /* FST of the simulated card, or NULL */
-    uint64_t time_limit_us;   /* of one card run, in card time; 0: 10 seconds */
+    double sparsity;  /* prune card layers to this, 0: leave the weights as they are */
+    size_t bank_size; /* columns a bank when pruning; 0: the card's own (columns / lanes) */
+    bool verify;      /* run the float reference beside; fills the errors of the report */
+    const char *waveform_file;             /* FST of the simulated card, or NULL */
+    uint64_t time_limit_us;                /* of one card run, in card time; 0: 10 seconds */
     uint64_t sim_stall_per_1024, sim_seed; /* random AXI stalls of the simulated card */
 };
 
@@ -73,12 +73,12 @@ enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_mod
 void spacc_session_free(struct spacc_session *session);
 
 /* Bind shapes to the inputs, run the float reference over `frames` sets of inputs
- * (input[f * inputs + i]) to learn the range of every card layer's input, choose devices, prune,
- * quantise, pack, compile, load weights onto the card. frames >= 1; other frames may follow
- * in runs: a value beyond twice the range seen here is cut and counted.
- * SPACC_ESHAPE, SPACC_ENOFIT (what is needed, what there is, what would fit), SPACC_EUNSUPPORTED,
- * SPACC_EINVAL (weights that are not finite, sparsity that does not fit the bank), SPACC_EDEVICE,
- * SPACC_ETIMEOUT, SPACC_ENOMEM. */
+ * (input[f * inputs + i]) to learn the range of every card layer's input, choose devices,
+ * prune, quantise, pack, compile, load weights onto the card. frames >= 1; other frames may
+ * follow in runs: a value beyond twice the range seen here is cut and counted. SPACC_ESHAPE,
+ * SPACC_ENOFIT (what is needed, what there is, what would fit), SPACC_EUNSUPPORTED,
+ * SPACC_EINVAL (weights that are not finite, sparsity that does not fit the bank),
+ * SPACC_EDEVICE, SPACC_ETIMEOUT, SPACC_ENOMEM. */
 enum spacc_status spacc_session_prepare(struct spacc_session *session, size_t frames,
                                         const struct spacc_tensor *const *input,
                                         struct spacc_error *err);
@@ -96,14 +96,16 @@ struct spacc_state {
 };
 
 /* Guess states of a model: an input and an output of the same declared type and shape whose
- * names say so, or a single pair that fits. Writes at most `limit` pairs; returns their number. */
+ * names say so, or a single pair that fits. Writes at most `limit` pairs; returns their number.
+ */
 size_t spacc_model_guess_states(const struct spacc_model *model, struct spacc_state *state,
                                 size_t limit);
 
 /* Stream: at least one input[i] has one more leading dimension (frames) than the model
  * declares; an input of the declared rank is the same in every frame; a state input gives its
- * first contents (NULL: zeros). SPACC_ESHAPE when frame counts differ. Prepares (over the first 64 frames at most), runs frame by frame with
- * states fed back. output[o]: [frames, ...] stacked; a state output holds the last. */
+ * first contents (NULL: zeros). SPACC_ESHAPE when frame counts differ. Prepares (over the first
+ * 64 frames at most), runs frame by frame with states fed back. output[o]: [frames, ...]
+ * stacked; a state output holds the last. */
 enum spacc_status spacc_session_stream(struct spacc_session *session,
                                        const struct spacc_tensor *const *input,
                                        const struct spacc_state *state, size_t states,
@@ -116,41 +118,44 @@ enum { SPACC_CAUSES = 7 }; /* issue, load, x_wait, drain, cell, out, control */
 /* One node and where it ran. Strings live as long as the session. */
 struct spacc_report_node {
     const char *name, *op;
-    const char *device;  /* "cpu" or "card" */
-    const char *reason;  /* why there: "weights constant, LSTM fits" or "peepholes are not on the card" */
+    const char *device; /* "cpu" or "card" */
+    const char *reason; /* why there: "weights constant, LSTM fits" or "peepholes are not on the
+                           card" */
     uint64_t calls;
-    double host_us;      /* wall time on the host over all calls */
+    double host_us; /* wall time on the host over all calls */
     bool on_card;
     /* Card layers only, sums over all calls: */
-    size_t rows, columns;       /* of the whole matrix, x and h parts side by side */
+    size_t rows, columns; /* of the whole matrix, x and h parts side by side */
     size_t bank_size_x, bank_size_h, k_x, k_h; /* as packed for the lanes */
-    size_t nonzeros;            /* kept weights */
-    double sparsity;            /* 1 - nonzeros / (rows * columns), real rows and columns */
-    size_t weight_bytes;        /* in card memory format */
+    size_t nonzeros;                           /* kept weights */
+    double sparsity;     /* 1 - nonzeros / (rows * columns), real rows and columns */
+    size_t weight_bytes; /* in card memory format */
     int weight_bits, x_frac, h_frac;
-    uint64_t steps;             /* time steps (or vectors) over all calls and batches */
+    uint64_t steps; /* time steps (or vectors) over all calls and batches */
     uint64_t cycles, cause[SPACC_CAUSES];
-    double card_us;             /* cycles at the stated clock */
-    double utilisation;         /* nonzeros * steps / (M * N * cycles of the steps) */
+    double card_us;     /* cycles at the stated clock */
+    double utilisation; /* nonzeros * steps / (M * N * cycles of the steps) */
     uint64_t gate_saturations, state_saturations, input_saturations;
     uint64_t bytes_read, bytes_written;
-    double max_error, snr_db;   /* against the float reference on the same inputs; verify only, else NAN */
+    double max_error,
+        snr_db; /* against the float reference on the same inputs; verify only, else NAN */
 };
 
 struct spacc_report_output {
     const char *name;
-    double max_error, snr_db;   /* whole model, device against float reference; NAN without verify */
+    double max_error,
+        snr_db; /* whole model, device against float reference; NAN without verify */
 };
 
 struct spacc_report {
     const char *model;
-    const char *card;           /* "sim 16x16" or "" */
+    const char *card; /* "sim 16x16" or "" */
     uint32_t pes, lanes;
     double clock_hz;
     uint64_t runs;
-    double prepare_us, run_us;  /* host wall time */
+    double prepare_us, run_us;        /* host wall time */
     uint64_t load_cycles, run_cycles; /* card: loading weights once, and all runs */
-    size_t notes;               /* remarks a user must see: padding, states guessed, fallbacks */
+    size_t notes; /* remarks a user must see: padding, states guessed, fallbacks */
     const char *const *note;
     size_t nodes;
     const struct spacc_report_node *node;
