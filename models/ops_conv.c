@@ -158,7 +158,7 @@ static float *gather_axis(const struct conv *v, float *to, const float *x, const
     for (int64_t k = 0; k < v->kernel[axis]; k++) {
         const int64_t i = at[axis] * v->stride[axis] + k * v->dilation[axis] - v->pad[axis];
         const bool inside = i >= 0 && i < v->in[axis];
-        if (axis + 1 == v->axes)
+        if (axis + 1 == v->axes || axis + 1 == AXES_MAX) /* axes <= AXES_MAX: one condition */
             *to++ = inside ? x[i] : 0.0f;
         else if (inside)
             to = gather_axis(v, to, x + i * v->in_step[axis], at, axis + 1);

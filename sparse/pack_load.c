@@ -194,7 +194,7 @@ static enum spacc_status get_tensor(struct view *v, const struct reader *r, size
     char name[PACK_NAME_BYTES];
     size_t bytes = dtype_bytes(dtype), begin, end;
 
-    snprintf(name, sizeof(name), "%zu.%s", layer, part);
+    snprintf(name, sizeof(name), "%zu.%.20s", layer, part); /* "0.row_b.shift" */
     for (size_t d = 0; d < rank; d++)
         bytes *= shape[d];
     const cJSON *entry = find(&r->tensors, name);
@@ -225,7 +225,7 @@ static enum spacc_status copy_tensor(void *out, const struct reader *r, size_t l
                                      const char *part, const char *dtype, const size_t *shape,
                                      size_t rank)
 {
-    struct view v;
+    struct view v = {0};
     const enum spacc_status status = get_tensor(&v, r, layer, part, dtype, shape, rank);
 
     if (status != SPACC_OK)
