@@ -72,14 +72,19 @@ static const struct spacc_tensor *const *in_of(const struct work *w)
     return (const struct spacc_tensor *const *)w->in;
 }
 
+static void begin_with(struct work *w, const char *model, const struct spacc_options *options)
+{
+    *w = (struct work){.name = model};
+    need(model);
+    ok(spacc_model_load(&w->model, shared(model), &w->err), &w->err);
+    ok(spacc_session_new(&w->session, w->model, options, &w->err), &w->err);
+}
+
 static void begin(struct work *w, const char *model)
 {
     const struct spacc_options options = {.fpga = "sim", .verify = true};
 
-    *w = (struct work){.name = model};
-    need(model);
-    ok(spacc_model_load(&w->model, shared(model), &w->err), &w->err);
-    ok(spacc_session_new(&w->session, w->model, &options, &w->err), &w->err);
+    begin_with(w, model, &options);
 }
 
 static void end(struct work *w)
@@ -202,11 +207,11 @@ static void check_golden(struct work *w, const char *folder, size_t first, size_
 enum { FRAME = 512, HOP = 128, BINS = FRAME / 2 + 1 };
 
 static void stream_dtln(struct work *w, const char *model, const struct spacc_tensor *frames,
-                        const char *state0)
+                        const char *state0, const struct spacc_options *options)
 {
     const struct spacc_state state = {1, 1};
 
-    begin(w, model);
+    begin_with(w, model, options);
     assert_int_equal(spacc_tensor_copy(&w->in[0], frames), SPACC_OK);
     w->in[1] = load(state0);
     ok(spacc_session_stream(w->session, in_of(w), &state, 1, w->out, &w->err), &w->err);
@@ -291,11 +296,13 @@ static void dtln_denoises_speech_on_the_card(void **state)
 {
     (void)state;
     struct work one, two;
+    const struct spacc_options options = {.fpga = "sim", .verify = true};
 
     need("dtln/golden_stream/noisy.npy");
     struct spacc_tensor *magnitude = load("dtln/golden_stream/m1_in_mag.npy");
     struct spacc_tensor *noisy = load("dtln/golden_stream/noisy.npy");
-    stream_dtln(&one, "dtln/model_1.onnx", magnitude, "dtln/golden_stream/m1_state0.npy");
+    stream_dtln(&one, "dtln/model_1.onnx", magnitude, "dtln/golden_stream/m1_state0.npy",
+                &options);
     assert_int_equal(on_card(&one, "LSTM"), 2);
     assert_int_equal(on_card(&one, "MatMul"), 1);
     assert_true(against(one.out[0], "dtln/golden_stream/activation_2.npy") >= 40.0);
@@ -304,7 +311,8 @@ static void dtln_denoises_speech_on_the_card(void **state)
 
     struct spacc_tensor *frames = masked_frames(noisy, one.out[0]);
     assert_true(against(frames, "dtln/golden_stream/m2_in_frames.npy") >= 40.0);
-    stream_dtln(&two, "dtln/model_2.onnx", frames, "dtln/golden_stream/m2_state0.npy");
+    stream_dtln(&two, "dtln/model_2.onnx", frames, "dtln/golden_stream/m2_state0.npy",
+                &options);
     assert_int_equal(on_card(&two, "MatMul"), 5);
     assert_true(against(two.out[0], "dtln/golden_stream/conv1d_3.npy") >= 40.0);
     check_states(&two, "dtln/golden_stream/final_tf_op_layer_stack_5.npy");
@@ -317,6 +325,46 @@ static void dtln_denoises_speech_on_the_card(void **state)
     spacc_tensor_free(magnitude);
     end(&one);
     end(&two);
+}
+
+/* The same path with fewer bits and weights, nothing trained after pruning: what it costs, in
+ * dB of the enhanced audio. Only int8 without pruning has a bound. */
+static void dtln_with_fewer_bits_and_weights(void **state)
+{
+    (void)state;
+    static const struct {
+        enum spacc_precision precision;
+        double sparsity, least_db;
+        const char *text;
+    } cases[] = {
+        {SPACC_PRECISION_INT8, 0.0, 20.0, "int8"},
+        {SPACC_PRECISION_INT16, 0.875, -20.0, "int16, 87.5 % pruned"},
+        {SPACC_PRECISION_INT8, 0.875, -20.0, "int8, 87.5 % pruned"},
+    };
+
+    need("dtln/golden_stream/noisy.npy");
+    struct spacc_tensor *magnitude = load("dtln/golden_stream/m1_in_mag.npy");
+    struct spacc_tensor *noisy = load("dtln/golden_stream/noisy.npy");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const struct spacc_options options = {
+            .fpga = "sim", .precision = cases[i].precision, .sparsity = cases[i].sparsity};
+        struct work one, two;
+        printf("%s\n", cases[i].text);
+        stream_dtln(&one, "dtln/model_1.onnx", magnitude, "dtln/golden_stream/m1_state0.npy",
+                    &options);
+        assert_int_equal(on_card(&one, "LSTM"), 2);
+        struct spacc_tensor *frames = masked_frames(noisy, one.out[0]);
+        stream_dtln(&two, "dtln/model_2.onnx", frames, "dtln/golden_stream/m2_state0.npy",
+                    &options);
+        struct spacc_tensor *audio = overlap_add(two.out[0], noisy->count);
+        assert_true(against(audio, "dtln/golden_stream/enhanced.npy") >= cases[i].least_db);
+        spacc_tensor_free(audio);
+        spacc_tensor_free(frames);
+        end(&one);
+        end(&two);
+    }
+    spacc_tensor_free(noisy);
+    spacc_tensor_free(magnitude);
 }
 
 /* ---- others ---- */
@@ -614,6 +662,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dtln_denoises_speech_on_the_card),
+        cmocka_unit_test(dtln_with_fewer_bits_and_weights),
         cmocka_unit_test(textgenrnn_runs_on_the_card),
         cmocka_unit_test(textgenrnn_writes_the_same_letters),
         cmocka_unit_test(g2p_en_runs_on_the_card),
