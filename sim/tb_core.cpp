@@ -949,7 +949,6 @@ int speed(unsigned steps)
                 100.0 * (double)count[SPACC_COUNTER_ISSUE] / (double)in_steps,
                 (double)(b.now - from) / seconds / 1e3, seconds * 1e3 / steps);
     if (steps <= 4) {
-        Coverage seen;
         Layer copy = l;
         const Result want = model(c, copy);
         for (size_t i = 0; i < want.h.size(); i++) {
