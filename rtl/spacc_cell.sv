@@ -159,13 +159,14 @@ module spacc_cell #(
 
   // Stage 5: c', nz or rh.
   logic signed [25:0] c_wide;
-  logic signed [21:0] n_wide;
+  logic signed [21:0] n_sum, n_wide;
   logic signed [23:0] c5_q;
   logic signed [15:0] n5_q, rh5_q;
   logic               c_fits, n_fits, rh_fits, gate_cut5_q, state_cut5_q;
 
   assign c_wide  = c_sum_q[41:16];
-  assign n_wide  = 22'(row2_4q) + (reset_b ? 22'(row3_4q) : a_round_q[21:0]);
+  assign n_sum   = 22'(row2_4q) + (reset_b ? 22'(row3_4q) : a_round_q[21:0]);
+  assign n_wide  = config_act_g_i == spacc_card_pkg::ActTanh ? n_sum : (n_sum + 22'sd2) >>> 2;
   assign c_fits  = c_wide[25:23] == {3{c_wide[25]}};
   assign n_fits  = n_wide[21:15] == {7{n_wide[21]}};
   assign rh_fits = a_round_q[17:15] == {3{a_round_q[17]}};

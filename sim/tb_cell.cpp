@@ -67,7 +67,8 @@ struct Model {
     }
     int64_t blend(unsigned u, int64_t z, int64_t wide, unsigned g_kind)
     {
-        const int64_t n = act(g_kind, cut(wide, 16, &gate_cuts)), old = (int16_t)state[u];
+        const int64_t nz = g_kind == SPACC_CARD_ACT_TANH ? wide : shift_round(wide, 2);
+        const int64_t n = act(g_kind, cut(nz, 16, &gate_cuts)), old = (int16_t)state[u];
         state[u] = (int32_t)cut(n + shift_round(z * (old - n), 15), 16, &state_cuts);
         return state[u];
     }

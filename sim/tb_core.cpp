@@ -468,9 +468,11 @@ Result model(const Card &c, const Layer &l)
                     continue;
                 } else {
                     const int64_t zg = reset ? update[u] : sigmoid(z[0]);
-                    const int64_t nz = cut(reset ? kept[u] + z[3]
-                                                 : z[2] + round_shift(sigmoid(z[1]) * z[3], 15),
-                                           16, &out.counts.gate);
+                    const int64_t sum =
+                        reset ? kept[u] + z[3] : z[2] + round_shift(sigmoid(z[1]) * z[3], 15);
+                    const bool bounded = l.act_g == SPACC_CARD_ACT_TANH;
+                    const int64_t nz =
+                        cut(bounded ? sum : round_shift(sum, 2), 16, &out.counts.gate);
                     const int64_t n = act(l.act_g, nz);
                     h_new = cut(n + round_shift(zg * (old - n), 15), 16, &out.counts.state);
                     out.state[u] = (int32_t)h_new;

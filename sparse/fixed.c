@@ -67,8 +67,10 @@ int spacc_fixed_h_frac(enum spacc_cell cell, enum spacc_act act_g, enum spacc_ac
 {
     if (cell == SPACC_CELL_LINEAR)
         return 0;
-    const enum spacc_act last = cell == SPACC_CELL_LSTM ? act_h : act_g;
-    return last == SPACC_ACT_TANH ? SPACC_UNIT_FRAC : SPACC_WIDE_FRAC;
+    const bool lstm = cell == SPACC_CELL_LSTM;
+    if ((lstm ? act_h : act_g) == SPACC_ACT_TANH)
+        return SPACC_UNIT_FRAC;
+    return lstm ? SPACC_WIDE_FRAC : SPACC_GRU_WIDE_FRAC;
 }
 
 int spacc_fixed_frac_for(float range)
@@ -204,7 +206,10 @@ static int16_t lstm_cell(const struct spacc_fixed_layer *l, const int32_t z[4], 
 static int16_t gru_update(const struct spacc_fixed_layer *l, int64_t zg, int64_t nz,
                           int32_t *state, struct spacc_fixed_counts *counts)
 {
-    const int16_t z = (int16_t)cut(nz, 16, &counts->gate_saturations);
+    const bool bounded = l->act_g == SPACC_ACT_TANH;
+    const int16_t z =
+        (int16_t)cut(bounded ? nz : rnd(nz, SPACC_GATE_FRAC - SPACC_GRU_WIDE_FRAC), 16,
+                     &counts->gate_saturations);
     const int64_t n = activate(l->act_g, z);
 
     *state = cut(n + rnd(zg * (*state - n), 15), 16, &counts->state_saturations);

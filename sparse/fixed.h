@@ -21,10 +21,11 @@ enum spacc_cell { SPACC_CELL_LINEAR, SPACC_CELL_LSTM, SPACC_CELL_GRU, SPACC_CELL
 enum spacc_act { SPACC_ACT_TANH, SPACC_ACT_RELU, SPACC_ACT_IDENTITY };
 
 enum {
-    SPACC_GATE_FRAC = 12, /* z: Q3.12 */
-    SPACC_UNIT_FRAC = 15, /* sigmoid, tanh, and h behind tanh: Q0.15 */
-    SPACC_WIDE_FRAC = 12, /* h behind RELU or IDENTITY: Q3.12 */
-    SPACC_CELL_FRAC = 14  /* c: Q9.14 in 24 bits */
+    SPACC_GATE_FRAC = 12,     /* z: Q3.12 */
+    SPACC_UNIT_FRAC = 15,     /* sigmoid, tanh, and h behind tanh: Q0.15 */
+    SPACC_WIDE_FRAC = 12,     /* h of an LSTM behind RELU or IDENTITY: Q3.12 */
+    SPACC_GRU_WIDE_FRAC = 10, /* h of a GRU behind them: Q5.10 */
+    SPACC_CELL_FRAC = 14      /* c: Q9.14 in 24 bits */
 };
 
 /* One row: v = sat32(rnd((acc + bias) * mult, shift)). */

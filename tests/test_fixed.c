@@ -234,14 +234,14 @@ static void gru_follows_the_formula_by_hand(void **state)
     l->row[2].bias = 101;
     l->row[3].bias = -101; /* r is one half: rnd(-50.5) = -50 */
     assert_int_equal(spacc_fixed_run(l, 1, x, h, s, y, &counts), SPACC_OK);
-    assert_int_equal(h[0],
-                     51 - 1525); /* 51 + rnd((-3000 - 51) / 2), and rnd(-1525.5) = -1525 */
+    /* n = rnd(51 / 4) = 13; 13 + rnd((-3000 - 13) / 2), and rnd(-1506.5) = -1506 */
+    assert_int_equal(h[0], 13 - 1506);
     assert_int_equal(s[0], h[0]);
     assert_int_equal(y[0], h[0]);
     assert_int_equal(counts.gate_saturations, 0);
 
-    l->row[2].bias = 32000;
-    l->row[3].bias = 32000; /* 32000 + 16000 is cut, a GATE saturation */
+    l->row[2].bias = 400000;
+    l->row[3].bias = 400000; /* 400000 + 200000, a quarter of it is cut, a GATE saturation */
     assert_int_equal(spacc_fixed_run(l, 1, x, h, s, y, &counts), SPACC_OK);
     assert_int_equal(counts.gate_saturations, 1);
     spacc_fixed_free(l);

@@ -502,7 +502,8 @@ static void damage(enum kind kind, const uint8_t *file, size_t size)
         memcpy(copy, file, size);
         for (int change = 0; change <= r % 3; change++) {
             uint8_t *at = &copy[next_random() % size];
-            *at = r & 1 ? (uint8_t)next_random() : (uint8_t)(*at ^ 1u << next_random() % 8);
+            const unsigned flipped = *at ^ 1u << next_random() % 8;
+            *at = (uint8_t)(r & 1 ? next_random() : flipped);
         }
         accepted += reads(kind, copy, size);
     }
