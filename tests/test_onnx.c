@@ -885,7 +885,8 @@ static void damage(const uint8_t *bytes, size_t size_bytes, int cuts, int rounds
         memcpy(copy, bytes, size_bytes);
         for (int change = 0; change <= r % 4; change++) {
             uint8_t *at = &copy[next_random() % size_bytes];
-            *at = r & 1 ? (uint8_t)next_random() : (uint8_t)(*at ^ 1u << next_random() % 8);
+            const unsigned flipped = *at ^ 1u << next_random() % 8;
+            *at = (uint8_t)(r & 1 ? next_random() : flipped);
         }
         accepted += read_and_bind(copy, size_bytes);
     }
