@@ -41,39 +41,25 @@ static enum spacc_status check_part(const struct spacc_csb *m, size_t lanes,
     return SPACC_OK;
 }
 
-static size_t words_for(size_t groups, size_t k_x, size_t k_h, bool two_passes)
+static size_t log2_of(size_t v)
 {
-    return groups * (k_x + k_h * (two_passes ? 2 : 1));
+    size_t n = 0;
+    while (v >>= 1)
+        n++;
+    return n;
 }
 
-/* Lowest sparsity, in thousandths, at which the weights fit; -1 when none does. */
-static double sparsity_that_fits(const struct spacc_layout *l, bool two_passes, size_t have)
+static size_t moves(const struct spacc_layout *l)
 {
-    for (int i = 0; i < 1000; i++) {
-        const double s = i / 1000.0;
-        const size_t k_x = l->x_words - (size_t)(s * (double)l->x_words + 1e-9);
-        const size_t k_h = l->h_words - (size_t)(s * (double)l->h_words + 1e-9);
-        if (words_for(l->groups, k_x, k_h, two_passes) <= have)
-            return s;
-    }
-    return -1.0;
+    return l->pes / (4 * l->cells);
 }
 
-static enum spacc_status fail_weights(const struct spacc_layout *l, bool two_passes,
-                                      size_t have, const char *name, struct spacc_error *err)
+size_t spacc_layout_drain(const struct spacc_layout *l)
 {
-    const double s = sparsity_that_fits(l, two_passes, have);
-    char advice[96] = "no sparsity makes it fit";
-
-    if (s >= 0.0)
-        snprintf(advice, sizeof(advice), "sparsity %.3f or more fits (banks of %zu and %zu)", s,
-                 l->x_words, l->h_words);
-    return spacc_fail(err, SPACC_ENOFIT,
-                      "node %s: needs %zu weight words a PE, the card has %zu; %s", name,
-                      l->weight_words, have, advice);
+    return log2_of(l->lanes) + 8 + (moves(l) - 1) + 6 + 13;
 }
 
-static enum spacc_status check_fit(const struct spacc_layout *l, bool two_passes,
+static enum spacc_status check_fit(const struct spacc_layout *l,
                                    const struct spacc_card_info *card, const char *name,
                                    struct spacc_error *err)
 {
@@ -81,12 +67,34 @@ static enum spacc_status check_fit(const struct spacc_layout *l, bool two_passes
         return spacc_fail(err, SPACC_ENOFIT,
                           "node %s: needs %zu row parameters (quads of rows), the card has %u",
                           name, l->param_units, card->units);
-    if (l->vector_words > card->vector_words)
+    if (2 * l->x_words > card->x_words)
         return spacc_fail(err, SPACC_ENOFIT,
-                          "node %s: needs %zu vector words a lane, the card has %u", name,
-                          l->vector_words, card->vector_words);
-    if (l->weight_words > card->weight_words)
-        return fail_weights(l, two_passes, card->weight_words, name, err);
+                          "node %s: needs %zu words of x a lane, the card has %u", name,
+                          2 * l->x_words, card->x_words);
+    if (l->h_memory > card->h_words)
+        return spacc_fail(err, SPACC_ENOFIT,
+                          "node %s: needs %zu words of h a lane, the card has %u", name,
+                          l->h_memory, card->h_words);
+    return SPACC_OK;
+}
+
+/* Weights that the card cannot hold go through all of its weight memory as a ring, which has
+ * to take the longest part of a group and a chunk of 2 KiB less a word. */
+static enum spacc_status stream_weights(struct spacc_layout *l,
+                                        const struct spacc_card_info *card, const char *name,
+                                        struct spacc_error *err)
+{
+    const size_t chunk = max_size(2048 / (l->pes * l->lanes * 2), 1);
+    const size_t need = chunk - 1 + max_size(max_size(l->k_x + l->k_h, l->k_b), 2);
+
+    if (l->weight_words <= card->weight_words)
+        return SPACC_OK;
+    if (need > card->weight_words)
+        return spacc_fail(err, SPACC_ENOFIT,
+                          "node %s: needs %zu weight words a PE, the card has %u and cannot "
+                          "stream them: that takes %zu",
+                          name, l->weight_words, card->weight_words, need);
+    l->ring_words = card->weight_words;
     return SPACC_OK;
 }
 
@@ -96,24 +104,60 @@ static void lay_linear(struct spacc_layout *l, const struct spacc_fixed_layer *l
     l->units = l->groups * l->pes / 4;
     l->k_x = max_size(layer->w_x->k, 1); /* a row has at least one position */
     l->param_units = l->units;
-    l->vector_words = 2 * l->x_words;
 }
 
 static void lay_cell(struct spacc_layout *l, const struct spacc_fixed_layer *layer)
 {
     const size_t step = max_size(max_size(l->lanes, l->pes / 4), 4);
     const size_t bank = spacc_card_bank(layer->units, l->lanes);
-    const bool two_passes = layer->cell == SPACC_CELL_GRU_RESET;
 
     l->units = ceil_div(bank * l->lanes, step) * step;
     l->h_words = l->units / l->lanes;
     l->groups = l->units * 4 / l->pes;
     l->k_x = max_size(layer->w_x->k, 1);
     l->k_h = max_size(layer->w_h->k, 1);
-    if (two_passes)
-        l->k_h = max_size(l->k_h, layer->w_b->k);
-    l->param_units = l->units * (two_passes ? 2 : 1);
-    l->vector_words = 2 * l->x_words + (two_passes ? 3 : 2) * l->h_words;
+    if (layer->w_b) {
+        l->groups_b = l->groups;
+        l->m_words = l->h_words;
+        l->k_b = max_size(layer->w_b->k, 1);
+    }
+    l->param_units = l->units + l->groups_b * l->pes / 4;
+    l->h_memory = 2 * l->h_words + l->m_words;
+}
+
+/* ---- prologue: the x parts that run while the cells of the step before drain ------------ */
+
+/* Cycles of a step, up to a constant, with P groups of prologue of which B before pass B.
+ * Without prologue the first group's x part still runs during the drain. */
+static size_t step_cost(const struct spacc_layout *l, size_t p, size_t b)
+{
+    const size_t drain = spacc_layout_drain(l), least = moves(l);
+    const size_t after = p == 0 ? l->k_x : (p - b) * l->k_x;
+    const size_t whole = max_size(l->k_x + l->k_h, least), head = max_size(l->k_h, least);
+    const size_t body = p == 0 ? (l->groups - 1) * whole + l->k_h : (l->groups - p) * whole;
+
+    return max_size(drain, after) + p * head + body +
+           (l->groups_b ? max_size(drain, b * l->k_x) : 0);
+}
+
+static void choose_prologue(struct spacc_layout *l, size_t psum_words)
+{
+    size_t best = step_cost(l, 0, 0);
+    const size_t most = l->groups < psum_words ? l->groups : psum_words;
+
+    for (size_t p = 4; p <= most; p++) /* fewer would be read before they are written */
+        for (size_t b = 0; b <= (l->groups_b ? p : 0); b++)
+            if (step_cost(l, p, b) < best) {
+                best = step_cost(l, p, b);
+                l->prologue = p;
+                l->prologue_b = b;
+            }
+}
+
+static size_t choose_slots(const struct spacc_layout *l, size_t x_words)
+{
+    const size_t slots = x_words / l->x_words;
+    return slots > 8 ? 8 : slots;
 }
 
 enum spacc_status spacc_layout_make(struct spacc_layout *out,
@@ -121,8 +165,10 @@ enum spacc_status spacc_layout_make(struct spacc_layout *out,
                                     const struct spacc_card_info *card, const char *name,
                                     struct spacc_error *err)
 {
-    const bool two_passes = layer->cell == SPACC_CELL_GRU_RESET;
-    struct spacc_layout l = {.lanes = card->lanes, .pes = card->pes};
+    struct spacc_layout l = {.lanes = card->lanes,
+                             .pes = card->pes,
+                             .cells = card->cells,
+                             .beat_bytes = card->axi_bits / 8};
     enum spacc_status s;
 
     memset(out, 0, sizeof(*out));
@@ -138,19 +184,24 @@ enum spacc_status spacc_layout_make(struct spacc_layout *out,
         lay_linear(&l, layer);
     else
         lay_cell(&l, layer);
-    l.weight_words = words_for(l.groups, l.k_x, l.k_h, two_passes);
+    l.weight_words = l.groups * (l.k_x + l.k_h) + l.groups_b * l.k_b;
     l.weight_bits = layer->weight_bits;
     l.weight_bytes = l.weight_words * l.pes * l.lanes * (l.weight_bits == 8 ? 2 : 4);
     l.param_bytes = l.param_units * 4 * 8;
-    if ((s = check_fit(&l, two_passes, card, name, err)))
+    if ((s = check_fit(&l, card, name, err)) || (s = stream_weights(&l, card, name, err)))
         return s;
+    l.x_slots = choose_slots(&l, card->x_words);
+    l.x_memory = l.x_slots * l.x_words;
+    if (layer->w_h && !l.ring_words)
+        choose_prologue(&l, card->psum_words);
     *out = l;
     return SPACC_OK;
 }
 
 size_t spacc_layout_y_bytes(const struct spacc_layout *l, const struct spacc_fixed_layer *layer)
 {
-    return layer->cell == SPACC_CELL_LINEAR ? l->units * 4 * 4 : l->units * 2;
+    const size_t bytes = layer->cell == SPACC_CELL_LINEAR ? l->units * 4 * 4 : l->units * 2;
+    return ceil_div(bytes, l->beat_bytes) * l->beat_bytes;
 }
 
 /* ---- memory images ----------------------------------------------------------- */
@@ -204,6 +255,18 @@ static size_t quad_of(const struct spacc_layout *l, const struct spacc_fixed_lay
                : spacc_card_position(u, spacc_card_bank(layer->units, l->lanes), l->lanes);
 }
 
+/* Words in order of issue: x parts of the prologue, h parts of its groups, the other groups. */
+static size_t x_word(const struct spacc_layout *l, size_t group)
+{
+    return group < l->prologue ? group * l->k_x : group * (l->k_x + l->k_h);
+}
+
+static size_t h_word(const struct spacc_layout *l, size_t group)
+{
+    return group < l->prologue ? l->prologue * l->k_x + group * l->k_h
+                               : group * (l->k_x + l->k_h) + l->k_x;
+}
+
 static void put_unit(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
                      size_t u, uint8_t *image)
 {
@@ -212,12 +275,11 @@ static void put_unit(const struct spacc_layout *l, const struct spacc_fixed_laye
 
     for (size_t i = 0; i < 4; i++) {
         const size_t row = 4 * u + i, pe = quad % quads * 4 + i;
-        const size_t word = group * (l->k_x + l->k_h);
-        put_row(l, layer->w_x, row, word, pe, image);
+        put_row(l, layer->w_x, row, x_word(l, group), pe, image);
         if (layer->w_h)
-            put_row(l, layer->w_h, row, word + l->k_x, pe, image);
+            put_row(l, layer->w_h, row, h_word(l, group), pe, image);
         if (layer->w_b)
-            put_row(l, layer->w_b, row, pass_b + group * l->k_h, pe, image);
+            put_row(l, layer->w_b, row, pass_b + group * l->k_b, pe, image);
     }
 }
 

@@ -25,14 +25,20 @@ extern "C" {
 
 /* How one layer lies on a card. */
 struct spacc_layout {
-    size_t lanes, pes;       /* N, M */
-    size_t x_words, h_words; /* bank sizes, words a lane; h_words 0 for LINEAR */
-    size_t units, groups;    /* quads of rows with padding = groups * M / 4 */
-    size_t k_x, k_h;         /* positions a row */
-    size_t weight_words;     /* groups * (k_x + k_h), and groups * k_h of GRU_RESET's pass B */
-    size_t param_units;      /* units, twice that for GRU_RESET */
-    size_t vector_words;     /* both halves of x and h, and r*h of GRU_RESET */
-    int weight_bits;         /* 8 or 16: format of the image */
+    size_t lanes, pes, cells;      /* N, M, E */
+    size_t beat_bytes;             /* of the bus: what is moved is a multiple of it */
+    size_t x_words, h_words;       /* bank sizes, words a lane; h_words 0 for LINEAR */
+    size_t m_words;                /* of the vector that pass B reads; else 0 */
+    size_t units, groups;          /* quads of rows with padding = groups * M / 4 */
+    size_t groups_b;               /* of pass B: GRU_RESET, LSTMP */
+    size_t k_x, k_h, k_b;          /* positions a row */
+    size_t prologue, prologue_b;   /* groups whose x part hides the recurrence; rtl/README.md */
+    size_t x_slots;                /* steps of x that the card holds */
+    size_t weight_words;           /* groups * (k_x + k_h) + groups_b * k_b */
+    size_t ring_words;             /* 0: weights stay on the card; else they are streamed */
+    size_t param_units;            /* units, and quads of pass B */
+    size_t x_memory, h_memory;     /* words of the vector memories */
+    int weight_bits;               /* 8 or 16: format of the image */
     size_t weight_bytes, param_bytes; /* of the images */
 };
 
@@ -40,13 +46,17 @@ struct spacc_layout {
 size_t spacc_card_bank(size_t columns, size_t lanes);
 
 /* Lay out a layer whose parts are packed with spacc_card_bank(). `name` is for messages.
- * SPACC_EUNSUPPORTED for int16 weights on an int8 card or banks beyond the card's index,
- * SPACC_EINVAL for other bank sizes, SPACC_ENOFIT naming need, have and the
- * lowest sparsity that fits. */
+ * A layer with more weights than the card holds is streamed. SPACC_EUNSUPPORTED for int16
+ * weights on an int8 card or banks beyond the card's index, SPACC_EINVAL for other bank
+ * sizes, SPACC_ENOFIT naming need and have of parameters or vectors. */
 enum spacc_status spacc_layout_make(struct spacc_layout *out,
                                     const struct spacc_fixed_layer *layer,
                                     const struct spacc_card_info *card, const char *name,
                                     struct spacc_error *err);
+
+/* Cycles from the last position of a step, or of pass A, to the first one that reads its
+ * results: rtl/README.md "Timing". */
+size_t spacc_layout_drain(const struct spacc_layout *l);
 
 /* Position of column (or unit) c. */
 size_t spacc_card_position(size_t c, size_t bank, size_t lanes);
@@ -87,6 +97,8 @@ struct spacc_place {
 struct spacc_run_args {
     uint32_t steps;
     bool reverse;                /* last vector in memory is the first step */
+    bool zero;                   /* initial h and state are 0: nothing is loaded */
+    bool want_state;             /* the last state goes to state_out */
     uint32_t x_region, x_offset; /* int16 [steps][x_words][lanes]; region 3: another
                                     layer's y */
     uint32_t x_step_bytes;
@@ -94,7 +106,7 @@ struct spacc_run_args {
     uint32_t y_offset, state_out;    /* region 3 */
 };
 
-/* Append instructions; the caller keeps count of the room (load 2, run at most 4). */
+/* Append instructions; the caller keeps count of the room (load 2, run at most 5). */
 void spacc_program_load(struct spacc_program *p, const struct spacc_layout *l,
                         const struct spacc_place *at);
 void spacc_program_run(struct spacc_program *p, const struct spacc_layout *l,

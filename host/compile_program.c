@@ -29,8 +29,8 @@ static uint32_t *add(struct spacc_program *p, uint32_t opcode)
     return words;
 }
 
-void spacc_program_load(struct spacc_program *p, const struct spacc_layout *l,
-                        const struct spacc_place *at)
+static void load_weights(struct spacc_program *p, const struct spacc_layout *l,
+                         const struct spacc_place *at)
 {
     uint32_t *w = add(p, SPACC_OP_LOAD_WEIGHTS);
     SET(w, LOAD_WEIGHTS, REGION, SPACC_REGION_WEIGHTS);
@@ -38,21 +38,36 @@ void spacc_program_load(struct spacc_program *p, const struct spacc_layout *l,
     SET(w, LOAD_WEIGHTS, OFFSET, at->weight_offset);
     SET(w, LOAD_WEIGHTS, WORDS, l->weight_words);
     SET(w, LOAD_WEIGHTS, WORD_BASE, at->word_base);
+}
 
+/* For the RUN that follows. */
+static void add_stream(struct spacc_program *p, const struct spacc_layout *l,
+                       const struct spacc_place *at)
+{
+    uint32_t *w = add(p, SPACC_OP_STREAM);
+    SET(w, STREAM, REGION, SPACC_REGION_WEIGHTS);
+    SET(w, STREAM, FORMAT, l->weight_bits == 8 ? 0 : 1);
+    SET(w, STREAM, OFFSET, at->weight_offset);
+    SET(w, STREAM, WORDS, l->weight_words);
+    SET(w, STREAM, WORD_BASE, at->word_base);
+    SET(w, STREAM, RING_WORDS, l->ring_words);
+}
+
+void spacc_program_load(struct spacc_program *p, const struct spacc_layout *l,
+                        const struct spacc_place *at)
+{
+    uint32_t *w;
+
+    if (!l->ring_words)
+        load_weights(p, l, at);
     w = add(p, SPACC_OP_LOAD_PARAMS);
     SET(w, LOAD_PARAMS, REGION, SPACC_REGION_WEIGHTS);
     SET(w, LOAD_PARAMS, OFFSET, at->param_offset);
     SET(w, LOAD_PARAMS, UNITS, l->param_units);
     SET(w, LOAD_PARAMS, UNIT_BASE, at->param_base);
 }
-
-/* Vector memory of a RUN: x halves first, then h halves. Every RUN loads its own h and
- * state, so all layers use the same words. */
-static uint32_t h_base(const struct spacc_layout *l)
-{
-    return (uint32_t)(2 * l->x_words);
-}
-
+/* h memory of a RUN begins at 0: every RUN loads its own h and state, so all layers use the
+ * same words. */
 static void add_initial(struct spacc_program *p, const struct spacc_layout *l,
                         const struct spacc_run_args *args)
 {
@@ -60,7 +75,6 @@ static void add_initial(struct spacc_program *p, const struct spacc_layout *l,
     SET(w, LOAD_VECTOR, REGION, SPACC_REGION_INPUT);
     SET(w, LOAD_VECTOR, OFFSET, args->h_offset);
     SET(w, LOAD_VECTOR, WORDS, l->h_words);
-    SET(w, LOAD_VECTOR, WORD_BASE, h_base(l));
 
     w = add(p, SPACC_OP_LOAD_STATE);
     SET(w, LOAD_STATE, REGION, SPACC_REGION_INPUT);
@@ -102,17 +116,24 @@ static void add_run(struct spacc_program *p, const struct spacc_layout *l,
     SET(w, RUN, CELL, card_cell[layer->cell]);
     SET(w, RUN, ACT_G, card_act[layer->act_g]);
     SET(w, RUN, ACT_H, card_act[layer->act_h]);
+    SET(w, RUN, BATCH, 1);
+    SET(w, RUN, ZERO, args->zero);
     SET(w, RUN, X_REGION, args->x_region);
     SET(w, RUN, Y_REGION, SPACC_REGION_OUTPUT);
     SET(w, RUN, STEPS, args->steps);
     SET(w, RUN, GROUPS, l->groups);
+    SET(w, RUN, GROUPS_B, l->groups_b);
     SET(w, RUN, K_X, l->k_x);
     SET(w, RUN, K_H, l->k_h);
+    SET(w, RUN, K_B, l->k_b);
+    SET(w, RUN, PROLOGUE, l->prologue);
+    SET(w, RUN, PROLOGUE_B, l->prologue_b);
+    SET(w, RUN, X_SLOTS, l->x_slots);
+    SET(w, RUN, M_WORDS, l->m_words);
     SET(w, RUN, WEIGHT_BASE, at->word_base);
     SET(w, RUN, PARAM_BASE, at->param_base);
     SET(w, RUN, X_WORDS, l->x_words);
     SET(w, RUN, H_WORDS, l->h_words);
-    SET(w, RUN, H_BASE, h_base(l));
     SET(w, RUN, X_OFFSET, args->x_offset + back * x_step);
     SET(w, RUN, X_STRIDE, args->reverse ? 0u - x_step : x_step);
     SET(w, RUN, Y_OFFSET, args->y_offset + back * y_step);
@@ -125,10 +146,12 @@ void spacc_program_run(struct spacc_program *p, const struct spacc_layout *l,
 {
     const bool recurrent = layer->cell != SPACC_CELL_LINEAR;
 
-    if (recurrent)
+    if (recurrent && !args->zero)
         add_initial(p, l, args);
+    if (l->ring_words)
+        add_stream(p, l, at);
     add_run(p, l, layer, at, args);
-    if (recurrent)
+    if (recurrent && args->want_state)
         add_final(p, l, args);
 }
 

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-enum { SPACC_CARD_CAUSES = 7 };
+enum { SPACC_CARD_CAUSES = 8 };
 
 /* What one job cost; zeros for times and bytes on the CPU. */
 struct spacc_job_counts {

@@ -8,8 +8,8 @@
 
 enum { WIDTH = 100, NAME_MAX_COLUMNS = 24 };
 
-const char *const spacc_cause_names[SPACC_CAUSES] = {"issue", "load", "x_wait", "drain",
-                                                     "cell",  "out",  "control"};
+const char *const spacc_cause_names[SPACC_CAUSES] = {"issue", "load", "x_wait",  "drain",
+                                                     "cell",  "out",  "control", "weights"};
 
 struct text { /* one formatted cell; returned by value so that a row is one fprintf */
     char s[48];
@@ -168,20 +168,45 @@ static void print_times(const struct spacc_report *r, int w, FILE *to)
     }
 }
 
+/* What bounds a layer: the kind of cycle that it spends most of its time in, and its share. */
+static const char *bound_of(const struct spacc_report_node *n, double *percent)
+{
+    enum { ISSUE, LOAD, X_WAIT, DRAIN, CELL, OUT, CONTROL, WEIGHTS };
+    const struct {
+        const char *name;
+        uint64_t cycles;
+    } bound[] = {
+        {"array", n->cause[ISSUE] + n->cause[CELL]},
+        {"memory", n->cause[LOAD] + n->cause[X_WAIT] + n->cause[OUT] + n->cause[WEIGHTS]},
+        {"recurrence", n->cause[DRAIN]},
+        {"control", n->cause[CONTROL]},
+    };
+    size_t most = 0;
+
+    for (size_t i = 1; i < sizeof(bound) / sizeof(*bound); i++)
+        if (bound[i].cycles > bound[most].cycles)
+            most = i;
+    *percent = share(bound[most].cycles, n->cycles);
+    return bound[most].name;
+}
+
 static void print_causes(const struct spacc_report *r, int w, FILE *to)
 {
     fprintf(to, "\n%-*s ", w, "cycles, %");
     for (int c = 0; c < SPACC_CAUSES; c++)
         fprintf(to, " %7s", spacc_cause_names[c]);
-    fprintf(to, " %13s %13s\n", "bytes read", "written");
+    fprintf(to, " %13s %13s  %s\n", "bytes read", "written", "bound by");
     for (size_t i = 0; i < r->nodes; i++) {
         const struct spacc_report_node *n = &r->node[i];
         if (!n->on_card)
             continue;
+        double percent;
+        const char *bound = bound_of(n, &percent);
         fprintf(to, "%-*s ", w, short_name(n->name).s);
         for (int c = 0; c < SPACC_CAUSES; c++)
             fprintf(to, " %7.1f", share(n->cause[c], n->cycles));
-        fprintf(to, " %13s %13s\n", grouped(n->bytes_read).s, grouped(n->bytes_written).s);
+        fprintf(to, " %13s %13s  %s (%.0f %%)\n", grouped(n->bytes_read).s,
+                grouped(n->bytes_written).s, bound, percent);
     }
 }
 
@@ -334,7 +359,11 @@ static bool put_causes(cJSON *o, const struct spacc_report_node *n)
 
 static bool put_card(cJSON *o, const struct spacc_report_node *n)
 {
-    return put(o, "rows", (double)n->rows) && put(o, "columns", (double)n->columns) &&
+    double percent;
+    const char *bound = bound_of(n, &percent);
+
+    return put_text(o, "bound", bound) && put(o, "bound_percent", percent) &&
+           put(o, "rows", (double)n->rows) && put(o, "columns", (double)n->columns) &&
            put(o, "bank_size_x", (double)n->bank_size_x) &&
            put(o, "bank_size_h", (double)n->bank_size_h) && put(o, "k_x", (double)n->k_x) &&
            put(o, "k_h", (double)n->k_h) && put(o, "nonzeros", (double)n->nonzeros) &&

@@ -15,7 +15,6 @@ import tomllib
 
 INDEX_BITS = 8  # lane index kept a weight; the 16-bit index of format 1 must fit
 ACTIVATION_BITS = 16
-AXI_BITS = 64
 
 # ---------------------------------------------------------------- activation tables
 
@@ -112,6 +111,11 @@ def check(card):
     for config in card["config"]:
         if config["pes"] % 4 or config["lanes"] % 4 or config["lanes"] & (config["lanes"] - 1):
             sys.exit(f"config {config['name']}: PEs a multiple of 4, lanes a power of two >= 4")
+        cells, axi = config["cells"], config["axi_bits"]
+        if cells & (cells - 1) or config["pes"] % (4 * cells) or cells > config["lanes"]:
+            sys.exit(f"config {config['name']}: {cells} cell lanes: a power of two that divides PEs / 4")
+        if axi not in (64, 128, 256, 512) or not 16 * cells <= axi <= min(16 * config["lanes"], 64 * cells):
+            sys.exit(f"config {config['name']}: {axi} AXI bits do not fit {cells} cell lanes, {config['lanes']} lanes")
 
 
 # ---------------------------------------------------------------- C
@@ -161,14 +165,15 @@ def card_map_h(card):
             "/* RUN.cell; RUN.act_g, RUN.act_h. */"]
     out += [f"#define SPACC_CARD_CELL_{k} {v}u" for k, v in card["cells"].items()]
     out += [f"#define SPACC_CARD_ACT_{k} {v}u" for k, v in card["activations"].items()]
-    out += ["", "/* Configurations: X(token, name, pes, lanes, weight_bits, index_bits, weight_words,",
-            "   vector_words, units, instructions); the top module is spacc_card_<token>. */",
+    out += ["", "/* Configurations: X(token, name, pes, lanes, cells, weight_bits, index_bits, axi_bits,",
+            "   weight_words, x_words, h_words, units, psum_words, instructions); the top module is",
+            "   spacc_card_<token>. */",
             f"#define SPACC_CARD_ACTIVATION_BITS {ACTIVATION_BITS}",
-            f"#define SPACC_CARD_AXI_BITS {AXI_BITS}",
             "#define SPACC_CARD_CONFIG_MAP(X) \\"]
     out += [" \\\n".join(
-        f"    X({c['name']}, {c_text(c['name'])}, {c['pes']}, {c['lanes']}, {c['weight_bits']}, {INDEX_BITS}, "
-        f"{c['weight_words']}, {c['vector_words']}, {c['units']}, {c['instructions']})"
+        f"    X({c['name']}, {c_text(c['name'])}, {c['pes']}, {c['lanes']}, {c['cells']}, {c['weight_bits']}, {INDEX_BITS}, "
+        f"{c['axi_bits']}, {c['weight_words']}, {c['x_words']}, {c['h_words']}, {c['units']}, {c['psum_words']}, "
+        f"{c['instructions']})"
         for c in card["config"])]
     return "\n".join(out + ["", "#endif", ""])
 
@@ -225,7 +230,7 @@ def package_sv(card, tables):
             out.append(f"  localparam int unsigned {stem} = {32 * w + low};")
             out.append(f"  localparam int unsigned {stem}Bits = {bits};")
     for name, value in card["cells"].items():
-        word("Cell" + camel(name), value, 2)
+        word("Cell" + camel(name), value, 3)
     for name, value in card["activations"].items():
         word("Act" + camel(name), value, 2)
     for name, table in tables.items():
@@ -242,7 +247,7 @@ def package_sv(card, tables):
     return "\n".join(out + ["endpackage", ""])
 
 
-TOP_PORTS = [  # name, direction, bits
+TOP_PORTS = [  # name, direction, bits; DATA and STROBES follow the configuration
     ("ap_clk", "input", 1), ("ap_rst_n", "input", 1), ("interrupt", "output", 1),
     ("s_axi_control_awvalid", "input", 1), ("s_axi_control_awready", "output", 1),
     ("s_axi_control_awaddr", "input", 12),
@@ -261,7 +266,7 @@ TOP_PORTS = [  # name, direction, bits
     ("m_axi_gmem_awcache", "output", 4), ("m_axi_gmem_awprot", "output", 3),
     ("m_axi_gmem_awqos", "output", 4), ("m_axi_gmem_awregion", "output", 4),
     ("m_axi_gmem_wvalid", "output", 1), ("m_axi_gmem_wready", "input", 1),
-    ("m_axi_gmem_wdata", "output", 64), ("m_axi_gmem_wstrb", "output", 8),
+    ("m_axi_gmem_wdata", "output", "DATA"), ("m_axi_gmem_wstrb", "output", "STROBES"),
     ("m_axi_gmem_wlast", "output", 1),
     ("m_axi_gmem_bvalid", "input", 1), ("m_axi_gmem_bready", "output", 1),
     ("m_axi_gmem_bresp", "input", 2), ("m_axi_gmem_bid", "input", 1),
@@ -272,22 +277,25 @@ TOP_PORTS = [  # name, direction, bits
     ("m_axi_gmem_arcache", "output", 4), ("m_axi_gmem_arprot", "output", 3),
     ("m_axi_gmem_arqos", "output", 4), ("m_axi_gmem_arregion", "output", 4),
     ("m_axi_gmem_rvalid", "input", 1), ("m_axi_gmem_rready", "output", 1),
-    ("m_axi_gmem_rdata", "input", 64), ("m_axi_gmem_rlast", "input", 1),
+    ("m_axi_gmem_rdata", "input", "DATA"), ("m_axi_gmem_rlast", "input", 1),
     ("m_axi_gmem_rresp", "input", 2), ("m_axi_gmem_rid", "input", 1),
 ]
 
 
 def top_sv(config):
     """The card with one configuration's numbers: what Verilator and yosys build."""
+    width = {"DATA": config["axi_bits"], "STROBES": config["axi_bits"] // 8}
+    sized = [(name, way, width.get(bits, bits)) for name, way, bits in TOP_PORTS]
     ports = ",\n".join(
         f"  {way:6} logic {'' if bits == 1 else f'[{bits - 1}:0]':7} {name}"
-        for name, way, bits in TOP_PORTS)
+        for name, way, bits in sized)
     wires = ",\n".join(f"    .{name}({name})" for name, _, _ in TOP_PORTS)
     values = ",\n".join(f"    .{name}({value})" for name, value in (
-        ("Pes", config["pes"]), ("Lanes", config["lanes"]),
-        ("WeightBits", config["weight_bits"]), ("IndexBits", INDEX_BITS),
-        ("WeightWords", config["weight_words"]), ("VectorWords", config["vector_words"]),
-        ("Units", config["units"]), ("Instructions", config["instructions"])))
+        ("Pes", config["pes"]), ("Lanes", config["lanes"]), ("Cells", config["cells"]),
+        ("WeightBits", config["weight_bits"]), ("IndexBits", INDEX_BITS), ("AxiBits", config["axi_bits"]),
+        ("WeightWords", config["weight_words"]), ("XWords", config["x_words"]), ("HWords", config["h_words"]),
+        ("Units", config["units"]), ("PsumWords", config["psum_words"]),
+        ("Instructions", config["instructions"])))
     return (f"// Made by rtl/generate.py from rtl/card.toml; do not edit.\n"
             f"module spacc_card_{config['name']} (\n{ports}\n);\n"
             f"  spacc_card #(\n{values}\n  ) u_card (\n{wires}\n  );\nendmodule\n")
@@ -316,11 +324,13 @@ def page_md(card, tables):
     out += ["", "RUN.cell: " + ", ".join(f"{v} {k}" for k, v in card["cells"].items()) + ". "
             "RUN.act_g, RUN.act_h: " + ", ".join(f"{v} {k}" for k, v in card["activations"].items()) + ".",
             "", "## Configurations", "",
-            "| name | PEs | lanes | weight bits | index bits | weight words a PE | vector words a bank | units | instructions |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+            "| name | PEs | lanes | cell lanes | weight bits | index bits | AXI bits | weight words a PE | "
+            "x words a bank | h words a bank | units | partial sums a PE | instructions |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for c in card["config"]:
-        out.append(f"| {c['name']} | {c['pes']} | {c['lanes']} | {c['weight_bits']} | {INDEX_BITS} | "
-                   f"{c['weight_words']} | {c['vector_words']} | {c['units']} | {c['instructions']} |")
+        out.append(f"| {c['name']} | {c['pes']} | {c['lanes']} | {c['cells']} | {c['weight_bits']} | {INDEX_BITS} | "
+                   f"{c['axi_bits']} | {c['weight_words']} | {c['x_words']} | {c['h_words']} | {c['units']} | "
+                   f"{c['psum_words']} | {c['instructions']} |")
     out += ["", "## Activation tables", "", "| function | segments | slope bits | largest error over all codes, units of 2^-15 |",
             "| --- | --- | --- | --- |"]
     exact = {"tanh": math.tanh, "sigmoid": lambda v: 1.0 / (1.0 + math.exp(-v))}

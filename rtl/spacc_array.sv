@@ -1,63 +1,94 @@
-/// The PEs in lock step, and the serialiser that gives a group's sums out quad by quad.
+/// The PEs in lock step, and the serialiser that gives a group's sums out 4 * Cells rows a
+/// cycle.
 ///
-/// `issue_*` enters one position of a row group a cycle; there is no stall. The group's
-/// first quad (PEs 0..3) appears Levels + 8 cycles after its last position was on
-/// `issue_*`, then one quad a cycle. Groups must end at least Pes / 4 cycles apart.
-/// `flush_i` forgets everything under way.
+/// `issue_*` enters one position of a row group a cycle; there is no stall, and cycles
+/// without a position may come anywhere. A part of a group ends with `issue_last_i` (its sums
+/// leave) or with `issue_store_i` (they are kept as partial sums). The first rows of a group
+/// (PEs 0..) appear Levels + 8 cycles after its last position was on `issue_*`, then the
+/// next ones `gap_i` cycles after that. Groups must end at least as
+/// many cycles apart as their rows take to leave. A partial sum may be taken up by a position
+/// that is issued 3 cycles or more after the one that stored it. `flush_i` forgets
+/// everything under way.
 module spacc_array #(
-  parameter  int unsigned Pes         = 16, // multiple of 4
+  parameter  int unsigned Pes         = 16, // multiple of 4 * Cells
   parameter  int unsigned Lanes       = 16,
+  parameter  int unsigned Cells       = 1,
+  parameter  int unsigned BeatLanes   = 4,
+  parameter  int unsigned HLanes      = 4,
   parameter  int unsigned WeightBits  = 16,
   parameter  int unsigned IndexBits   = 8,
   parameter  int unsigned WeightWords = 8192,
-  parameter  int unsigned VectorWords = 512,
+  parameter  int unsigned XWords      = 512,
+  parameter  int unsigned HWords      = 512,
+  parameter  int unsigned PsumWords   = 64,
   parameter  int unsigned AccBits     = 48,
   localparam int unsigned WordWidth   = $clog2(WeightWords),
-  localparam int unsigned VectorWidth = $clog2(VectorWords),
-  localparam int unsigned QuadWidth   = Lanes > 4 ? $clog2(Lanes / 4) : 1
+  localparam int unsigned XWidth      = $clog2(XWords),
+  localparam int unsigned HWidth      = $clog2(HWords),
+  localparam int unsigned BaseWidth   = XWidth > HWidth ? XWidth : HWidth,
+  localparam int unsigned PsumWidth   = $clog2(PsumWords),
+  localparam int unsigned BeatWidth   = Lanes > BeatLanes ? $clog2(Lanes / BeatLanes) : 1,
+  localparam int unsigned SliceWidth  = Lanes > HLanes ? $clog2(Lanes / HLanes) : 1
 ) (
-  input  logic                    clk_i,
-  input  logic                    rst_ni,       // synchronous, active low
-  input  logic                    flush_i,
-  // weight write: four lanes of a word of PE ww_pe_i
-  input  logic                    ww_valid_i,
-  input  logic [15:0]             ww_pe_i,
-  input  logic [WordWidth-1:0]    ww_word_i,
-  input  logic [QuadWidth-1:0]    ww_quad_i,
-  input  logic [4*WeightBits-1:0] ww_weight_i,
-  input  logic [4*IndexBits-1:0]  ww_index_i,
-  // vector write: four lanes of a word of every PE
-  input  logic                    vw_valid_i,
-  input  logic [VectorWidth-1:0]  vw_word_i,
-  input  logic [QuadWidth-1:0]    vw_quad_i,
-  input  logic [63:0]             vw_data_i,
+  input  logic                            clk_i,
+  input  logic                            rst_ni,       // synchronous, active low
+  input  logic                            flush_i,
+  // weight write: BeatLanes lanes of a word of PE ww_pe_i
+  input  logic                            ww_valid_i,
+  input  logic [15:0]                     ww_pe_i,
+  input  logic [WordWidth-1:0]            ww_word_i,
+  input  logic [BeatWidth-1:0]            ww_slice_i,
+  input  logic [BeatLanes*WeightBits-1:0] ww_weight_i,
+  input  logic [BeatLanes*IndexBits-1:0]  ww_index_i,
+  // vector writes to every PE
+  input  logic                            xw_valid_i,
+  input  logic [XWidth-1:0]               xw_word_i,
+  input  logic [BeatWidth-1:0]            xw_slice_i,
+  input  logic [BeatLanes*16-1:0]         xw_data_i,
+  input  logic                            hw_valid_i,
+  input  logic [HWidth-1:0]               hw_word_i,
+  input  logic [SliceWidth-1:0]           hw_slice_i,
+  input  logic [HLanes-1:0]               hw_mask_i,
+  input  logic [HLanes*16-1:0]            hw_data_i,
   // positions
-  input  logic                    issue_valid_i,
-  input  logic                    issue_first_i, // of a group
-  input  logic                    issue_last_i,  // of a group
-  input  logic [WordWidth-1:0]    issue_word_i,
-  input  logic [VectorWidth-1:0]  issue_base_i,  // vector word of index 0
-  // sums of four rows, PE 4q in the low bits
-  output logic                    quad_valid_o,
-  output logic [4*AccBits-1:0]    quad_sums_o
+  input  logic                            issue_valid_i,
+  input  logic                            issue_first_i,     // of a part that starts from 0 or a partial sum
+  input  logic                            issue_from_psum_i, // with first: from psum_word
+  input  logic                            issue_store_i,     // last; keep in psum_word
+  input  logic                            issue_last_i,      // last; give out
+  input  logic                            issue_h_i,         // h memory, not x
+  input  logic                            issue_zero_i,      // h is 0
+  input  logic [PsumWidth-1:0]            issue_psum_word_i,
+  input  logic [WordWidth-1:0]            issue_word_i,
+  input  logic [BaseWidth-1:0]            issue_base_i,      // vector word of index 0
+  // sums of 4 * Cells rows, PE 0 lowest
+  input  logic [4:0]                      gap_i,             // idle cycles between rows; constant while groups leave
+  output logic                            rows_valid_o,
+  output logic [4*Cells*AccBits-1:0]      rows_sums_o
 );
 
   localparam int unsigned Stages    = $clog2(Lanes) + 6;
-  localparam int unsigned Quads     = Pes / 4;
-  localparam int unsigned LeftWidth = $clog2(Quads + 1);
+  localparam int unsigned Moves     = Pes / (4 * Cells);
+  localparam int unsigned LeftWidth = $clog2(Moves + 1);
 
   // Bit s: stage s moves in this cycle; bit Stages: a sum stands in the accumulators.
-  logic [Stages:0]        valid_q;
-  logic [Stages-1:0]      first_q;
-  logic [Stages:0]        last_q;
-  logic [WordWidth-1:0]   word_q, weight_word_q, word_wait_q;
-  logic [VectorWidth-1:0] base_q, base_wait_q;
+  logic [Stages:0]               valid_q, last_q, store_q;
+  logic [Stages-1:0]             first_q, from_psum_q;
+  logic [3:0]                    h_q, zero_q;
+  logic [(Stages+1)*PsumWidth-1:0] psum_q;
+  logic [WordWidth-1:0]          word_q, weight_word_q, word_wait_q;
+  logic [BaseWidth-1:0]          base_q, base_wait_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) valid_q <= '0;
     else                    valid_q <= {valid_q[Stages-1:0], issue_valid_i};
-    first_q <= {first_q[Stages-2:0], issue_first_i};
-    last_q  <= {last_q[Stages-1:0], issue_last_i};
+    first_q     <= {first_q[Stages-2:0], issue_first_i};
+    from_psum_q <= {from_psum_q[Stages-2:0], issue_from_psum_i && issue_first_i};
+    last_q      <= {last_q[Stages-1:0], issue_last_i};
+    store_q     <= {store_q[Stages-1:0], issue_store_i};
+    h_q         <= {h_q[2:0], issue_h_i};
+    zero_q      <= {zero_q[2:0], issue_zero_i};
+    psum_q      <= {psum_q[Stages*PsumWidth-1:0], issue_psum_word_i};
     if (issue_valid_i) begin
       word_q      <= issue_word_i;
       base_wait_q <= issue_base_i;
@@ -69,85 +100,109 @@ module spacc_array #(
     if (valid_q[1]) weight_word_q <= word_wait_q;
   end
 
-  // Serialiser: a row of registers, one a PE, that moves down a quad a cycle.
+  // Serialiser: a row of registers, one a PE, that moves down 4 * Cells at a time.
   logic                 capture, shift;
   logic [LeftWidth-1:0] left_q;
+  logic [4:0]           gap_q;
 
   assign capture      = valid_q[Stages] && last_q[Stages];
-  assign shift        = left_q != '0;
-  assign quad_valid_o = shift;
+  assign shift        = left_q != '0 && gap_q == '0;
+  assign rows_valid_o = shift;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) left_q <= '0;
-    else if (capture)       left_q <= LeftWidth'(Quads);
+    else if (capture)       left_q <= LeftWidth'(Moves);
     else if (shift)         left_q <= left_q - 1'b1;
+    if (!rst_ni || flush_i || capture) gap_q <= '0;
+    else if (shift)                    gap_q <= gap_i;
+    else if (gap_q != '0)              gap_q <= gap_q - 1'b1;
   end
 
   // The PEs compare ww_pe_i first and write in the next cycle.
-  logic [WordWidth-1:0]    ww_word_q;
-  logic [QuadWidth-1:0]    ww_quad_q;
-  logic [4*WeightBits-1:0] ww_weight_q;
-  logic [4*IndexBits-1:0]  ww_index_q;
+  logic [WordWidth-1:0]            ww_word_q;
+  logic [BeatWidth-1:0]            ww_slice_q;
+  logic [BeatLanes*WeightBits-1:0] ww_weight_q;
+  logic [BeatLanes*IndexBits-1:0]  ww_index_q;
   always_ff @(posedge clk_i) begin
     if (ww_valid_i) begin
       ww_word_q   <= ww_word_i;
-      ww_quad_q   <= ww_quad_i;
+      ww_slice_q  <= ww_slice_i;
       ww_weight_q <= ww_weight_i;
       ww_index_q  <= ww_index_i;
     end
   end
 
+  logic psum_write;
+  assign psum_write = valid_q[Stages] && store_q[Stages];
+
   for (genvar p = 0; p < Pes; p++) begin : gen_pe
     logic signed [AccBits-1:0] sum, sum_q;
 
     spacc_pe #(
-      .Lanes(Lanes), .WeightBits(WeightBits), .IndexBits(IndexBits), .WeightWords(WeightWords),
-      .VectorWords(VectorWords), .AccBits(AccBits)
+      .Lanes(Lanes), .BeatLanes(BeatLanes), .HLanes(HLanes), .WeightBits(WeightBits), .IndexBits(IndexBits),
+      .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .PsumWords(PsumWords), .AccBits(AccBits)
     ) u_pe (
       .clk_i(clk_i),
       .id_i(p[15:0]),
       .ww_valid_i(ww_valid_i),
       .ww_pe_i(ww_pe_i),
       .ww_word_i(ww_word_q),
-      .ww_quad_i(ww_quad_q),
+      .ww_slice_i(ww_slice_q),
       .ww_weight_i(ww_weight_q),
       .ww_index_i(ww_index_q),
-      .vw_valid_i(vw_valid_i),
-      .vw_word_i(vw_word_i),
-      .vw_quad_i(vw_quad_i),
-      .vw_data_i(vw_data_i),
+      .xw_valid_i(xw_valid_i),
+      .xw_word_i(xw_word_i),
+      .xw_slice_i(xw_slice_i),
+      .xw_data_i(xw_data_i),
+      .hw_valid_i(hw_valid_i),
+      .hw_word_i(hw_word_i),
+      .hw_slice_i(hw_slice_i),
+      .hw_mask_i(hw_mask_i),
+      .hw_data_i(hw_data_i),
       .enable_i(valid_q[Stages-1:0]),
       .index_word_i(word_q),
       .base_i(base_q),
       .weight_word_i(weight_word_q),
+      .h_read_i(h_q[2]),
+      .h_use_i(h_q[3]),
+      .h_zero_i(zero_q[3]),
+      .psum_read_i(from_psum_q[Stages-2]),
+      .psum_read_word_i(psum_q[(Stages-2)*PsumWidth +: PsumWidth]),
       .first_i(first_q[Stages-1]),
+      .from_psum_i(from_psum_q[Stages-1]),
+      .psum_write_i(psum_write),
+      .psum_write_word_i(psum_q[Stages*PsumWidth +: PsumWidth]),
       .sum_o(sum)
     );
 
 `ifndef SYNTHESIS
-    SumFits: assert property (@(posedge clk_i) disable iff (!rst_ni) valid_q[Stages] |-> !u_pe.overflow_q)
-        else $error("accumulator overflow");
+    always_ff @(posedge clk_i) begin
+      if (rst_ni && valid_q[Stages]) SumFits: assert (!u_pe.overflow_q) else $error("accumulator overflow");
+    end
 `endif
 
-    if (p + 4 < Pes) begin : gen_move
+    if (p + 4 * Cells < Pes) begin : gen_move
       always_ff @(posedge clk_i) begin
         if (capture)    sum_q <= sum;
-        else if (shift) sum_q <= gen_pe[p+4].sum_q;
+        else if (shift) sum_q <= gen_pe[p+4*Cells].sum_q;
       end
     end else begin : gen_end
       always_ff @(posedge clk_i) if (capture) sum_q <= sum;
     end
+    if (p < 4 * Cells) begin : gen_out
+      assign rows_sums_o[AccBits*p +: AccBits] = sum_q;
+    end
   end
 
-  assign quad_sums_o = {gen_pe[3].sum_q, gen_pe[2].sum_q, gen_pe[1].sum_q, gen_pe[0].sum_q};
-
 `ifndef SYNTHESIS
-  initial assert (Pes >= 4 && Pes % 4 == 0) else $fatal(1, "Pes must be a multiple of 4");
+  initial assert (Pes % (4 * Cells) == 0) else $fatal(1, "Pes must be a multiple of 4 * Cells");
 
-  // A new group may replace the last quad in the cycle in which that one leaves.
-  Apart: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      capture |-> left_q == '0 || left_q == LeftWidth'(1))
-      else $error("groups end less than Pes / 4 cycles apart");
+  // A new group may replace the last rows in the cycle in which those leave.
+  always_ff @(posedge clk_i) begin
+    if (rst_ni && capture)
+      Apart: assert (left_q == '0 || (left_q == LeftWidth'(1) && shift))
+          else $error("groups end closer together than their rows leave");
+  end
 `endif
 
 endmodule

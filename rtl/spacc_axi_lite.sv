@@ -15,11 +15,15 @@ module spacc_axi_lite #(
   // What the configuration registers say.
   parameter int unsigned Pes          = 4,
   parameter int unsigned Lanes        = 4,
+  parameter int unsigned Cells        = 1,
   parameter int unsigned WeightBits   = 16,
   parameter int unsigned IndexBits    = 8,
+  parameter int unsigned AxiBits      = 64,
   parameter int unsigned WeightWords  = 4096,
-  parameter int unsigned VectorWords  = 512,
+  parameter int unsigned XWords       = 512,
+  parameter int unsigned HWords       = 512,
   parameter int unsigned Units        = 512,
+  parameter int unsigned PsumWords    = 32,
   parameter int unsigned Instructions = 64
 ) (
   input  logic         clk_i,
@@ -60,6 +64,9 @@ module spacc_axi_lite #(
   input  logic [63:0]  error_address_i,
   input  logic [spacc_card_pkg::Counters*64-1:0] counters_i // counter 0 lowest
 );
+
+  // Sequences of a batch stand together in memory only where M/4 units are one beat.
+  localparam int unsigned BatchMax = Pes / 4 * 16 == AxiBits ? 255 : 1;
 
   localparam logic [11:0] CountersEnd =
       spacc_card_pkg::RegCounters + 12'(8 * spacc_card_pkg::Counters);
@@ -243,11 +250,13 @@ module spacc_axi_lite #(
       spacc_card_pkg::RegVersion:                  rdata = spacc_card_pkg::IdentityVersion;
       spacc_card_pkg::RegConfigArray:              rdata = {16'(Lanes), 16'(Pes)};
       spacc_card_pkg::RegConfigWidths:
-        rdata = {8'd64, 8'(IndexBits), 8'd16, 8'(WeightBits)};
+        rdata = {8'(AxiBits / 8), 8'(IndexBits), 8'd16, 8'(WeightBits)};
       spacc_card_pkg::RegConfigWeightWords:        rdata = WeightWords;
-      spacc_card_pkg::RegConfigVectorWords:        rdata = VectorWords;
+      spacc_card_pkg::RegConfigVectorWords:        rdata = {16'(HWords), 16'(XWords)};
       spacc_card_pkg::RegConfigUnits:              rdata = Units;
       spacc_card_pkg::RegConfigInstructions:       rdata = Instructions;
+      spacc_card_pkg::RegConfigCells:
+        rdata = {16'(PsumWords), 8'(BatchMax), 8'(Cells)};
       spacc_card_pkg::RegErrorCode:                rdata = error_code_i;
       spacc_card_pkg::RegErrorPc:                  rdata = error_pc_i;
       spacc_card_pkg::RegErrorAddress:             rdata = error_address_i[31:0];

@@ -1,77 +1,82 @@
 /// The card: one kernel under Vitis' rules. AXI4-Lite registers `s_axi_control` (12-bit
-/// addresses, map in CARD.md), one 64-bit AXI4 master `m_axi_gmem` through which the card
+/// addresses, map in CARD.md), one AXI4 master `m_axi_gmem` of AxiBits through which the card
 /// fetches program, weights and inputs and writes outputs. `interrupt` is level, active
 /// high. The tops that are built, spacc_card_<config>, are generated and only set the
 /// parameters.
 module spacc_card #(
   parameter int unsigned Pes          = 16,   // M, a multiple of 4
   parameter int unsigned Lanes        = 16,   // N, a power of two, 4 or more
+  parameter int unsigned Cells        = 1,    // units a cycle
   parameter int unsigned WeightBits   = 16,   // 8 or 16
   parameter int unsigned IndexBits    = 8,
+  parameter int unsigned AxiBits      = 64,   // data of m_axi_gmem: 64, 128, 256 or 512
   parameter int unsigned WeightWords  = 8192, // N-lane words a PE
-  parameter int unsigned VectorWords  = 512,  // words a bank
+  parameter int unsigned XWords       = 512,  // words a bank, x
+  parameter int unsigned HWords       = 512,  // words a bank, h
   parameter int unsigned Units        = 2048, // row parameters (quads) and cell states
-  parameter int unsigned Instructions = 64
+  parameter int unsigned PsumWords    = 64,   // partial sums a PE
+  parameter int unsigned Instructions = 64,
+  parameter bit          SmallCell    = 1'b0 // one multiplier a cell unit, 22 cycles a unit
 ) (
-  input  logic        ap_clk,
-  input  logic        ap_rst_n,
-  output logic        interrupt,
-  input  logic        s_axi_control_awvalid,
-  output logic        s_axi_control_awready,
-  input  logic [11:0] s_axi_control_awaddr,
-  input  logic        s_axi_control_wvalid,
-  output logic        s_axi_control_wready,
-  input  logic [31:0] s_axi_control_wdata,
-  input  logic [3:0]  s_axi_control_wstrb,
-  output logic        s_axi_control_bvalid,
-  input  logic        s_axi_control_bready,
-  output logic [1:0]  s_axi_control_bresp,
-  input  logic        s_axi_control_arvalid,
-  output logic        s_axi_control_arready,
-  input  logic [11:0] s_axi_control_araddr,
-  output logic        s_axi_control_rvalid,
-  input  logic        s_axi_control_rready,
-  output logic [31:0] s_axi_control_rdata,
-  output logic [1:0]  s_axi_control_rresp,
-  output logic        m_axi_gmem_awvalid,
-  input  logic        m_axi_gmem_awready,
-  output logic [63:0] m_axi_gmem_awaddr,
-  output logic        m_axi_gmem_awid,
-  output logic [7:0]  m_axi_gmem_awlen,
-  output logic [2:0]  m_axi_gmem_awsize,
-  output logic [1:0]  m_axi_gmem_awburst,
-  output logic        m_axi_gmem_awlock,
-  output logic [3:0]  m_axi_gmem_awcache,
-  output logic [2:0]  m_axi_gmem_awprot,
-  output logic [3:0]  m_axi_gmem_awqos,
-  output logic [3:0]  m_axi_gmem_awregion,
-  output logic        m_axi_gmem_wvalid,
-  input  logic        m_axi_gmem_wready,
-  output logic [63:0] m_axi_gmem_wdata,
-  output logic [7:0]  m_axi_gmem_wstrb,
-  output logic        m_axi_gmem_wlast,
-  input  logic        m_axi_gmem_bvalid,
-  output logic        m_axi_gmem_bready,
-  input  logic [1:0]  m_axi_gmem_bresp,
-  input  logic        m_axi_gmem_bid,
-  output logic        m_axi_gmem_arvalid,
-  input  logic        m_axi_gmem_arready,
-  output logic [63:0] m_axi_gmem_araddr,
-  output logic        m_axi_gmem_arid,
-  output logic [7:0]  m_axi_gmem_arlen,
-  output logic [2:0]  m_axi_gmem_arsize,
-  output logic [1:0]  m_axi_gmem_arburst,
-  output logic        m_axi_gmem_arlock,
-  output logic [3:0]  m_axi_gmem_arcache,
-  output logic [2:0]  m_axi_gmem_arprot,
-  output logic [3:0]  m_axi_gmem_arqos,
-  output logic [3:0]  m_axi_gmem_arregion,
-  input  logic        m_axi_gmem_rvalid,
-  output logic        m_axi_gmem_rready,
-  input  logic [63:0] m_axi_gmem_rdata,
-  input  logic        m_axi_gmem_rlast,
-  input  logic [1:0]  m_axi_gmem_rresp,
-  input  logic        m_axi_gmem_rid
+  input  logic                       ap_clk,
+  input  logic                       ap_rst_n,
+  output logic                       interrupt,
+  input  logic                       s_axi_control_awvalid,
+  output logic                       s_axi_control_awready,
+  input  logic [11:0]                s_axi_control_awaddr,
+  input  logic                       s_axi_control_wvalid,
+  output logic                       s_axi_control_wready,
+  input  logic [31:0]                s_axi_control_wdata,
+  input  logic [3:0]                 s_axi_control_wstrb,
+  output logic                       s_axi_control_bvalid,
+  input  logic                       s_axi_control_bready,
+  output logic [1:0]                 s_axi_control_bresp,
+  input  logic                       s_axi_control_arvalid,
+  output logic                       s_axi_control_arready,
+  input  logic [11:0]                s_axi_control_araddr,
+  output logic                       s_axi_control_rvalid,
+  input  logic                       s_axi_control_rready,
+  output logic [31:0]                s_axi_control_rdata,
+  output logic [1:0]                 s_axi_control_rresp,
+  output logic                       m_axi_gmem_awvalid,
+  input  logic                       m_axi_gmem_awready,
+  output logic [63:0]                m_axi_gmem_awaddr,
+  output logic                       m_axi_gmem_awid,
+  output logic [7:0]                 m_axi_gmem_awlen,
+  output logic [2:0]                 m_axi_gmem_awsize,
+  output logic [1:0]                 m_axi_gmem_awburst,
+  output logic                       m_axi_gmem_awlock,
+  output logic [3:0]                 m_axi_gmem_awcache,
+  output logic [2:0]                 m_axi_gmem_awprot,
+  output logic [3:0]                 m_axi_gmem_awqos,
+  output logic [3:0]                 m_axi_gmem_awregion,
+  output logic                       m_axi_gmem_wvalid,
+  input  logic                       m_axi_gmem_wready,
+  output logic [AxiBits-1:0]         m_axi_gmem_wdata,
+  output logic [AxiBits/8-1:0]       m_axi_gmem_wstrb,
+  output logic                       m_axi_gmem_wlast,
+  input  logic                       m_axi_gmem_bvalid,
+  output logic                       m_axi_gmem_bready,
+  input  logic [1:0]                 m_axi_gmem_bresp,
+  input  logic                       m_axi_gmem_bid,
+  output logic                       m_axi_gmem_arvalid,
+  input  logic                       m_axi_gmem_arready,
+  output logic [63:0]                m_axi_gmem_araddr,
+  output logic                       m_axi_gmem_arid,
+  output logic [7:0]                 m_axi_gmem_arlen,
+  output logic [2:0]                 m_axi_gmem_arsize,
+  output logic [1:0]                 m_axi_gmem_arburst,
+  output logic                       m_axi_gmem_arlock,
+  output logic [3:0]                 m_axi_gmem_arcache,
+  output logic [2:0]                 m_axi_gmem_arprot,
+  output logic [3:0]                 m_axi_gmem_arqos,
+  output logic [3:0]                 m_axi_gmem_arregion,
+  input  logic                       m_axi_gmem_rvalid,
+  output logic                       m_axi_gmem_rready,
+  input  logic [AxiBits-1:0]         m_axi_gmem_rdata,
+  input  logic                       m_axi_gmem_rlast,
+  input  logic [1:0]                 m_axi_gmem_rresp,
+  input  logic                       m_axi_gmem_rid
 );
 
   logic                   start, done, abort;
@@ -82,16 +87,18 @@ module spacc_card #(
   logic [64*spacc_card_pkg::Counters-1:0] counters;
 
   logic        read_cmd_valid, read_cmd_ready, read_valid, read_ready, read_last, read_idle, read_error, read_beat;
-  logic [63:0] read_cmd_address, read_data, read_error_address;
+  logic [63:0] read_cmd_address, read_error_address;
+  logic [AxiBits-1:0] read_data, write_data;
   logic [31:0] read_cmd_beats;
   logic        write_cmd_valid, write_cmd_ready, write_valid, write_ready, write_idle, write_error, write_beat;
   logic        write_done;
-  logic [63:0] write_cmd_address, write_data, write_error_address;
+  logic [63:0] write_cmd_address, write_error_address;
   logic [31:0] write_cmd_beats;
 
   spacc_axi_lite #(
-    .Pes(Pes), .Lanes(Lanes), .WeightBits(WeightBits), .IndexBits(IndexBits), .WeightWords(WeightWords),
-    .VectorWords(VectorWords), .Units(Units), .Instructions(Instructions)
+    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .WeightBits(WeightBits), .IndexBits(IndexBits),
+    .AxiBits(AxiBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .Units(Units),
+    .PsumWords(PsumWords), .Instructions(Instructions)
   ) u_registers (
     .clk_i(ap_clk), .rst_ni(ap_rst_n),
     .s_axi_awvalid_i(s_axi_control_awvalid), .s_axi_awready_o(s_axi_control_awready),
@@ -113,8 +120,9 @@ module spacc_card #(
   );
 
   spacc_core #(
-    .Pes(Pes), .Lanes(Lanes), .WeightBits(WeightBits), .IndexBits(IndexBits), .WeightWords(WeightWords),
-    .VectorWords(VectorWords), .Units(Units), .Instructions(Instructions)
+    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .WeightBits(WeightBits), .IndexBits(IndexBits),
+    .AxiBits(AxiBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .Units(Units),
+    .PsumWords(PsumWords), .Instructions(Instructions), .SmallCell(SmallCell)
   ) u_core (
     .clk_i(ap_clk), .rst_ni(ap_rst_n), .start_i(start), .done_o(done),
     .program_ptr_i(program_ptr), .weights_ptr_i(weights_ptr), .input_ptr_i(input_ptr),
@@ -135,7 +143,7 @@ module spacc_card #(
     .abort_o(abort)
   );
 
-  spacc_dma_read u_read (
+  spacc_dma_read #(.DataBits(AxiBits)) u_read (
     .clk_i(ap_clk), .rst_ni(ap_rst_n),
     .cmd_valid_i(read_cmd_valid), .cmd_ready_o(read_cmd_ready), .cmd_address_i(read_cmd_address),
     .cmd_beats_i(read_cmd_beats),
@@ -148,7 +156,7 @@ module spacc_card #(
     .m_rresp_i(m_axi_gmem_rresp), .m_rlast_i(m_axi_gmem_rlast)
   );
 
-  spacc_dma_write u_write (
+  spacc_dma_write #(.DataBits(AxiBits)) u_write (
     .clk_i(ap_clk), .rst_ni(ap_rst_n),
     .cmd_valid_i(write_cmd_valid), .cmd_ready_o(write_cmd_ready), .cmd_address_i(write_cmd_address),
     .cmd_beats_i(write_cmd_beats),
@@ -161,6 +169,11 @@ module spacc_card #(
     .m_wstrb_o(m_axi_gmem_wstrb), .m_wlast_o(m_axi_gmem_wlast),
     .m_bvalid_i(m_axi_gmem_bvalid), .m_bready_o(m_axi_gmem_bready), .m_bresp_i(m_axi_gmem_bresp)
   );
+
+`ifndef SYNTHESIS
+  initial assert (AxiBits == 64 || AxiBits == 128 || AxiBits == 256 || AxiBits == 512)
+      else $fatal(1, "AxiBits must be 64, 128, 256 or 512");
+`endif
 
   // Normal, bufferable, modifiable accesses of one thread.
   assign m_axi_gmem_awid     = 1'b0;

@@ -20,7 +20,7 @@ module spacc_cell #(
   input  logic                 rst_ni,         // synchronous, active low
   input  logic                 flush_i,
   // constant during a pass
-  input  logic [1:0]           config_cell_i,  // not LINEAR
+  input  logic [2:0]           config_cell_i,  // not LINEAR; LSTMP is LSTM here
   input  logic                 config_pass_b_i,
   input  logic [1:0]           config_act_g_i,
   input  logic [1:0]           config_act_h_i,
@@ -34,11 +34,10 @@ module spacc_cell #(
   // quads in
   input  logic                 in_valid_i,
   input  logic [UnitWidth-1:0] in_unit_i,      // address in the state memory
-  input  logic                 in_last_i,      // of the pass
+  input  logic                 in_zero_i,      // take 0 for the state
   input  logic [79:0]          in_z_i,         // 20 bits a row, row 0 lowest; 16 used but of a GRU's n
   // h out
   output logic                 out_valid_o,
-  output logic                 out_last_o,
   output logic [15:0]          out_h_o,
   // cuts of this cycle
   output logic                 gate_cut_o,
@@ -57,20 +56,20 @@ module spacc_cell #(
   end
 
   logic lstm, reset_a, reset_b;
-  assign lstm    = config_cell_i == spacc_card_pkg::CellLstm;
+  assign lstm    = config_cell_i == spacc_card_pkg::CellLstm || config_cell_i == spacc_card_pkg::CellLstmp;
   assign reset_a = config_cell_i == spacc_card_pkg::CellGruReset && !config_pass_b_i;
   assign reset_b = config_cell_i == spacc_card_pkg::CellGruReset && config_pass_b_i;
 
   // Unit numbers: to the state read (stage 2), the kept gates (3) and the write (13).
   logic [UnitWidth-1:0] unit2, unit3_q, unit13;
-  logic                 last2, last13;
+  logic                 zero2, zero3_q;
   spacc_delay #(.Width(UnitWidth), .Stages(2)) u_unit2 (
     .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_unit_i), .out_data_o(unit2));
-  always_ff @(posedge clk_i) if (valid[2]) unit3_q <= unit2;
-  spacc_delay #(.Width(UnitWidth + 1), .Stages(11)) u_unit13 (
-    .clk_i(clk_i), .enable_i(valid[12:2]), .in_data_i({last2, unit2}), .out_data_o({last13, unit13}));
-  spacc_delay #(.Width(1), .Stages(2)) u_last2 (
-    .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_last_i), .out_data_o(last2));
+  always_ff @(posedge clk_i) if (valid[2]) {zero3_q, unit3_q} <= {zero2, unit2};
+  spacc_delay #(.Width(UnitWidth), .Stages(11)) u_unit13 (
+    .clk_i(clk_i), .enable_i(valid[12:2]), .in_data_i(unit2), .out_data_o(unit13));
+  spacc_delay #(.Width(1), .Stages(2)) u_zero2 (
+    .clk_i(clk_i), .enable_i(valid[1:0]), .in_data_i(in_zero_i), .out_data_o(zero2));
 
   // Stages 0..2: gates. Rows 2 and 3 go along for the GRUs.
   logic signed [15:0] gate0, gate1, gate2, gate3;
@@ -88,7 +87,8 @@ module spacc_cell #(
 
   // State and kept gates: read at stage 2, ready with the gates.
   logic        [23:0] state_mem [0:Units-1];
-  logic signed [23:0] state_q;
+  logic        [23:0] state_q;
+  logic signed [23:0] state;
   logic        [35:0] keep_mem [0:Units-1];  // {update gate, x part of n}
   logic        [35:0] keep_q;
   logic               state_read, state_write, keep_write;
@@ -101,6 +101,7 @@ module spacc_cell #(
   assign state_write_unit = sw_valid_i ? sw_unit_i : unit13;
   assign state_write_data = sw_valid_i ? sw_data_i : new_state;
   assign sr_data_o        = state_q;
+  assign state            = zero3_q ? 24'd0 : state_q;
   assign keep_write       = valid[3] && reset_a;
 
   /* verilator lint_off BLKSEQ */
@@ -123,7 +124,7 @@ module spacc_cell #(
 
   assign kept_gate = keep_q[35:20];
   assign kept_x    = keep_q[19:0];
-  assign state_h   = state_q[15:0];
+  assign state_h   = state[15:0];
   assign factor_a  = lstm ? gate0 : gate1;
   assign factor_b  = lstm ? {{4{gate3[15]}}, gate3} : reset_a ? {{4{state_h[15]}}, state_h} : row3;
   // Gate of the last product: o (LSTM), z (GRU), z of pass A.
@@ -133,7 +134,7 @@ module spacc_cell #(
   always_ff @(posedge clk_i) begin
     if (valid[3]) begin
       product_a_q <= factor_a * factor_b;
-      product_c_q <= gate2 * state_q;
+      product_c_q <= gate2 * state;
       row2_3q     <= reset_b ? kept_x : row2;
       row3_3q     <= row3;
     end
@@ -243,7 +244,6 @@ module spacc_cell #(
   end
 
   assign out_valid_o  = valid[13];
-  assign out_last_o   = last13;
   assign out_h_o      = h13_q;
   assign new_state    = lstm ? c13 : {{8{h13_q[15]}}, h13_q};
   assign gate_cut_o   = valid[6] && gate_cut5_q;

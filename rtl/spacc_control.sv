@@ -1,24 +1,31 @@
 /// The program controller: fetches the program, checks and executes its instructions one
 /// after the other, and owns errors, watchdog and counters.
 ///
-/// Loads move one 64-bit word of memory a cycle (states: one unit a cycle). A RUN goes to
-/// spacc_run with every field checked; only its x and y addresses are checked there.
+/// Loads move a beat (weights, vectors), a 64-bit word (program, parameters) or a unit
+/// (states) a cycle, stores a unit. A RUN goes to spacc_run with every field checked; only its
+/// x and y addresses are checked there. STREAM is kept for the next RUN.
 /// The first error ends the run: `abort_o` rises until both DMAs are idle, then done. When
 /// the bus never answers, the watchdog ends the wait; `abort_o` stays, and the next run
 /// begins when the bus has come to rest.
 module spacc_control #(
   parameter  int unsigned Pes          = 16,
   parameter  int unsigned Lanes        = 16,
+  parameter  int unsigned Cells        = 1,
   parameter  int unsigned WeightBits   = 16,
-  parameter  int unsigned IndexBits    = 8,
+  parameter  int unsigned AxiBits      = 64,
   parameter  int unsigned WeightWords  = 8192,
-  parameter  int unsigned VectorWords  = 512,
+  parameter  int unsigned XWords       = 512,
+  parameter  int unsigned HWords       = 512,
   parameter  int unsigned Units        = 2048,
+  parameter  int unsigned PsumWords    = 64,
   parameter  int unsigned Instructions = 64,
+  parameter  int unsigned ChunkWords   = 4,    // of streamed weights
   localparam int unsigned WordWidth    = $clog2(WeightWords),
-  localparam int unsigned VectorWidth  = $clog2(VectorWords),
+  localparam int unsigned XWidth       = $clog2(XWords),
+  localparam int unsigned HWidth       = $clog2(HWords),
+  localparam int unsigned BaseWidth    = XWidth > HWidth ? XWidth : HWidth,
   localparam int unsigned UnitWidth    = $clog2(Units),
-  localparam int unsigned QuadWidth    = Lanes > 4 ? $clog2(Lanes / 4) : 1,
+  localparam int unsigned ResultWidth  = $clog2(Units / Cells) + 1,
   localparam int unsigned CounterBits  = 64 * spacc_card_pkg::Counters
 ) (
   input  logic                    clk_i,
@@ -46,7 +53,7 @@ module spacc_control #(
   output logic [31:0]             read_cmd_beats_o,
   input  logic                    read_valid_i,
   output logic                    read_ready_o,
-  input  logic [63:0]             read_data_i,
+  input  logic [AxiBits-1:0]      read_data_i,
   input  logic                    read_last_i,
   input  logic                    read_idle_i,
   input  logic                    read_error_i,
@@ -58,19 +65,17 @@ module spacc_control #(
   output logic [31:0]             write_cmd_beats_o,
   output logic                    write_valid_o,
   input  logic                    write_ready_i,
-  output logic [63:0]             write_data_o,
+  output logic [AxiBits-1:0]      write_data_o,
   input  logic                    write_idle_i,
   input  logic                    write_error_i,
   input  logic [63:0]             write_error_address_i,
   input  logic                    write_beat_i,
   output logic                    abort_o,
   // memories
-  output logic                    ww_valid_o,
-  output logic [15:0]             ww_pe_o,
-  output logic [WordWidth-1:0]    ww_word_o,
-  output logic [QuadWidth-1:0]    ww_quad_o,
-  output logic [4*WeightBits-1:0] ww_weight_o,
-  output logic [4*IndexBits-1:0]  ww_index_o,
+  output logic                    weight_start_o, // beats of word weight_base_o on follow
+  output logic [WordWidth-1:0]    weight_base_o,
+  output logic                    weight_wide_o,
+  output logic                    weight_beat_o,
   output logic [3:0]              pw_valid_o,
   output logic [UnitWidth-1:0]    pw_unit_o,
   output logic [53:0]             pw_data_o,
@@ -80,43 +85,74 @@ module spacc_control #(
   output logic                    sr_valid_o,
   output logic [UnitWidth-1:0]    sr_unit_o,
   input  logic [23:0]             sr_data_i,
-  output logic                    fill_start_o,  // vector words from fill_base_o on follow
-  output logic [VectorWidth-1:0]  fill_base_o,
-  output logic                    fill_o,        // read words go to the vector memory
-  input  logic                    fill_take_i,   // one goes
+  output logic                    fill_start_o,  // beats of word fill_base_o of the h memory follow
+  output logic [HWidth-1:0]       fill_base_o,
+  output logic                    fill_beat_o,
   // RUN
   output logic                    flush_o,       // forget what is under way
   output logic [511:0]            instruction_o,
-  output logic [UnitWidth:0]      run_units_o,
+  output logic [ResultWidth-1:0]  run_results_o, // groups * Pes / (4 * Cells)
   output logic                    run_start_o,
   output logic                    running_o,     // RUN owns the bus
   input  logic                    run_done_i,
+  output logic [BaseWidth-1:0]    h_base1_o,     // second half
+  output logic [BaseWidth-1:0]    m_base_o,
+  output logic [XWidth:0]         slot_words_o,  // batch * x_words
+  output logic [31:0]             x_bytes_o,     // of a step
+  output logic [31:0]             y_beats_o,     // of a step
   output logic [63:0]             x_ptr_o,
-  output logic [31:0]             x_bytes_o,
+  output logic [31:0]             x_region_bytes_o,
   output logic [63:0]             y_ptr_o,
-  output logic [31:0]             y_bytes_o,
+  output logic [31:0]             y_region_bytes_o,
+  output logic                    stream_o,      // weights of this RUN are streamed
+  output logic                    stream_wide_o,
+  output logic [31:0]             stream_words_o,
+  output logic [63:0]             stream_address_o,
+  output logic [WordWidth-1:0]    stream_base_o,
+  output logic [WordWidth:0]      stream_ring_words_o,
+  output logic [WordWidth-1:0]    stream_ring_last_o,
   input  logic                    run_bad_address_i,
   input  logic [63:0]             run_address_i,
-  input  logic [2:0]              run_cause_i,
+  input  logic [3:0]              run_cause_i,
   // events of this cycle
-  input  logic [2:0]              gate_cuts_i,
-  input  logic [2:0]              state_cuts_i
+  input  logic [7:0]              gate_cuts_i,
+  input  logic [7:0]              state_cuts_i
 );
 
   localparam int unsigned PcWidth = $clog2(Instructions) + 1;
   localparam int unsigned Quads   = Pes / 4;
-  localparam int unsigned MarkBeats = spacc_card_pkg::Counters;
+  localparam int unsigned BeatBytes  = AxiBits / 8;
+  localparam int unsigned BeatShift  = $clog2(BeatBytes);
+  localparam int unsigned BeatWords  = AxiBits / 64;
+  localparam int unsigned BeatPieces = AxiBits / 32;
+  localparam int unsigned SelWidth   = BeatWords > 1 ? $clog2(BeatWords) : 1;
+  localparam int unsigned PieceWidth = $clog2(BeatPieces);
+  localparam int unsigned MarkBytes  = 128;
+  localparam int unsigned WordBytes  = Pes * Lanes * 2;      // format 0
+  localparam logic        Batches    = Pes / 4 * 16 == AxiBits;
 
   typedef enum logic [4:0] {
-    Idle, Settle, Program, FetchCommand, Fetch, FetchEnd, ReadCode, Decode, Check1, Check2, Check3,
-    LoadCommand, Load, LoadEnd, StoreCommand, Store, StoreEnd, Run, Abort, Finish
+    Idle, Settle, Program, FetchCommand, Fetch, FetchEnd, ReadCode, Decode, Check1, Check2, Check3, Ready,
+    LoadCommand, Load, LoadEnd, StoreCommand, Store, StoreEnd, Keep, Run, Abort, Finish
   } state_e;
 
   state_e       state_q;
   logic [511:0] code_q;
   logic [PcWidth-1:0] pc_q, codes_q;
   logic [63:0]  address_q;     // of the instruction's memory
-  logic [31:0]  beats_q;
+
+  // ------------------------------------------------------------ 64-bit words of a beat
+  logic [SelWidth-1:0] sel_q;
+  logic [63:0]         word;
+  logic                word_take, word_last, sel_end;
+
+  assign sel_end   = sel_q == SelWidth'(BeatWords - 1);
+  assign word      = read_data_i[64*sel_q +: 64];
+  assign word_last = read_last_i && sel_end;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || read_cmd_valid_o) sel_q <= '0;
+    else if (word_take)              sel_q <= sel_end ? '0 : sel_q + 1'b1;
+  end
 
   // ------------------------------------------------------------ instruction memory
   logic [63:0]        code_mem [0:8*Instructions-1];
@@ -125,11 +161,10 @@ module spacc_control #(
   logic [3:0]         code_step_q;
   logic               code_take;
 
-  assign code_take = state_q == Fetch && read_valid_i;
   /* verilator lint_off BLKSEQ */
   always_ff @(posedge clk_i) begin
     if (state_q == ReadCode) code_read_q <= code_mem[{pc_q[PcWidth-2:0], code_step_q[2:0]}];
-    if (code_take)           code_mem[code_write_q] = read_data_i;
+    if (code_take)           code_mem[code_write_q] = word;
   end
   // Words of an instruction come one behind the memory's read. Blocking, so that Verilator
   // keeps no copy of 512 bits: nobody looks at the instruction while it is read.
@@ -145,9 +180,10 @@ module spacc_control #(
   logic [31:0] offset, count, base;
   logic [1:0]  act_g, act_h;
   logic [3:0]  cell_type;
-  logic [31:0] steps, groups, weight_base, param_base, state_base;
-  logic [15:0] k_x, k_h, x_words, x_base, h_words, h_base;
-  logic        is_load, is_store, is_run, linear, reset_cell;
+  logic [31:0] steps, weight_base, param_base, state_base, ring_words;
+  logic [15:0] groups, groups_b, k_x, k_h, k_b, x_words, m_words, h_words, h_base, prologue, prologue_b;
+  logic [7:0]  batch, x_slots;
+  logic        is_load, is_store, is_run, is_stream, linear, reset_cell, lstmp, two_pass;
 
   // Loads and stores keep region, offset, count and base in the same places.
   assign opcode       = code_q[7:0];
@@ -162,23 +198,33 @@ module spacc_control #(
   assign x_region     = code_q[spacc_card_pkg::FRunXRegion +: 4];
   assign y_region     = code_q[spacc_card_pkg::FRunYRegion +: 4];
   assign steps        = code_q[spacc_card_pkg::FRunSteps +: 32];
-  assign groups       = code_q[spacc_card_pkg::FRunGroups +: 32];
+  assign groups       = code_q[spacc_card_pkg::FRunGroups +: 16];
+  assign groups_b     = code_q[spacc_card_pkg::FRunGroupsB +: 16];
   assign k_x          = code_q[spacc_card_pkg::FRunKX +: 16];
   assign k_h          = code_q[spacc_card_pkg::FRunKH +: 16];
+  assign k_b          = code_q[spacc_card_pkg::FRunKB +: 16];
   assign weight_base  = code_q[spacc_card_pkg::FRunWeightBase +: 32];
   assign param_base   = code_q[spacc_card_pkg::FRunParamBase +: 32];
   assign state_base   = code_q[spacc_card_pkg::FRunStateBase +: 32];
   assign x_words      = code_q[spacc_card_pkg::FRunXWords +: 16];
-  assign x_base       = code_q[spacc_card_pkg::FRunXBase +: 16];
+  assign m_words      = code_q[spacc_card_pkg::FRunMWords +: 16];
   assign h_words      = code_q[spacc_card_pkg::FRunHWords +: 16];
   assign h_base       = code_q[spacc_card_pkg::FRunHBase +: 16];
+  assign prologue     = code_q[spacc_card_pkg::FRunPrologue +: 16];
+  assign prologue_b   = code_q[spacc_card_pkg::FRunPrologueB +: 16];
+  assign batch        = code_q[spacc_card_pkg::FRunBatch +: 8];
+  assign x_slots      = code_q[spacc_card_pkg::FRunXSlots +: 8];
+  assign ring_words   = code_q[spacc_card_pkg::FStreamRingWords +: 32];
 
   assign is_load  = opcode == spacc_card_pkg::OpLoadWeights || opcode == spacc_card_pkg::OpLoadParams ||
                     opcode == spacc_card_pkg::OpLoadVector || opcode == spacc_card_pkg::OpLoadState;
   assign is_store = opcode == spacc_card_pkg::OpStoreState || opcode == spacc_card_pkg::OpMark;
-  assign is_run   = opcode == spacc_card_pkg::OpRun;
-  assign linear     = cell_type == {2'd0, spacc_card_pkg::CellLinear};
-  assign reset_cell = cell_type == {2'd0, spacc_card_pkg::CellGruReset};
+  assign is_run    = opcode == spacc_card_pkg::OpRun;
+  assign is_stream = opcode == spacc_card_pkg::OpStream;
+  assign linear     = cell_type == {1'b0, spacc_card_pkg::CellLinear};
+  assign reset_cell = cell_type == {1'b0, spacc_card_pkg::CellGruReset};
+  assign lstmp      = cell_type == {1'b0, spacc_card_pkg::CellLstmp};
+  assign two_pass   = reset_cell || lstmp;
   assign instruction_o = code_q;
 
   function automatic logic [95:0] region_of(input logic [3:0] number);
@@ -193,8 +239,8 @@ module spacc_control #(
   assign region_now = region_of(region);
   always_ff @(posedge clk_i) begin
     if (state_q == Check1) begin
-      {x_bytes_o, x_ptr_o} <= region_of(x_region);
-      {y_bytes_o, y_ptr_o} <= region_of(y_region);
+      {x_region_bytes_o, x_ptr_o} <= region_of(x_region);
+      {y_region_bytes_o, y_ptr_o} <= region_of(y_region);
     end
   end
 
@@ -203,63 +249,125 @@ module spacc_control #(
   // Check2: products. Check3: what the products must fit.
   logic        range_bad, run_bad1, run_bad3, memory_bad_q, bad_q;
   logic [31:0] memory_size;      // of the memory that a load or store goes to
-  logic [31:0] unit_count_q;     // units of a RUN
+  logic [31:0] units_q;          // units of a RUN, of one sequence
+  logic [31:0] quads_b_q;        // quads of pass B
   logic [47:0] weight_need_q;
-  logic [31:0] bytes_q;
+  logic [23:0] psum_need_q, slot_words_q, half_words_q, m_need_q;
+  logic [31:0] x_need_q, state_need_q;
+  logic [15:0] row_words_q;      // k_x + k_h
+  logic [31:0] ring_slack;       // a batch frees no word of a group before its last sequence
+  assign ring_slack = batch == 8'd1 ? 32'd0 : 32'(ChunkWords - 1);
+  logic [47:0] bytes_q;
 
   always_comb begin
     case (opcode)
       spacc_card_pkg::OpLoadWeights: memory_size = 32'(WeightWords);
-      spacc_card_pkg::OpLoadVector:  memory_size = 32'(VectorWords);
+      spacc_card_pkg::OpLoadVector:  memory_size = 32'(HWords);
       default:                       memory_size = 32'(Units);
     endcase
     range_bad = region == 4'd0 || region > 4'd3;
-    if (opcode == spacc_card_pkg::OpLoadWeights)
+    if (opcode == spacc_card_pkg::OpLoadWeights || is_stream)
       range_bad |= code_q[spacc_card_pkg::FLoadWeightsFormat +: 4] > (WeightBits == 16 ? 4'd1 : 4'd0);
     if (opcode == spacc_card_pkg::OpLoadState || opcode == spacc_card_pkg::OpStoreState)
-      range_bad |= count[0];
-    if (opcode != spacc_card_pkg::OpMark)
+      range_bad |= (count & 32'(BeatPieces - 1)) != 32'd0;
+    if (opcode == spacc_card_pkg::OpLoadParams)
+      range_bad |= (count[3:0] & 4'((BeatWords + 3) / 4 - 1)) != 4'd0;
+    if (is_stream)
+      range_bad |= count == 32'd0 || count > 32'h00ffffff || ring_words > 32'(WeightWords) ||
+                   base > 32'(WeightWords) || base + ring_words > 32'(WeightWords) ||
+                   ring_words < 32'(ChunkWords) || ring_words < 32'd2;
+    else if (opcode != spacc_card_pkg::OpMark)
       range_bad |= count == 32'd0 || count > memory_size || base > memory_size ||
                    count + base > memory_size;
     if (is_store) range_bad |= region != 4'd3;
 
-    run_bad1 = cell_type > 4'd3 || act_g == 2'd3 || act_h == 2'd3 ||
+    run_bad1 = cell_type > 4'd4 || act_g == 2'd3 || act_h == 2'd3 ||
                x_region == 4'd0 || x_region > 4'd3 || y_region != 4'd3 ||
-               steps == 32'd0 || groups == 32'd0 || groups > 32'(Units / Quads) ||
+               batch == 8'd0 || (batch != 8'd1 && !Batches) ||
+               steps == 32'd0 || groups == 16'd0 || groups > 16'(Units / Quads) ||
                k_x == 16'd0 || (linear ? k_h != 16'd0 : k_h == 16'd0) || x_words == 16'd0 ||
-               32'(x_words) * 2 + 32'(x_base) > 32'(VectorWords) ||
-               weight_base > 32'(WeightWords) || param_base > 32'(Units) || state_base > 32'(Units);
-    if (!linear)
-      run_bad1 |= h_words == 16'd0 ||
-                  32'(h_words) * (reset_cell ? 32'd3 : 32'd2) + 32'(h_base) > 32'(VectorWords);
+               x_words > 16'(XWords) || x_slots < 8'd2 || h_words > 16'(HWords) || h_base > 16'(HWords) ||
+               m_words > 16'(HWords) || weight_base > 32'(WeightWords) ||
+               param_base > 32'(Units) || state_base > 32'(Units) ||
+               (param_base & 32'(Cells - 1)) != 32'd0 || (state_base & 32'(Cells - 1)) != 32'd0 ||
+               prologue > groups || prologue > 16'(PsumWords) || prologue_b > prologue ||
+               (prologue != 16'd0 && (linear || stream_o)) || (prologue_b != 16'd0 && !two_pass);
+    if (two_pass) run_bad1 |= groups_b == 16'd0 || groups_b > 16'(Units / Quads) || k_b == 16'd0 || m_words == 16'd0;
+    else          run_bad1 |= groups_b != 16'd0 || k_b != 16'd0 || m_words != 16'd0;
+    if (reset_cell) run_bad1 |= groups_b != groups;
+    if (!linear) run_bad1 |= h_words == 16'd0;
 
-    run_bad3 = 48'(weight_base) + weight_need_q > 48'(WeightWords) ||
-               param_base + (reset_cell ? unit_count_q << 1 : unit_count_q) > 32'(Units);
+    run_bad3 = (prologue != 16'd0 && (psum_need_q < 24'd4 || psum_need_q > 24'(PsumWords))) ||
+               x_need_q > 32'(XWords) || param_base + units_q + quads_b_q > 32'(Units);
+    if (stream_o) run_bad3 |= weight_need_q != {16'd0, stream_words_o} ||
+                              32'(row_words_q) + ring_slack > 32'(stream_ring_words_o) ||
+                              32'(k_b) + ring_slack > 32'(stream_ring_words_o);
+    else          run_bad3 |= 48'(weight_base) + weight_need_q > 48'(WeightWords);
     if (!linear)
-      run_bad3 |= state_base + unit_count_q > 32'(Units) || 32'(h_words) * Lanes < unit_count_q;
+      run_bad3 |= state_base + state_need_q > 32'(Units) ||
+                  {8'd0, half_words_q} * 32'd2 + {8'd0, m_need_q} + {16'd0, h_base} > 32'(HWords) ||
+                  {16'd0, h_words} * 32'(Lanes) < (lstmp ? quads_b_q << 2 : units_q);
+    if (two_pass) run_bad3 |= {16'd0, m_words} * 32'(Lanes) < units_q;
   end
 
   always_ff @(posedge clk_i) begin
-    if (state_q == Check1) memory_bad_q <= is_run ? run_bad1 : range_bad;
+    if (state_q == Check1) begin
+      memory_bad_q <= is_run ? run_bad1 : range_bad;
+      row_words_q  <= k_x + k_h;
+      units_q      <= {16'd0, groups} * Quads;
+      quads_b_q    <= {16'd0, groups_b} * Quads;
+      psum_need_q  <= {8'd0, prologue} * {16'd0, batch};
+      slot_words_q <= {8'd0, x_words} * {16'd0, batch};
+      half_words_q <= {8'd0, h_words} * {16'd0, batch};
+      m_need_q     <= {8'd0, m_words} * {16'd0, batch};
+    end
     if (state_q == Check2) begin
-      unit_count_q  <= {16'd0, groups[15:0]} * Quads;
-      weight_need_q <= {32'd0, groups[15:0]} * ({32'd0, k_x} + (reset_cell ? {31'd0, k_h, 1'b0} : {32'd0, k_h}));
+      weight_need_q <= {32'd0, groups} * ({32'd0, k_x} + {32'd0, k_h}) + {32'd0, groups_b} * {32'd0, k_b};
+      x_need_q      <= {8'd0, slot_words_q} * {24'd0, x_slots};
+      state_need_q  <= units_q * {24'd0, batch};
       case (opcode)
-        spacc_card_pkg::OpLoadWeights: bytes_q <= wide_weights ? count * (Pes * Lanes * 4) : count * (Pes * Lanes * 2);
-        spacc_card_pkg::OpLoadParams:  bytes_q <= count << 5;
-        spacc_card_pkg::OpLoadVector:  bytes_q <= count * (Lanes * 2);
-        spacc_card_pkg::OpMark:        bytes_q <= 32'(8 * MarkBeats);
-        default:                       bytes_q <= count << 2;
+        spacc_card_pkg::OpLoadWeights,
+        spacc_card_pkg::OpStream:      bytes_q <= wide_weights ? 48'(count) * (WordBytes * 2) : 48'(count) * WordBytes;
+        spacc_card_pkg::OpLoadParams:  bytes_q <= 48'(count) << 5;
+        spacc_card_pkg::OpLoadVector:  bytes_q <= 48'(count) * (Lanes * 2);
+        spacc_card_pkg::OpMark:        bytes_q <= 48'(MarkBytes);
+        default:                       bytes_q <= 48'(count) << 2;
       endcase
       address_q <= region_now[63:0] + {32'd0, offset};
     end
+    // What a RUN needs besides its fields.
+    if (state_q == Check3) begin
+      x_bytes_o    <= {8'd0, slot_words_q} * (Lanes * 2);
+      y_beats_o    <= y_bytes_rounded >> BeatShift;
+      h_base1_o    <= h_base[BaseWidth-1:0] + half_words_q[BaseWidth-1:0];
+      m_base_o     <= h_base[BaseWidth-1:0] + {half_words_q[BaseWidth-2:0], 1'b0};
+      slot_words_o <= slot_words_q[XWidth:0];
+    end
   end
-  assign bad_q       = memory_bad_q || (is_run && run_bad3);
-  assign run_units_o = unit_count_q[UnitWidth:0];
+  assign bad_q         = memory_bad_q || (is_run && run_bad3);
+  assign run_results_o = ResultWidth'(units_q >> $clog2(Cells));
+
+  // Bytes of y of a step: 16 a quad of LINEAR, 8 of r, 2 a unit.
+  logic [31:0] y_quads, y_bytes_rounded;
+  assign y_quads         = lstmp ? quads_b_q * {24'd0, batch} : state_need_q;
+  assign y_bytes_rounded = (linear ? y_quads << 4 : lstmp ? y_quads << 3 : y_quads << 1) + 32'(BeatBytes - 1);
 
   logic out_of_region;
-  assign out_of_region = {1'b0, offset} + {1'b0, bytes_q} > {1'b0, region_now[95:64]} ||
-                         address_q[2:0] != 3'd0;
+  assign out_of_region = 48'(offset) + bytes_q > {16'd0, region_now[95:64]} || address_q[BeatShift-1:0] != '0;
+
+  // STREAM, for the next RUN.
+  always_ff @(posedge clk_i) begin
+    if (state_q == Idle || (state_q == Run && run_done_i)) stream_o <= 1'b0;
+    else if (state_q == Keep)                              stream_o <= 1'b1;
+    if (state_q == Keep) begin
+      stream_wide_o       <= wide_weights;
+      stream_words_o      <= count;
+      stream_address_o    <= address_q;
+      stream_base_o       <= base[WordWidth-1:0];
+      stream_ring_words_o <= ring_words[WordWidth:0];
+      stream_ring_last_o  <= base[WordWidth-1:0] + ring_words[WordWidth-1:0] - 1'b1;
+    end
+  end
 
   // ------------------------------------------------------------ errors and watchdog
   logic        failed;      // this cycle finds an error
@@ -272,7 +380,7 @@ module spacc_control #(
   assign busy     = state_q != Idle;
   assign bus_idle = read_idle_i && write_idle_i;
   assign progress = read_beat_i || write_beat_i ||
-                    (state_q == Run && run_cause_i == 3'(spacc_card_pkg::CounterIssue));
+                    (state_q == Run && run_cause_i == 4'(spacc_card_pkg::CounterIssue));
   assign expired  = watchdog_cycles_i != 32'd0 && quiet_q >= watchdog_cycles_i;
 
   always_comb begin
@@ -295,7 +403,7 @@ module spacc_control #(
         failed    = 1'b1;
         fail_code = spacc_card_pkg::ErrorNoEnd;
       end
-      Decode: if (opcode > spacc_card_pkg::OpMark) begin
+      Decode: if (opcode > spacc_card_pkg::OpStream) begin
         failed    = 1'b1;
         fail_code = spacc_card_pkg::ErrorBadOpcode;
       end
@@ -353,164 +461,136 @@ module spacc_control #(
   end
   assign flush_o = abort_o;
 
-  // ------------------------------------------------------------ loads and stores
-  logic        load_take, load_last_q;
-  logic [31:0] store_left_q;   // beats to give
-  logic        half_q;         // second half of a word (states, wide weights)
-  logic [31:0] unit_q;         // unit or word
+  // ------------------------------------------------------------ loads
+  logic        load_beat, load_take, load_end;
+  logic        half_q;         // second unit of a word of states
+  logic [31:0] unit_q;
   logic [1:0]  row_q;
-  logic [QuadWidth-1:0]   quad_q;
-  logic [15:0] pe_q;
-  logic [4*WeightBits-1:0] pair_weight_q, load_weight;
-  logic [4*IndexBits-1:0]  pair_index_q, load_index;
-  logic [CounterBits-1:0] mark_q;
-  logic [3:0]  mark_step_q;
-  logic [1:0]  fetch_q;        // state reads under way: 1 address given, 2 data there
-  logic [23:0] low_state_q;
-  logic        pair_done, store_ready_q;
 
-  assign load_last_q = read_last_i;
-  // States take a cycle for each half of a word; everything else takes a word a cycle.
-  always_comb begin
-    load_take = 1'b0;
-    if (state_q == Load && read_valid_i) begin
-      case (opcode)
-        spacc_card_pkg::OpLoadState:  load_take = half_q;
-        spacc_card_pkg::OpLoadVector: load_take = fill_take_i;
-        default:                      load_take = 1'b1;
-      endcase
-    end
-  end
-  assign fill_start_o = state_q == LoadCommand && opcode == spacc_card_pkg::OpLoadVector;
-  assign fill_base_o  = base[VectorWidth-1:0];
-  assign fill_o       = state_q == Load && opcode == spacc_card_pkg::OpLoadVector;
-  assign read_ready_o = state_q == Fetch || load_take;
+  // Weights and vectors go on a beat at a time, the rest a word at a time; states take a cycle
+  // for each half of a word.
+  assign load_beat = state_q == Load && read_valid_i &&
+                     (opcode == spacc_card_pkg::OpLoadWeights || opcode == spacc_card_pkg::OpLoadVector);
+  assign load_take = state_q == Load && read_valid_i && !load_beat &&
+                     (opcode != spacc_card_pkg::OpLoadState || half_q);
+  assign code_take = state_q == Fetch && read_valid_i;
+  assign word_take = code_take || load_take;
+  assign load_end  = load_beat ? read_last_i : load_take && word_last;
+  assign read_ready_o = load_beat || (word_take && sel_end);
 
-  // Entries of four lanes: one word of format 0, two of format 1.
-  for (genvar e = 0; e < 4; e++) begin : gen_entry
-    if (WeightBits == 16) begin : gen_wide
-      always_comb begin
-        load_weight[16*e +: 16] = {{8{read_data_i[16*e+7]}}, read_data_i[16*e +: 8]};
-        load_index[IndexBits*e +: IndexBits] = read_data_i[16*e+8 +: IndexBits];
-        if (wide_weights) begin
-          load_weight[16*e +: 16] = e < 2 ? pair_weight_q[16*e +: 16] : read_data_i[32*(e%2) +: 16];
-          load_index[IndexBits*e +: IndexBits] = e < 2 ? pair_index_q[IndexBits*e +: IndexBits]
-                                                       : read_data_i[32*(e%2)+16 +: IndexBits];
-        end
-      end
-    end else begin : gen_narrow
-      assign load_weight[WeightBits*e +: WeightBits] = read_data_i[16*e +: WeightBits];
-      assign load_index[IndexBits*e +: IndexBits]    = read_data_i[16*e+8 +: IndexBits];
-    end
-  end
-  always_ff @(posedge clk_i) begin
-    if (load_take && wide_weights && !half_q) begin
-      pair_weight_q <= {2{read_data_i[32 +: WeightBits], read_data_i[0 +: WeightBits]}};
-      pair_index_q  <= {2{read_data_i[48 +: IndexBits], read_data_i[16 +: IndexBits]}};
-    end
-  end
-
-  if (WeightBits != 16) begin : gen_no_pair
-    logic unused_pair; // format 1 is refused
-    assign unused_pair = ^{pair_weight_q, pair_index_q};
-  end
-
-  logic weight_take, weight_write;
-  assign weight_take  = load_take && opcode == spacc_card_pkg::OpLoadWeights;
-  assign weight_write = weight_take && (!wide_weights || half_q);
+  assign weight_start_o = state_q == LoadCommand;
+  assign weight_base_o  = base[WordWidth-1:0];
+  assign weight_wide_o  = wide_weights;
+  assign weight_beat_o  = load_beat && opcode == spacc_card_pkg::OpLoadWeights;
+  assign fill_start_o   = state_q == LoadCommand;
+  assign fill_base_o    = base[HWidth-1:0];
+  assign fill_beat_o    = load_beat && opcode == spacc_card_pkg::OpLoadVector;
 
   always_ff @(posedge clk_i) begin
-    ww_valid_o <= rst_ni && weight_write;
     pw_valid_o <= 4'd0;
     sw_valid_o <= 1'b0;
-    if (weight_write) begin
-      ww_pe_o     <= pe_q;
-      ww_word_o   <= unit_q[WordWidth-1:0];
-      ww_quad_o   <= quad_q;
-      ww_weight_o <= load_weight;
-      ww_index_o  <= load_index;
-    end
     if (rst_ni && load_take && opcode == spacc_card_pkg::OpLoadParams) begin
       pw_valid_o <= 4'd1 << row_q;
       pw_unit_o  <= unit_q[UnitWidth-1:0];
-      pw_data_o  <= read_data_i[53:0];
+      pw_data_o  <= word[53:0];
     end
     if (rst_ni && state_q == Load && read_valid_i && opcode == spacc_card_pkg::OpLoadState) begin
       sw_valid_o <= 1'b1;
       sw_unit_o  <= unit_q[UnitWidth-1:0];
-      sw_data_o  <= half_q ? read_data_i[55:32] : read_data_i[23:0];
+      sw_data_o  <= half_q ? word[55:32] : word[23:0];
     end
   end
 
-  // Position of the next word in its memory.
   always_ff @(posedge clk_i) begin
     if (state_q == Check1) begin
-      unit_q  <= base;
-      row_q   <= 2'd0;
-      quad_q  <= '0;
-      pe_q    <= 16'd0;
-      half_q  <= 1'b0;
-      fetch_q <= 2'd0;
-      store_ready_q <= 1'b0;
-    end else if (weight_take && wide_weights && !half_q) begin
-      half_q <= 1'b1;
-    end else if (weight_take) begin
+      unit_q <= base;
+      row_q  <= 2'd0;
       half_q <= 1'b0;
-      quad_q <= quad_q == QuadWidth'(Lanes / 4 - 1) ? '0 : quad_q + 1'b1;
-      if (quad_q == QuadWidth'(Lanes / 4 - 1)) begin
-        pe_q <= pe_q == 16'(Pes - 1) ? 16'd0 : pe_q + 16'd1;
-        if (pe_q == 16'(Pes - 1)) unit_q <= unit_q + 32'd1;
-      end
     end else if (load_take && opcode == spacc_card_pkg::OpLoadParams) begin
       row_q <= row_q + 2'd1;
       if (row_q == 2'd3) unit_q <= unit_q + 32'd1;
     end else if (state_q == Load && read_valid_i && opcode == spacc_card_pkg::OpLoadState) begin
       half_q <= !half_q;
       unit_q <= unit_q + 32'd1;
-    end else if (state_q == Store && opcode == spacc_card_pkg::OpStoreState) begin
-      // Two reads make a word: give an address, see its data in the next cycle.
-      if (sr_valid_o) begin
-        fetch_q <= 2'd1;
-        unit_q  <= unit_q + 32'd1;
-      end else if (fetch_q == 2'd1) begin
-        fetch_q <= 2'd0;
-        half_q  <= !half_q;
-        if (!half_q) low_state_q <= sr_data_i;
-        else         store_ready_q <= 1'b1;
-      end else if (pair_done) begin
-        store_ready_q <= 1'b0;
+    end else if (sr_valid_o) begin
+      unit_q <= unit_q + 32'd1;
+    end
+  end
+
+  // ------------------------------------------------------------ stores
+  // 32-bit pieces, one a cycle, become beats, which a short queue holds for the bus. States
+  // are read so early that the queue always has room for what has been read.
+  logic                  mark, piece, piece_state_q, store_in, store_valid;
+  logic [31:0]           pieces_left_q, piece_data;
+  logic [4:0]            mark_step_q;
+  logic [CounterBits-1:0] mark_q;
+  logic [1023:0]         mark_words;
+  logic [PieceWidth-1:0] piece_q;
+  logic [AxiBits-33:0]   pack_q;       // without the next piece
+  logic [AxiBits-1:0]    pack;
+  logic [2:0]            store_level;
+  logic                  store_room, stored, store_ready;
+
+  assign mark       = opcode == spacc_card_pkg::OpMark;
+  assign store_room = store_level < 3'd2;
+  assign sr_valid_o = state_q == Store && !mark && pieces_left_q != 32'd0 && store_room;
+  assign sr_unit_o  = unit_q[UnitWidth-1:0];
+  assign piece      = mark ? state_q == Store && pieces_left_q != 32'd0 && store_room : piece_state_q;
+  assign mark_words = {{(1024-CounterBits){1'b0}}, mark_q};
+  assign piece_data = mark ? mark_words[32*mark_step_q +: 32] : {{8{sr_data_i[23]}}, sr_data_i};
+  assign store_in   = piece && piece_q == PieceWidth'(BeatPieces - 1);
+  assign stored     = write_valid_o && write_ready_i;
+  assign pack       = {piece_data, pack_q};
+
+  always_ff @(posedge clk_i) begin
+    piece_state_q <= rst_ni && sr_valid_o;
+    if (state_q == StoreCommand) begin
+      mark_q        <= counters_o;
+      mark_step_q   <= 5'd0;
+      piece_q       <= '0;
+      pieces_left_q <= bytes_q[33:2];
+    end else begin
+      if (mark ? piece : sr_valid_o) pieces_left_q <= pieces_left_q - 32'd1;
+      if (piece) begin
+        mark_step_q <= mark_step_q + 5'd1;
+        piece_q     <= piece_q + 1'b1;
+        pack_q      <= pack[AxiBits-1:32];
       end
     end
   end
-  assign sr_valid_o = state_q == Store && opcode == spacc_card_pkg::OpStoreState &&
-                      fetch_q == 2'd0 && !store_ready_q;
-  assign sr_unit_o  = unit_q[UnitWidth-1:0];
 
-  logic mark;
-  assign mark          = opcode == spacc_card_pkg::OpMark;
-  assign write_valid_o = state_q == Store && (mark || store_ready_q);
-  assign write_data_o  = mark ? mark_q[64*mark_step_q +: 64]
-                              : {{8{sr_data_i[23]}}, sr_data_i, {8{low_state_q[23]}}, low_state_q};
-  assign pair_done     = write_valid_o && write_ready_i;
+  spacc_fifo #(.Width(AxiBits), .Depth(4)) u_store (
+    .clk_i(clk_i), .rst_ni(rst_ni && state_q != StoreCommand),
+    .in_valid_i(store_in), .in_ready_o(store_ready), .in_data_i(pack),
+    .out_valid_o(store_valid), .out_ready_i(stored), .out_data_o(write_data_o), .level_o(store_level)
+  );
+  assign write_valid_o = store_valid && state_q == Store;
 
+`ifndef SYNTHESIS
   always_ff @(posedge clk_i) begin
-    if (state_q == StoreCommand) mark_q <= counters_o;
-    if (state_q == StoreCommand) mark_step_q <= 4'd0;
-    else if (pair_done)          mark_step_q <= mark_step_q + 4'd1;
-    if (state_q == StoreCommand) store_left_q <= beats_q;
-    else if (pair_done)          store_left_q <= store_left_q - 32'd1;
+    if (rst_ni && store_in) StoreFits: assert (store_ready) else $error("store queue overflow");
+  end
+`endif
+  logic unused_ready;
+  assign unused_ready = store_ready;
+
+  logic [31:0] beats_left_q;   // of a store
+  always_ff @(posedge clk_i) begin
+    if (state_q == StoreCommand) beats_left_q <= beats;
+    else if (stored)             beats_left_q <= beats_left_q - 32'd1;
   end
 
-  assign beats_q = state_q == FetchCommand ? program_bytes_i >> 3 : bytes_q >> 3;
+  logic [31:0] beats;
+  assign beats = state_q == FetchCommand ? program_bytes_i >> BeatShift : 32'(bytes_q >> BeatShift);
   assign read_cmd_valid_o    = state_q == FetchCommand || state_q == LoadCommand;
   assign read_cmd_address_o  = state_q == FetchCommand ? program_ptr_i : address_q;
-  assign read_cmd_beats_o    = beats_q;
+  assign read_cmd_beats_o    = beats;
   assign write_cmd_valid_o   = state_q == StoreCommand;
   assign write_cmd_address_o = address_q;
-  assign write_cmd_beats_o   = beats_q;
+  assign write_cmd_beats_o   = beats;
 
   // ------------------------------------------------------------ the state machine
-  assign run_start_o = state_q == Check3 && is_run && !failed;
+  assign run_start_o = state_q == Ready && !failed;
   assign running_o   = state_q == Run;
   assign done_o      = state_q == Finish;
 
@@ -526,18 +606,20 @@ module spacc_control #(
         Settle:       if (bus_idle && !abort_o) state_q <= Program;
         Program:      state_q <= FetchCommand;
         FetchCommand: if (read_cmd_ready_i) state_q <= Fetch;
-        Fetch:        if (read_valid_i && read_last_i) state_q <= FetchEnd;
+        Fetch:        if (code_take && word_last) state_q <= FetchEnd;
         FetchEnd:     if (read_idle_i) state_q <= ReadCode;
         ReadCode:     if (code_step_q == 4'd8) state_q <= Decode;
         Decode:       state_q <= opcode == spacc_card_pkg::OpEnd ? Finish : Check1;
         Check1:       state_q <= Check2;
         Check2:       state_q <= Check3;
-        Check3:       state_q <= is_run ? Run : is_load ? LoadCommand : StoreCommand;
+        Check3:       state_q <= is_run ? Ready : is_stream ? Keep : is_load ? LoadCommand : StoreCommand;
+        Ready:        state_q <= Run;
+        Keep:         state_q <= ReadCode;
         LoadCommand:  if (read_cmd_ready_i) state_q <= Load;
-        Load:         if (load_take && load_last_q) state_q <= LoadEnd;
+        Load:         if (load_end) state_q <= LoadEnd;
         LoadEnd:      if (read_idle_i) state_q <= ReadCode;
         StoreCommand: if (write_cmd_ready_i) state_q <= Store;
-        Store:        if (pair_done && store_left_q == 32'd1) state_q <= StoreEnd;
+        Store:        if (stored && beats_left_q == 32'd1) state_q <= StoreEnd;
         StoreEnd:     if (write_idle_i) state_q <= ReadCode;
         Run:          if (run_done_i) state_q <= ReadCode;
         Abort:        if (!abort_o || expired) state_q <= Finish;
@@ -554,49 +636,48 @@ module spacc_control #(
     end
     if (code_take) code_write_q <= code_write_q + 1'b1;
     if (state_q == Idle) pc_q <= '0;
-    if (state_q == LoadEnd || state_q == StoreEnd || state_q == Run)
-      if ((state_q == LoadEnd && read_idle_i) || (state_q == StoreEnd && write_idle_i) ||
-          (state_q == Run && run_done_i)) pc_q <= pc_q + 1'b1;
+    if ((state_q == LoadEnd && read_idle_i) || (state_q == StoreEnd && write_idle_i) ||
+        (state_q == Run && run_done_i) || state_q == Keep) pc_q <= pc_q + 1'b1;
   end
 
   // ------------------------------------------------------------ counters
-  logic [2:0] cause;
+  logic [3:0] cause;
   always_comb begin
     case (state_q)
       Run:                                cause = run_cause_i;
-      LoadCommand, Load, LoadEnd:         cause = 3'(spacc_card_pkg::CounterLoad);
-      StoreCommand, Store, StoreEnd:      cause = mark ? 3'(spacc_card_pkg::CounterControl)
-                                                       : 3'(spacc_card_pkg::CounterLoad);
-      default:                            cause = 3'(spacc_card_pkg::CounterControl);
+      LoadCommand, Load, LoadEnd:         cause = 4'(spacc_card_pkg::CounterLoad);
+      StoreCommand, Store, StoreEnd:      cause = mark ? 4'(spacc_card_pkg::CounterControl)
+                                                       : 4'(spacc_card_pkg::CounterLoad);
+      default:                            cause = 4'(spacc_card_pkg::CounterControl);
     endcase
   end
 
   for (genvar c = 0; c < spacc_card_pkg::Counters; c++) begin : gen_counter
     logic [63:0] count_q;
     logic        move;
-    logic [3:0]  by;
+    logic [7:0]  by;
     if (c == spacc_card_pkg::CounterCycles) begin : gen_cycles
       assign move = busy;
-      assign by   = 4'd1;
+      assign by   = 8'd1;
     end else if (c == spacc_card_pkg::CounterGateSaturations) begin : gen_gate
-      assign move = gate_cuts_i != 3'd0;
-      assign by   = {1'b0, gate_cuts_i};
+      assign move = gate_cuts_i != 8'd0;
+      assign by   = gate_cuts_i;
     end else if (c == spacc_card_pkg::CounterStateSaturations) begin : gen_state
-      assign move = state_cuts_i != 3'd0;
-      assign by   = {1'b0, state_cuts_i};
+      assign move = state_cuts_i != 8'd0;
+      assign by   = state_cuts_i;
     end else if (c == spacc_card_pkg::CounterBytesRead) begin : gen_read
       assign move = read_beat_i && busy;
-      assign by   = 4'd8;
+      assign by   = 8'(BeatBytes);
     end else if (c == spacc_card_pkg::CounterBytesWritten) begin : gen_written
       assign move = write_beat_i && busy;
-      assign by   = 4'd8;
+      assign by   = 8'(BeatBytes);
     end else begin : gen_cause
-      assign move = busy && cause == 3'(c);
-      assign by   = 4'd1;
+      assign move = busy && cause == 4'(c);
+      assign by   = 8'd1;
     end
     always_ff @(posedge clk_i) begin
       if (!rst_ni || (state_q == Idle && start_i)) count_q <= 64'd0;
-      else if (move)                               count_q <= count_q + {60'd0, by};
+      else if (move)                               count_q <= count_q + {56'd0, by};
     end
     assign counters_o[64*c +: 64] = count_q;
   end
@@ -607,7 +688,7 @@ module spacc_control #(
     if (rst_ni && state_q == Finish) begin
       CausesAddUp: assert (gen_counter[0].count_q == gen_counter[1].count_q + gen_counter[2].count_q
           + gen_counter[3].count_q + gen_counter[4].count_q + gen_counter[5].count_q
-          + gen_counter[6].count_q + gen_counter[7].count_q)
+          + gen_counter[6].count_q + gen_counter[7].count_q + gen_counter[8].count_q)
         else $error("cycle causes do not add up");
     end
   end

@@ -66,17 +66,26 @@ module spacc_fifo #(
 `ifndef SYNTHESIS
   initial assert (Depth >= 2) else $fatal(1, "Depth must be 2 or more");
 
-  LevelFits: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      level_q <= LevelWidth'(Depth))
-      else $error("level is above the depth");
-
-  OutHolds: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      out_valid_o && !out_ready_i |=> out_valid_o && $stable(out_data_o))
-      else $error("word changed before it was taken");
-
-  InHolds: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      in_valid_i && !in_ready_o |=> in_valid_i && $stable(in_data_i))
-      else $error("producer changed a word before it was taken");
+  // Immediate, not concurrent: simulators copy what the latter look at in every cycle. Of a
+  // wide word the low bits stand for it.
+  localparam int unsigned Low = Width < 64 ? Width : 64;
+  logic [Low-1:0] in_held_q, out_held_q;
+  logic           in_waits_q, out_waits_q;
+  always_ff @(posedge clk_i) begin
+    in_waits_q  <= rst_ni && in_valid_i && !in_ready_o;
+    out_waits_q <= rst_ni && out_valid_o && !out_ready_i;
+    if (in_valid_i)  in_held_q  <= in_data_i[Low-1:0];
+    if (out_valid_o) out_held_q <= out_data_o[Low-1:0];
+    if (rst_ni) begin
+      LevelFits: assert (level_q <= LevelWidth'(Depth)) else $error("level is above the depth");
+      if (out_waits_q)
+        OutHolds: assert (out_valid_o && out_data_o[Low-1:0] == out_held_q)
+            else $error("word changed before it was taken");
+      if (in_waits_q)
+        InHolds: assert (in_valid_i && in_data_i[Low-1:0] == in_held_q)
+            else $error("producer changed a word before it was taken");
+    end
+  end
 `endif
 
 endmodule

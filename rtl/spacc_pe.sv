@@ -1,54 +1,79 @@
 /// One processing element: private weight memory and vector banks, Lanes multipliers, a
-/// registered adder tree and an accumulator. One position of a row enters a cycle.
+/// registered adder tree, an accumulator and a memory of partial sums. One position of a
+/// row enters a cycle.
 ///
 /// Stages, each moved by its bit of `enable_i` (all PEs share them, see spacc_array):
 ///   0 index RAM   1 index + base   2 vector and weight RAM   3 operands   4 products
 ///   5.. adder tree, one level a stage   last: accumulate
 /// `sum_o` holds the row's sum in the cycle after the last stage moved with the row's last
-/// position. A vector word written in a cycle is seen by stage 2 from the next cycle on.
+/// position; `psum_write_i` in that cycle keeps it. A vector word written in a cycle is seen
+/// by stage 2 from the next cycle on.
 ///
 /// `id_i` is the only port that depends on which PE this is; it is read once, into a
 /// variable, so that Verilator makes one function for all PEs.
 module spacc_pe #(
   parameter  int unsigned Lanes       = 16,   // power of two, 4 or more
+  parameter  int unsigned BeatLanes   = 4,    // lanes of a weight or x write
+  parameter  int unsigned HLanes      = 4,    // lanes of an h write
   parameter  int unsigned WeightBits  = 16,   // 8 or 16
   parameter  int unsigned IndexBits   = 8,
   parameter  int unsigned WeightWords = 8192,
-  parameter  int unsigned VectorWords = 512,
+  parameter  int unsigned XWords      = 512,
+  parameter  int unsigned HWords      = 512,
+  parameter  int unsigned PsumWords   = 64,
   parameter  int unsigned AccBits     = 48,
   localparam int unsigned WordWidth   = $clog2(WeightWords),
-  localparam int unsigned VectorWidth = $clog2(VectorWords),
+  localparam int unsigned XWidth      = $clog2(XWords),
+  localparam int unsigned HWidth      = $clog2(HWords),
+  localparam int unsigned BaseWidth   = XWidth > HWidth ? XWidth : HWidth,
+  localparam int unsigned PsumWidth   = $clog2(PsumWords),
   localparam int unsigned Quads       = Lanes / 4,
-  localparam int unsigned QuadWidth   = Quads > 1 ? $clog2(Quads) : 1,
+  localparam int unsigned BeatWidth   = Lanes > BeatLanes ? $clog2(Lanes / BeatLanes) : 1,
+  localparam int unsigned SliceWidth  = Lanes > HLanes ? $clog2(Lanes / HLanes) : 1,
   localparam int unsigned Levels      = $clog2(Lanes),
   localparam int unsigned Stages      = Levels + 6
 ) (
-  input  logic                      clk_i,
-  input  logic [15:0]               id_i,
-  // weight write: four lanes of a word of the PE that ww_pe_i named a cycle before
-  input  logic                      ww_valid_i,
-  input  logic [15:0]               ww_pe_i,
-  input  logic [WordWidth-1:0]      ww_word_i,
-  input  logic [QuadWidth-1:0]      ww_quad_i,
-  input  logic [4*WeightBits-1:0]   ww_weight_i,
-  input  logic [4*IndexBits-1:0]    ww_index_i,
-  // vector write: four lanes of a word
-  input  logic                      vw_valid_i,
-  input  logic [VectorWidth-1:0]    vw_word_i,
-  input  logic [QuadWidth-1:0]      vw_quad_i,
-  input  logic [63:0]               vw_data_i,
+  input  logic                            clk_i,
+  input  logic [15:0]                     id_i,
+  // weight write: BeatLanes lanes of a word of the PE that ww_pe_i named a cycle before
+  input  logic                            ww_valid_i,
+  input  logic [15:0]                     ww_pe_i,
+  input  logic [WordWidth-1:0]            ww_word_i,
+  input  logic [BeatWidth-1:0]            ww_slice_i,
+  input  logic [BeatLanes*WeightBits-1:0] ww_weight_i,
+  input  logic [BeatLanes*IndexBits-1:0]  ww_index_i,
+  // x write: BeatLanes lanes of a word
+  input  logic                            xw_valid_i,
+  input  logic [XWidth-1:0]               xw_word_i,
+  input  logic [BeatWidth-1:0]            xw_slice_i,
+  input  logic [BeatLanes*16-1:0]         xw_data_i,
+  // h write: HLanes lanes of a word, those of the mask
+  input  logic                            hw_valid_i,
+  input  logic [HWidth-1:0]               hw_word_i,
+  input  logic [SliceWidth-1:0]           hw_slice_i,
+  input  logic [HLanes-1:0]               hw_mask_i,
+  input  logic [HLanes*16-1:0]            hw_data_i,
   // positions
-  input  logic [Stages-1:0]         enable_i,
-  input  logic [WordWidth-1:0]      index_word_i,  // with enable_i[0]
-  input  logic [VectorWidth-1:0]    base_i,        // with enable_i[1]
-  input  logic [WordWidth-1:0]      weight_word_i, // with enable_i[2]
-  input  logic                      first_i,       // with enable_i[Stages-1]
-  output logic signed [AccBits-1:0] sum_o
+  input  logic [Stages-1:0]               enable_i,
+  input  logic [WordWidth-1:0]            index_word_i,  // with enable_i[0]
+  input  logic [BaseWidth-1:0]            base_i,        // with enable_i[1]
+  input  logic [WordWidth-1:0]            weight_word_i, // with enable_i[2]
+  input  logic                            h_read_i,      // with enable_i[2]: h memory, not x
+  input  logic                            h_use_i,       // with enable_i[3]: the same
+  input  logic                            h_zero_i,      // with enable_i[3]: h is 0
+  input  logic                            psum_read_i,   // with enable_i[Stages-2]
+  input  logic [PsumWidth-1:0]            psum_read_word_i,
+  input  logic                            first_i,       // with enable_i[Stages-1]
+  input  logic                            from_psum_i,   // with first_i
+  input  logic                            psum_write_i,  // sum_o to psum_write_word_i
+  input  logic [PsumWidth-1:0]            psum_write_word_i,
+  output logic signed [AccBits-1:0]       sum_o
 );
   /* verilator no_inline_module */
 
   localparam int unsigned ProductBits = WeightBits + 16;
   localparam int unsigned TreeBits    = ProductBits + Levels;
+  localparam int unsigned BeatQuads   = BeatLanes / 4;
 
 `ifdef SYNTHESIS
   logic [15:0] id_q;
@@ -62,46 +87,57 @@ module spacc_pe #(
   always_ff @(posedge clk_i) write_here_q <= ww_valid_i && ww_pe_i == id_q;
 
   for (genvar q = 0; q < Quads; q++) begin : gen_quad
-    localparam logic [QuadWidth-1:0] Quad = q[QuadWidth-1:0];
+    localparam int unsigned Part = q % BeatQuads;              // of a beat
+    localparam logic [BeatWidth-1:0] Beat = BeatWidth'(q / BeatQuads);
     logic [4*IndexBits-1:0]  index_mem  [0:WeightWords-1];
     logic [4*WeightBits-1:0] weight_mem [0:WeightWords-1];
     logic [4*IndexBits-1:0]  index_q;
     logic [4*WeightBits-1:0] weight_q;
-    logic                    write_weight, write_vector;
+    logic                    write_weight, write_x;
 
-    assign write_weight = write_here_q && ww_quad_i == Quad;
-    assign write_vector = vw_valid_i && vw_quad_i == Quad;
+    assign write_weight = write_here_q && ww_slice_i == Beat;
+    assign write_x      = xw_valid_i && xw_slice_i == Beat;
 
     // Reads come first, then blocking writes: the same RAMs, and Verilator needs no copies.
     /* verilator lint_off BLKSEQ */
     always_ff @(posedge clk_i) begin
       if (enable_i[0])  index_q  <= index_mem[index_word_i];
-      if (write_weight) index_mem[ww_word_i] = ww_index_i;
+      if (write_weight) index_mem[ww_word_i] = ww_index_i[4*IndexBits*Part +: 4*IndexBits];
     end
     always_ff @(posedge clk_i) begin
       if (enable_i[2])  weight_q <= weight_mem[weight_word_i];
-      if (write_weight) weight_mem[ww_word_i] = ww_weight_i;
+      if (write_weight) weight_mem[ww_word_i] = ww_weight_i[4*WeightBits*Part +: 4*WeightBits];
     end
     /* verilator lint_on BLKSEQ */
 
     for (genvar l = 0; l < 4; l++) begin : gen_lane
-      logic        [15:0]            vector_mem [0:VectorWords-1];
-      logic        [VectorWidth-1:0] address_q;
-      logic signed [15:0]            read_q, x_q;
+      localparam int unsigned Lane = 4 * q + l;
+      localparam logic [SliceWidth-1:0] Slice = SliceWidth'(Lane / HLanes);
+      logic        [15:0]            x_mem [0:XWords-1];
+      logic        [15:0]            h_mem [0:HWords-1];
+      logic        [BaseWidth-1:0]   address_q;
+      logic signed [15:0]            x_read_q, h_read_q, x_q;
       logic signed [WeightBits-1:0]  weight_op_q;
       logic signed [ProductBits-1:0] product_q;
+      logic                          write_h;
+
+      assign write_h = hw_valid_i && hw_slice_i == Slice && hw_mask_i[Lane % HLanes];
 
       /* verilator lint_off BLKSEQ */
       always_ff @(posedge clk_i) begin
-        if (enable_i[2])  read_q <= vector_mem[address_q];
-        if (write_vector) vector_mem[vw_word_i] = vw_data_i[16*l +: 16];
+        if (enable_i[2] && !h_read_i) x_read_q <= x_mem[address_q[XWidth-1:0]];
+        if (write_x)                  x_mem[xw_word_i] = xw_data_i[16*(4*Part+l) +: 16];
+      end
+      always_ff @(posedge clk_i) begin
+        if (enable_i[2] && h_read_i) h_read_q <= h_mem[address_q[HWidth-1:0]];
+        if (write_h)                 h_mem[hw_word_i] = hw_data_i[16*(Lane%HLanes) +: 16];
       end
       /* verilator lint_on BLKSEQ */
 
       always_ff @(posedge clk_i) begin
-        if (enable_i[1]) address_q <= base_i + VectorWidth'(index_q[IndexBits*l +: IndexBits]);
+        if (enable_i[1]) address_q <= base_i + BaseWidth'(index_q[IndexBits*l +: IndexBits]);
         if (enable_i[3]) begin
-          x_q         <= read_q;
+          x_q         <= !h_use_i ? x_read_q : h_zero_i ? 16'sd0 : h_read_q;
           weight_op_q <= weight_q[WeightBits*l +: WeightBits];
         end
         if (enable_i[4]) product_q <= x_q * weight_op_q;
@@ -123,29 +159,41 @@ module spacc_pe #(
   end
 
   logic signed [TreeBits-1:0] tree;
-  logic signed [AccBits-1:0]  acc_q;
+  logic signed [AccBits-1:0]  acc_q, start;
+  logic        [AccBits-1:0]  psum_mem [0:PsumWords-1];
+  logic signed [AccBits-1:0]  psum_q;
 
   assign tree  = gen_level[Levels].gen_node[0].sum;
   assign sum_o = acc_q;
 
+  /* verilator lint_off BLKSEQ */
   always_ff @(posedge clk_i) begin
-    if (enable_i[Stages-1]) acc_q <= first_i ? AccBits'(tree) : acc_q + AccBits'(tree);
+    if (enable_i[Stages-2] && psum_read_i) psum_q <= psum_mem[psum_read_word_i];
+    if (psum_write_i)                      psum_mem[psum_write_word_i] = acc_q;
+  end
+  /* verilator lint_on BLKSEQ */
+
+  assign start = !first_i ? acc_q : from_psum_i ? psum_q : {AccBits{1'b0}};
+  always_ff @(posedge clk_i) begin
+    if (enable_i[Stages-1]) acc_q <= start + AccBits'(tree);
   end
 
 `ifndef SYNTHESIS
   initial assert (Lanes >= 4 && (Lanes & (Lanes - 1)) == 0)
     else $fatal(1, "Lanes must be a power of two, 4 or more");
+  initial assert (BeatLanes >= 4 && BeatLanes <= Lanes && HLanes <= Lanes)
+    else $fatal(1, "a write has 4 lanes or more, and not more than a word");
   initial assert (AccBits > TreeBits) else $fatal(1, "AccBits must hold the sum of a position");
 
   // Positions of a row are few enough that a sum never leaves the accumulator. The array
   // asserts it: a message with the instance's name in here would make the PEs differ.
   logic signed [AccBits-1:0] next;
   logic                      overflow_q;
-  assign next = acc_q + AccBits'(tree);
+  assign next = start + AccBits'(tree);
   initial overflow_q = 1'b0;
   always_ff @(posedge clk_i) begin
     if (enable_i[Stages-1])
-      overflow_q <= !first_i && acc_q[AccBits-1] == tree[TreeBits-1] && next[AccBits-1] != acc_q[AccBits-1];
+      overflow_q <= start[AccBits-1] == tree[TreeBits-1] && next[AccBits-1] != start[AccBits-1];
   end
 `endif
 

@@ -1,324 +1,238 @@
-/// The RUN sequencer: issues the positions of every step, fetches x of the next step, and
-/// sends y out. Three small machines that share the step counters:
+/// A RUN under way: issues positions, fetches x and streamed weights, sends y, and says
+/// where each cycle went.
 ///
-///   x engine  checks an address, commands a read; the words go straight to the vector
-///             memory (outside); at most one half ahead of the array
-///   issue     a position a cycle; waits only before a group
-///   y engine  checks an address, commands a write for each step; words come from y FIFO
-///
-/// `start_i` pulses with all fields checked (`spacc_control`) and constant until `done_o`
-/// or until `rst_ni` falls. `cause_o` says where a cycle went.
+/// x goes before weights on the bus; a command that has begun to wait for the bus stays. What
+/// comes back is told apart by the order of the commands.
 module spacc_run #(
   parameter  int unsigned Pes         = 16,
   parameter  int unsigned Lanes       = 16,
+  parameter  int unsigned Cells       = 1,
+  parameter  int unsigned AxiBits     = 64,
   parameter  int unsigned WeightWords = 8192,
-  parameter  int unsigned VectorWords = 512,
-  parameter  int unsigned Units       = 2048,
+  parameter  int unsigned XWords      = 512,
+  parameter  int unsigned HWords      = 512,
+  parameter  int unsigned PsumWords   = 64,
+  parameter  int unsigned RowCycles   = 1,
+  parameter  int unsigned CellCycles  = 1,
+  parameter  int unsigned ChunkWords  = 4,
   parameter  int unsigned FifoDepth   = 128,  // of y
   localparam int unsigned WordWidth   = $clog2(WeightWords),
-  localparam int unsigned VectorWidth = $clog2(VectorWords),
-  localparam int unsigned UnitWidth   = $clog2(Units),
+  localparam int unsigned XWidth      = $clog2(XWords),
+  localparam int unsigned HWidth      = $clog2(HWords),
+  localparam int unsigned BaseWidth   = XWidth > HWidth ? XWidth : HWidth,
+  localparam int unsigned PsumWidth   = $clog2(PsumWords),
+  localparam int unsigned Slices      = Lanes * 16 / AxiBits,
+  localparam int unsigned SliceWidth  = Slices > 1 ? $clog2(Slices) : 1,
   localparam int unsigned LevelWidth  = $clog2(FifoDepth + 1)
 ) (
   input  logic                   clk_i,
   input  logic                   rst_ni,        // synchronous, active low: also a flush
-  // the instruction
+  // the instruction, and what spacc_control made of it
   input  logic                   start_i,
   output logic                   done_o,
-  input  logic                   linear_i,
-  input  logic                   reset_cell_i,  // GRU_RESET: two passes
-  input  logic [31:0]            steps_i,       // 1 or more
-  input  logic [UnitWidth:0]     groups_i,      // 1 or more
-  input  logic [UnitWidth:0]     units_i,       // groups * Pes / 4
-  input  logic [15:0]            k_x_i,         // 1 or more
-  input  logic [15:0]            k_h_i,         // 0 for LINEAR only
-  input  logic [WordWidth-1:0]   weight_base_i,
-  input  logic [VectorWidth:0]   x_words_i,     // 1 or more
-  input  logic [VectorWidth-1:0] x_base_i,
-  input  logic [VectorWidth:0]   h_words_i,
-  input  logic [VectorWidth-1:0] h_base_i,
-  input  logic [31:0]            x_offset_i,
-  input  logic [31:0]            x_stride_i,
-  input  logic [31:0]            y_offset_i,
-  input  logic [31:0]            y_stride_i,
+  input  logic [511:0]           instruction_i,
+  input  logic [BaseWidth-1:0]   h_base1_i,     // second half
+  input  logic [BaseWidth-1:0]   m_base_i,
+  input  logic [XWidth:0]        slot_words_i,  // batch * x_words
+  input  logic [31:0]            x_bytes_i,     // of a step
+  input  logic [31:0]            y_beats_i,     // of a step
   input  logic [63:0]            x_ptr_i,       // region of x
-  input  logic [31:0]            x_bytes_i,
+  input  logic [31:0]            x_region_bytes_i,
   input  logic [63:0]            y_ptr_i,
-  input  logic [31:0]            y_bytes_i,
+  input  logic [31:0]            y_region_bytes_i,
+  input  logic                   stream_i,
+  input  logic                   stream_wide_i,
+  input  logic [31:0]            stream_words_i,
+  input  logic [63:0]            stream_address_i,
+  input  logic [WordWidth-1:0]   stream_base_i,
+  input  logic [WordWidth:0]     stream_ring_words_i,
+  input  logic [WordWidth-1:0]   stream_ring_last_i,
   // positions
   output logic                   issue_valid_o,
   output logic                   issue_first_o,
+  output logic                   issue_from_psum_o,
+  output logic                   issue_store_o,
   output logic                   issue_last_o,
+  output logic                   issue_h_o,
+  output logic                   issue_zero_o,
+  output logic [PsumWidth-1:0]   issue_psum_word_o,
   output logic [WordWidth-1:0]   issue_word_o,
-  output logic [VectorWidth-1:0] issue_base_o,
-  // of the pass under way behind the array; changes only while that is empty
-  output logic                   pass_start_o,  // first group of a pass enters
-  output logic                   pass_b_o,
-  output logic [VectorWidth-1:0] h_write_base_o,
-  input  logic                   quad_out_i,    // a quad has left cell unit or requantiser
-  // x: read commands; the words come to `x_base` from fill_base_o on
-  output logic                   x_cmd_valid_o,
-  input  logic                   x_cmd_ready_i,
-  output logic [63:0]            x_cmd_address_o,
-  output logic [31:0]            x_cmd_beats_o,
-  output logic [VectorWidth-1:0] x_fill_base_o, // with the command
-  input  logic                   x_last_i,      // last word of a command was written
-  // y: write commands and words
-  output logic                   y_cmd_valid_o,
-  input  logic                   y_cmd_ready_i,
-  output logic [63:0]            y_cmd_address_o,
-  output logic [31:0]            y_cmd_beats_o,
+  output logic [BaseWidth-1:0]   issue_base_o,
+  output logic                   pass_b_o,      // of the results that are under way
+  input  logic                   result_i,      // rows have left cell unit or requantiser
+  // reads
+  output logic                   read_cmd_valid_o,
+  input  logic                   read_cmd_ready_i,
+  output logic [63:0]            read_cmd_address_o,
+  output logic [31:0]            read_cmd_beats_o,
+  input  logic                   read_beat_i,   // a beat arrives; always taken
+  input  logic                   read_last_i,
+  output logic                   x_beat_o,      // it is x
+  output logic [XWidth-1:0]      x_word_o,
+  output logic [SliceWidth-1:0]  x_slice_o,
+  output logic                   weight_beat_o, // it is a weight
+  input  logic                   weight_word_i, // a word is complete
+  // writes
+  output logic                   write_cmd_valid_o,
+  input  logic                   write_cmd_ready_i,
+  output logic [63:0]            write_cmd_address_o,
+  output logic [31:0]            write_cmd_beats_o,
   input  logic [LevelWidth-1:0]  y_level_i,     // entries in the FIFO
-  output logic                   y_take_o,      // words may go to the bus
-  input  logic                   y_beat_i,      // a word went from the FIFO to the bus
+  output logic                   y_take_o,      // beats may go to the bus
+  input  logic                   y_beat_i,      // one goes
   input  logic                   bus_idle_i,    // reads and writes
   // state
   output logic                   bad_address_o, // pulse
   output logic [63:0]            address_o,     // with bad_address_o
-  output logic [2:0]             cause_o        // a counter number
+  output logic [3:0]             cause_o        // a counter number
 );
 
-  localparam int unsigned Quads = Pes / 4;
+  localparam int unsigned Moves     = Pes / (4 * Cells);
+  localparam int unsigned BeatShift = $clog2(AxiBits / 8);
 
+  logic [7:0]  batch;
+  logic [2:0]  cell_type;
+  logic [31:0] steps;
+  logic        linear, lstmp, two_pass;
+  assign batch     = instruction_i[spacc_card_pkg::FRunBatch +: 8];
+  assign cell_type = instruction_i[spacc_card_pkg::FRunCell +: 3];
+  assign steps     = instruction_i[spacc_card_pkg::FRunSteps +: 32];
+  assign linear    = cell_type == spacc_card_pkg::CellLinear;
+  assign lstmp     = cell_type == spacc_card_pkg::CellLstmp;
+  assign two_pass  = lstmp || cell_type == spacc_card_pkg::CellGruReset;
+
+  // ------------------------------------------------------------ the parts
+  logic       x_ready, x_release, weight_ready, weight_take, weight_release, room_q;
+  logic       busy, wait_drain, wait_x, wait_weights, wait_apart;
+  logic [9:0] under_way;
+
+  spacc_issue #(
+    .Moves(Moves), .RowCycles(RowCycles), .CellCycles(CellCycles), .WordWidth(WordWidth), .BaseWidth(BaseWidth), .PsumWidth(PsumWidth)
+  ) u_issue (
+    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i), .linear_i(linear), .two_pass_i(two_pass), .slow_b_i(lstmp),
+    .steps_i(steps),
+    .groups_i(instruction_i[spacc_card_pkg::FRunGroups +: 16]),
+    .groups_b_i(instruction_i[spacc_card_pkg::FRunGroupsB +: 16]),
+    .k_x_i(instruction_i[spacc_card_pkg::FRunKX +: 16]),
+    .k_h_i(instruction_i[spacc_card_pkg::FRunKH +: 16]),
+    .k_b_i(instruction_i[spacc_card_pkg::FRunKB +: 16]),
+    .prologue_i(instruction_i[spacc_card_pkg::FRunPrologue +: 16]),
+    .prologue_b_i(instruction_i[spacc_card_pkg::FRunPrologueB +: 16]),
+    .batch_i(batch),
+    .x_words_i(instruction_i[spacc_card_pkg::FRunXWords +: BaseWidth]),
+    .x_slot_words_i(BaseWidth'(slot_words_i)),
+    .x_slots_i(instruction_i[spacc_card_pkg::FRunXSlots +: 8]),
+    .h_words_i(instruction_i[spacc_card_pkg::FRunHWords +: BaseWidth]),
+    .m_words_i(instruction_i[spacc_card_pkg::FRunMWords +: BaseWidth]),
+    .h_base0_i(instruction_i[spacc_card_pkg::FRunHBase +: BaseWidth]),
+    .h_base1_i(h_base1_i), .m_base_i(m_base_i),
+    .half_i(instruction_i[spacc_card_pkg::FRunHalf]), .zero_i(instruction_i[spacc_card_pkg::FRunZero]),
+    .weight_base_i(stream_i ? stream_base_i : instruction_i[spacc_card_pkg::FRunWeightBase +: WordWidth]),
+    .stream_i(stream_i), .ring_last_i(stream_ring_last_i),
+    .x_ready_i(x_ready), .weight_ready_i(weight_ready), .room_i(room_q), .result_i(result_i),
+    .under_way_o(under_way),
+    .issue_valid_o(issue_valid_o), .issue_first_o(issue_first_o), .issue_from_psum_o(issue_from_psum_o),
+    .issue_store_o(issue_store_o), .issue_last_o(issue_last_o), .issue_h_o(issue_h_o), .issue_zero_o(issue_zero_o),
+    .issue_psum_word_o(issue_psum_word_o), .issue_word_o(issue_word_o), .issue_base_o(issue_base_o),
+    .x_release_o(x_release), .weight_take_o(weight_take), .weight_release_o(weight_release),
+    .pass_b_o(pass_b_o), .busy_o(busy),
+    .wait_drain_o(wait_drain), .wait_x_o(wait_x), .wait_weights_o(wait_weights), .wait_apart_o(wait_apart)
+  );
+
+  logic        x_cmd_valid, x_cmd_ready, x_bad, x_beat;
+  logic [63:0] x_cmd_address, x_bad_address;
+  spacc_fetch #(.AxiBits(AxiBits), .WordWidth(XWidth), .Slices(Slices)) u_fetch (
+    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i), .steps_i(steps), .batch_i(batch),
+    .x_words_i(instruction_i[spacc_card_pkg::FRunXWords +: XWidth+1]), .slot_words_i(slot_words_i),
+    .slots_i(instruction_i[spacc_card_pkg::FRunXSlots +: 8]), .bytes_i(x_bytes_i),
+    .offset_i(instruction_i[spacc_card_pkg::FRunXOffset +: 32]),
+    .stride_i(instruction_i[spacc_card_pkg::FRunXStride +: 32]),
+    .region_ptr_i(x_ptr_i), .region_bytes_i(x_region_bytes_i),
+    .cmd_valid_o(x_cmd_valid), .cmd_ready_i(x_cmd_ready), .cmd_address_o(x_cmd_address),
+    .beat_i(x_beat), .last_i(read_last_i), .word_o(x_word_o), .slice_o(x_slice_o),
+    .ready_o(x_ready), .release_i(x_release), .bad_address_o(x_bad), .address_o(x_bad_address)
+  );
+
+  logic        w_cmd_valid, w_cmd_ready;
+  logic [63:0] w_cmd_address;
+  logic [31:0] w_cmd_bytes;
+  spacc_stream #(
+    .WordBytes(Pes * Lanes * 2), .ChunkWords(ChunkWords), .WordWidth(WordWidth)
+  ) u_stream (
+    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i && stream_i), .steps_i(steps), .words_i(stream_words_i),
+    .wide_i(stream_wide_i), .address_i(stream_address_i), .ring_words_i(stream_ring_words_i),
+    .cmd_valid_o(w_cmd_valid), .cmd_ready_i(w_cmd_ready), .cmd_address_o(w_cmd_address), .cmd_bytes_o(w_cmd_bytes),
+    .word_i(weight_word_i), .take_i(weight_take), .release_i(weight_release), .ready_o(weight_ready)
+  );
+
+  logic        send_busy, y_bad;
+  logic [63:0] y_bad_address;
+  spacc_send #(.AxiBits(AxiBits)) u_send (
+    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i), .steps_i(steps), .beats_i(y_beats_i),
+    .offset_i(instruction_i[spacc_card_pkg::FRunYOffset +: 32]),
+    .stride_i(instruction_i[spacc_card_pkg::FRunYStride +: 32]),
+    .region_ptr_i(y_ptr_i), .region_bytes_i(y_region_bytes_i),
+    .cmd_valid_o(write_cmd_valid_o), .cmd_ready_i(write_cmd_ready_i), .cmd_address_o(write_cmd_address_o),
+    .take_o(y_take_o), .beat_i(y_beat_i), .busy_o(send_busy), .bad_address_o(y_bad), .address_o(y_bad_address)
+  );
+  assign write_cmd_beats_o = y_beats_i;
+
+  // ------------------------------------------------------------ one bus for x and weights
+  logic        cmd_valid_q, cmd_weights_q, cmd_free, tags_full;
+  logic [63:0] cmd_address_q;
+  logic [31:0] cmd_beats_q;
+  logic [15:0] tags_q;       // of commands whose beats have not all come: weights? oldest lowest
+  logic [4:0]  tag_count_q;
+  logic        push, pop;
+
+  assign cmd_free    = !cmd_valid_q || push;
+  assign x_cmd_ready = cmd_free;
+  assign w_cmd_ready = cmd_free && !x_cmd_valid;
+  assign tags_full   = tag_count_q == 5'd16;
+  assign push        = read_cmd_valid_o && read_cmd_ready_i;
+  assign pop         = read_beat_i && read_last_i;
+
+  assign read_cmd_valid_o   = cmd_valid_q && !tags_full;
+  assign read_cmd_address_o = cmd_address_q;
+  assign read_cmd_beats_o   = cmd_beats_q;
+  assign x_beat             = read_beat_i && !tags_q[0];
+  assign x_beat_o           = x_beat;
+  assign weight_beat_o      = read_beat_i && tags_q[0];
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || start_i) begin
+      cmd_valid_q <= 1'b0;
+      tag_count_q <= 5'd0;
+    end else begin
+      if (cmd_free) cmd_valid_q <= x_cmd_valid || w_cmd_valid;
+      if (push && !pop)      tag_count_q <= tag_count_q + 5'd1;
+      else if (pop && !push) tag_count_q <= tag_count_q - 5'd1;
+    end
+    if (cmd_free) begin
+      cmd_weights_q <= !x_cmd_valid;
+      cmd_address_q <= x_cmd_valid ? x_cmd_address : w_cmd_address;
+      cmd_beats_q   <= (x_cmd_valid ? x_bytes_i : w_cmd_bytes) >> BeatShift;
+    end
+    if (pop) tags_q <= tags_q >> 1;
+    if (push) tags_q[pop ? tag_count_q[3:0] - 4'd1 : tag_count_q[3:0]] <= cmd_weights_q;
+  end
+
+  // ------------------------------------------------------------ room for y, end, causes
   logic running_q;
-
-  // ------------------------------------------------------------ x engine
-  // A fetch begins after the step that used its half has ended. Its first word is written
-  // six cycles later at the earliest, the last read of the half comes three cycles later.
-  typedef enum logic [1:0] {XIdle, XCheck, XCommand, XData} x_state_e;
-  x_state_e               x_state_q;
-  logic [31:0]            x_left_q;      // steps to fetch
-  logic [31:0]            x_offset_q;
-  logic                   x_half_q;
-  logic [1:0]             x_ahead_q;     // halves taken: fetching, ready or read
-  logic [1:0]             x_ready_q;     // halves ready or read
-  logic                   step_end;      // last position of a step is issued
-  logic [31:0]            x_size;        // bytes
-  logic [63:0]            x_address_q;
-  logic                   x_bad_q;
-  logic                   x_take;
-
-  assign x_size          = 32'(x_words_i) * 32'(2 * Lanes);
-  assign x_take          = x_state_q == XIdle && running_q && x_left_q != 32'd0 && x_ahead_q != 2'd2;
-  assign x_cmd_valid_o   = x_state_q == XCommand;
-  assign x_cmd_address_o = x_address_q;
-  assign x_cmd_beats_o   = x_size >> 3;
-  assign x_fill_base_o   = x_half_q ? x_base_i + x_words_i[VectorWidth-1:0] : x_base_i;
+  logic rest_q;   // everything was at rest
 
   always_ff @(posedge clk_i) begin
-    x_bad_q <= 1'b0;
-    if (!rst_ni) begin
-      x_state_q <= XIdle;
-      x_ahead_q <= 2'd0;
-      x_ready_q <= 2'd0;
-    end else begin
-      case (x_state_q)
-        XIdle:    if (x_take) x_state_q <= XCheck;
-        XCheck: begin
-          x_address_q <= x_ptr_i + {32'd0, x_offset_q};
-          if ({1'b0, x_offset_q} + {1'b0, x_size} > {1'b0, x_bytes_i} ||
-              x_offset_q[2:0] + x_ptr_i[2:0] != 3'd0) begin
-            x_bad_q   <= 1'b1;
-            x_state_q <= XIdle;
-          end else begin
-            x_state_q <= XCommand;
-          end
-        end
-        XCommand: if (x_cmd_ready_i) x_state_q <= XData;
-        default:  if (x_last_i) x_state_q <= XIdle;
-      endcase
-      if (x_take && !step_end)      x_ahead_q <= x_ahead_q + 2'd1;
-      else if (step_end && !x_take) x_ahead_q <= x_ahead_q - 2'd1;
-      if (x_last_i && x_state_q == XData && !step_end)        x_ready_q <= x_ready_q + 2'd1;
-      else if (step_end && !(x_last_i && x_state_q == XData)) x_ready_q <= x_ready_q - 2'd1;
-    end
-    if (start_i) begin
-      x_left_q   <= steps_i;
-      x_offset_q <= x_offset_i;
-      x_half_q   <= 1'b0;
-    end else if (x_state_q == XData && x_last_i) begin
-      x_left_q   <= x_left_q - 32'd1;
-      x_offset_q <= x_offset_q + x_stride_i;
-      x_half_q   <= !x_half_q;
-    end
-  end
+    room_q <= 10'(y_level_i) + under_way + 10'(2 * Moves + 4) <= 10'(FifoDepth);
 
-  // ------------------------------------------------------------ issue
-  logic [31:0]            steps_left_q;
-  logic [UnitWidth:0]     groups_left_q; // of the pass
-  logic [15:0]            left_q;        // positions of the part, when inside a group
-  logic                   inside_q;      // a group is under way
-  logic                   h_part_q;
-  logic                   pass_start_q;  // the next group is the first of a pass
-  logic                   pass_b_q, parity_q;
-  logic [WordWidth-1:0]   word_q;
-  logic [7:0]             apart_q;       // cycles until a group may start
-  logic [9:0]             inflight_q;    // quads issued and not out
-  logic                   room_q;        // the FIFO takes two more groups
-  logic                   issuing_q;     // groups are left
-
-  logic        ready_start, issue, h_part, part_end, group_end, pass_end;
-  logic        wait_drain, wait_x, wait_apart, wait_room;
-  logic [15:0] left;
-
-  assign wait_drain  = pass_start_q && !linear_i && inflight_q != 10'd0;
-  assign wait_x      = pass_start_q && !pass_b_q && x_ready_q == 2'd0;
-  assign wait_apart  = apart_q != 8'd0;
-  assign wait_room   = !room_q;
-  assign ready_start = !wait_drain && !wait_x && !wait_apart && !wait_room;
-  assign issue       = issuing_q && (inside_q || ready_start);
-  assign h_part      = inside_q ? h_part_q : pass_b_q;
-  assign left        = inside_q ? left_q : pass_b_q ? k_h_i : k_x_i;
-  assign part_end    = left == 16'd1;
-  assign group_end   = part_end && (h_part || linear_i);
-  assign pass_end    = group_end && groups_left_q == (UnitWidth+1)'(1);
-  assign step_end    = issue && pass_end && (!reset_cell_i || pass_b_q);
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      issuing_q <= 1'b0;
-      inside_q  <= 1'b0;
-    end else if (start_i) begin
-      issuing_q <= 1'b1;
-      inside_q  <= 1'b0;
-    end else if (issue) begin
-      inside_q <= !group_end;
-      if (step_end && steps_left_q == 32'd1) issuing_q <= 1'b0;
-    end
-
-    if (start_i) begin
-      steps_left_q  <= steps_i;
-      groups_left_q <= groups_i;
-      pass_start_q  <= 1'b1;
-      pass_b_q      <= 1'b0;
-      parity_q      <= 1'b0;
-      word_q        <= weight_base_i;
-    end else if (issue) begin
-      left_q   <= part_end ? k_h_i : left - 16'd1;
-      h_part_q <= h_part || part_end;
-      word_q   <= word_q + 1'b1;
-      if (group_end) groups_left_q <= groups_left_q - 1'b1;
-      pass_start_q <= 1'b0;
-      if (pass_end) begin
-        groups_left_q <= groups_i;
-        pass_start_q  <= 1'b1;
-        pass_b_q      <= reset_cell_i && !pass_b_q;
-      end
-      if (step_end) begin
-        steps_left_q <= steps_left_q - 32'd1;
-        parity_q     <= !parity_q;
-        word_q       <= weight_base_i;
-      end
-    end
-  end
-
-  // Distance of groups, quads under way, room for their y.
-  logic group_start;
-  assign group_start = issue && !inside_q;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || start_i)    apart_q <= 8'd0;
-    else if (group_start)      apart_q <= 8'(Quads - 1);
-    else if (apart_q != 8'd0)  apart_q <= apart_q - 8'd1;
-
-    if (!rst_ni) inflight_q <= 10'd0;
-    else inflight_q <= inflight_q + (group_start ? 10'(Quads) : 10'd0) - {9'd0, quad_out_i};
-    room_q <= 10'(y_level_i) + inflight_q + 10'(2 * Quads + 4) <= 10'(FifoDepth);
-  end
-
-  assign issue_valid_o = issue;
-  assign issue_first_o = !inside_q;
-  assign issue_last_o  = group_end;
-  assign issue_word_o  = word_q;
-
-  // Vector parts; second halves follow the first.
-  logic [VectorWidth-1:0] x_part_q, h_read_q, h_next_q, rh_q;
-  always_ff @(posedge clk_i) begin
-    if (start_i) begin
-      x_part_q <= x_base_i;
-      h_read_q <= h_base_i;
-      h_next_q <= h_base_i + h_words_i[VectorWidth-1:0];
-      rh_q     <= h_base_i + (h_words_i[VectorWidth-1:0] << 1);
-    end else if (step_end) begin
-      x_part_q <= parity_q ? x_base_i : x_base_i + x_words_i[VectorWidth-1:0];
-      h_read_q <= h_next_q;
-      h_next_q <= h_read_q;
-    end
-  end
-  assign issue_base_o = !h_part ? x_part_q : pass_b_q ? rh_q : h_read_q;
-
-  // What the units behind the array go by: set as a pass enters, when they are empty
-  // (LINEAR never changes it).
-  assign pass_start_o = issue && pass_start_q;
-  always_ff @(posedge clk_i) begin
-    if (pass_start_o) begin
-      pass_b_o       <= pass_b_q;
-      h_write_base_o <= reset_cell_i && !pass_b_q ? rh_q : h_next_q;
-    end
-  end
-
-  // ------------------------------------------------------------ y engine
-  typedef enum logic [1:0] {YIdle, YCheck, YCommand, YData} y_state_e;
-  y_state_e    y_state_q;
-  logic [31:0] y_left_q, y_offset_q, y_beats, y_beats_left_q;
-  logic [63:0] y_address_q;
-  logic        y_bad_q;
-
-  assign y_beats         = linear_i ? 32'(units_i) << 1 : (32'(units_i) + 32'd3) >> 2;
-  assign y_cmd_valid_o   = y_state_q == YCommand;
-  assign y_cmd_address_o = y_address_q;
-  assign y_cmd_beats_o   = y_beats;
-  assign y_take_o        = y_state_q == YData;
-
-  always_ff @(posedge clk_i) begin
-    y_bad_q <= 1'b0;
-    if (!rst_ni) begin
-      y_state_q <= YIdle;
-    end else begin
-      case (y_state_q)
-        YIdle: if (running_q && y_left_q != 32'd0) y_state_q <= YCheck;
-        YCheck: begin
-          y_address_q <= y_ptr_i + {32'd0, y_offset_q};
-          if ({1'b0, y_offset_q} + {1'b0, y_beats << 3} > {1'b0, y_bytes_i} ||
-              y_offset_q[2:0] + y_ptr_i[2:0] != 3'd0) begin
-            y_bad_q   <= 1'b1;
-            y_state_q <= YIdle;
-          end else begin
-            y_state_q <= YCommand;
-          end
-        end
-        YCommand: if (y_cmd_ready_i) y_state_q <= YData;
-        default:  if (y_beat_i && y_beats_left_q == 32'd1) y_state_q <= YIdle;
-      endcase
-    end
-    if (start_i) begin
-      y_left_q   <= steps_i;
-      y_offset_q <= y_offset_i;
-    end else if (y_state_q == YCommand && y_cmd_ready_i) begin
-      y_left_q       <= y_left_q - 32'd1;
-      y_offset_q     <= y_offset_q + y_stride_i;
-      y_beats_left_q <= y_beats;
-    end else if (y_beat_i) begin
-      y_beats_left_q <= y_beats_left_q - 32'd1;
-    end
-  end
-
-  // ------------------------------------------------------------ end and causes
-  logic [2:0] rest_q; // cycles in which everything has been at rest
-
-  always_ff @(posedge clk_i) begin
     done_o <= 1'b0;
+    rest_q <= 1'b0;
     if (!rst_ni) begin
       running_q <= 1'b0;
-      rest_q    <= 3'd0;
     end else if (start_i) begin
       running_q <= 1'b1;
-      rest_q    <= 3'd0;
     end else if (running_q) begin
-      if (issuing_q || inflight_q != 10'd0 || y_state_q != YIdle || y_left_q != 32'd0 || !bus_idle_i)
-        rest_q <= 3'd0;
-      else
-        rest_q <= rest_q + 3'd1;
-      if (rest_q == 3'd4) begin
+      rest_q <= !busy && under_way == 10'd0 && !send_busy && bus_idle_i && !cmd_valid_q;
+      if (rest_q && bus_idle_i) begin
         running_q <= 1'b0;
         done_o    <= 1'b1;
       end
@@ -326,23 +240,21 @@ module spacc_run #(
   end
 
   always_comb begin
-    cause_o = 3'(spacc_card_pkg::CounterOut);
-    if (issue)                                     cause_o = 3'(spacc_card_pkg::CounterIssue);
-    else if (!issuing_q)                           cause_o = inflight_q != 10'd0 ? 3'(spacc_card_pkg::CounterDrain)
-                                                                                 : 3'(spacc_card_pkg::CounterOut);
-    else if (wait_drain)                           cause_o = 3'(spacc_card_pkg::CounterDrain);
-    else if (wait_x)                               cause_o = 3'(spacc_card_pkg::CounterXWait);
-    else if (wait_apart)                           cause_o = 3'(spacc_card_pkg::CounterCell);
+    cause_o = 4'(spacc_card_pkg::CounterOut);
+    if (issue_valid_o)     cause_o = 4'(spacc_card_pkg::CounterIssue);
+    else if (!busy)        cause_o = under_way != 10'd0 ? 4'(spacc_card_pkg::CounterDrain)
+                                                        : 4'(spacc_card_pkg::CounterOut);
+    else if (wait_drain)   cause_o = 4'(spacc_card_pkg::CounterDrain);
+    else if (wait_x)       cause_o = 4'(spacc_card_pkg::CounterXWait);
+    else if (wait_weights) cause_o = 4'(spacc_card_pkg::CounterWeights);
+    else if (wait_apart)   cause_o = 4'(spacc_card_pkg::CounterCell);
   end
 
-  assign bad_address_o = x_bad_q || y_bad_q;
-  assign address_o     = x_bad_q ? x_address_q : y_address_q;
-
-  logic unused_bits;
-  assign unused_bits = ^{x_words_i[VectorWidth], h_words_i[VectorWidth]};
+  assign bad_address_o = x_bad || y_bad;
+  assign address_o     = x_bad ? x_bad_address : y_bad_address;
 
 `ifndef SYNTHESIS
-  initial assert (FifoDepth >= 3 * Quads + 64) else $fatal(1, "FifoDepth must cover the pipeline");
+  initial assert (FifoDepth >= 6 * Moves + 64 && FifoDepth < 1000) else $fatal(1, "FifoDepth must cover the pipeline");
 `endif
 
 endmodule

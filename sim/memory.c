@@ -1,5 +1,6 @@
 #include "sim/memory.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +8,8 @@
 
 enum {
     BURSTS = 16, /* bursts a direction that wait inside the memory */
-    WORDS = 64,  /* W words that may run ahead of their AW */
-    BEAT = 8,    /* bytes a beat */
+    BEATS = 64,  /* W beats that may run ahead of their AW */
+    WORD = 8,    /* bytes of a word of pins.h, of which a beat has one or more */
     LINE = 4096, /* no burst crosses a multiple of this */
     OKAY = 0,
     SLVERR = 2,
@@ -20,8 +21,8 @@ static const uint64_t FIRST_ADDRESS = UINT64_C(0x1000000000);
 
 struct buffer {
     uint64_t address;
-    size_t size; /* as asked for, rounded up to a beat */
-    unsigned char *bytes;
+    size_t size;          /* as asked for, rounded up to a word */
+    unsigned char *bytes; /* as many, rounded up to a beat */
 };
 
 struct burst {
@@ -37,38 +38,50 @@ struct ring {
     unsigned first, count;
 };
 
-struct word {
-    uint64_t data;
-    uint8_t strb, last;
+struct beat {
+    uint64_t data[SPACC_PINS_WORDS], strb;
+    bool last;
+};
+
+/* What the card offered in the cycle before and the memory did not take. */
+struct waiting {
+    bool ar, aw, w;
+    uint64_t araddr, awaddr;
+    uint8_t arlen, awlen;
+    struct beat beat;
 };
 
 struct spacc_memory {
     struct buffer *buffer;      /* sorted by address: addresses only grow */
     size_t buffers, room, near; /* near: where the last look-up ended */
     uint64_t next_address;
+    unsigned beat_bytes, beat_words, beat_size; /* 2 to the power of beat_size bytes */
 
     struct spacc_memory_knobs knobs;
     uint64_t random, cycle;
     uint64_t read_credit, write_credit; /* in 1/1024 beats */
     struct ring reads, writes, answers;
-    struct word word[WORDS];
-    unsigned words_first, words;
+    struct beat beat[BEATS]; /* W beats whose burst has not come */
+    unsigned beats_first, beats;
     bool held[5]; /* this channel is held back in the cycle to come */
     uint64_t stalls[5];
 
-    bool seen; /* `before` holds the cycle before this one */
-    struct spacc_pins_in before_in;
-    struct spacc_pins_out before;
+    struct waiting waiting;
     char violation[200];
 };
 
 /* --- buffers --------------------------------------------------------------- */
 
-struct spacc_memory *spacc_memory_new(uint64_t seed)
+struct spacc_memory *spacc_memory_new(uint64_t seed, unsigned beat_bytes)
 {
+    assert(beat_bytes == 8 || beat_bytes == 16 || beat_bytes == 32 || beat_bytes == 64);
     struct spacc_memory *memory = calloc(1, sizeof(*memory));
     if (!memory)
         return NULL;
+    memory->beat_bytes = beat_bytes;
+    memory->beat_words = beat_bytes / WORD;
+    while (1u << memory->beat_size < beat_bytes)
+        memory->beat_size++;
     memory->next_address = FIRST_ADDRESS;
     memory->random = seed * UINT64_C(0x9e3779b97f4a7c15) + UINT64_C(0x2545f4914f6cdd1d);
     if (memory->random == 0) /* xorshift would stay there */
@@ -130,17 +143,19 @@ enum spacc_status spacc_memory_alloc(struct spacc_memory *memory, size_t size_by
     *address = 0;
     if (size_bytes == 0 || size_bytes > SIZE_MAX / 2)
         return spacc_fail(err, SPACC_EINVAL, "card buffer of %zu bytes", size_bytes);
-    const size_t size = (size_bytes + BEAT - 1) / BEAT * BEAT;
+    const size_t size = (size_bytes + WORD - 1) / WORD * WORD;
+    const size_t room =
+        (size + memory->beat_bytes - 1) / memory->beat_bytes * memory->beat_bytes;
     if (grow(memory) != SPACC_OK)
         return spacc_fail(err, SPACC_ENOMEM, "no memory for another card buffer");
-    unsigned char *bytes = malloc(size);
+    unsigned char *bytes = malloc(room);
     if (!bytes)
         return spacc_fail(err, SPACC_ENOMEM, "no memory for a card buffer of %zu bytes", size);
-    memset(bytes, 0xa5, size);
+    memset(bytes, 0xa5, room);
     *address = memory->next_address;
     memory->buffer[memory->buffers++] = (struct buffer){*address, size, bytes};
     /* One unmapped page or more behind each buffer. */
-    memory->next_address += ((uint64_t)size + LINE - 1) / LINE * LINE + LINE;
+    memory->next_address += ((uint64_t)room + LINE - 1) / LINE * LINE + LINE;
     return SPACC_OK;
 }
 
@@ -213,10 +228,10 @@ void spacc_memory_set(struct spacc_memory *memory, const struct spacc_memory_kno
 void spacc_memory_reset(struct spacc_memory *memory, struct spacc_pins_in *in)
 {
     memory->reads = memory->writes = memory->answers = (struct ring){0};
-    memory->words = 0;
+    memory->beats = 0;
     memory->read_credit = memory->write_credit = 0;
     memset(memory->held, 0, sizeof(memory->held));
-    memory->seen = false;
+    memory->waiting.ar = memory->waiting.aw = memory->waiting.w = false;
     memory->violation[0] = '\0';
     in->arready = in->rvalid = in->rlast = in->rresp = 0;
     in->awready = in->wready = in->bvalid = in->bresp = 0;
@@ -243,37 +258,76 @@ static void violate(struct spacc_memory *memory, const char *channel, const char
                  address, memory->cycle);
 }
 
+/* As violate(), of a rule that names the width of the bus. */
+static void violate_width(struct spacc_memory *memory, const char *channel, const char *rule,
+                          uint64_t address)
+{
+    char text[60];
+    snprintf(text, sizeof(text), "%s %u", rule, memory->beat_bytes);
+    violate(memory, channel, text, address);
+}
+
 static void check_burst(struct spacc_memory *memory, const char *channel, uint64_t address,
                         uint32_t beats, unsigned size, unsigned kind)
 {
     if (kind != 1)
         violate(memory, channel, "burst is not INCR", address);
-    if (size != 3)
-        violate(memory, channel, "beat is not 8 bytes", address);
-    if (address % BEAT != 0)
-        violate(memory, channel, "address is not a multiple of 8", address);
-    if (address % LINE + (uint64_t)beats * BEAT > LINE)
+    if (size != memory->beat_size)
+        violate_width(memory, channel, "bytes a beat are not", address);
+    if (address % memory->beat_bytes != 0)
+        violate_width(memory, channel, "address is not a multiple of", address);
+    if (address % LINE + (uint64_t)beats * memory->beat_bytes > LINE)
         violate(memory, channel, "burst crosses a 4096-byte line", address);
+}
+
+static bool same_beat(const struct spacc_memory *memory, const struct beat *was,
+                      const struct spacc_pins_out *out)
+{
+    return was->strb == out->wstrb && was->last == (out->wlast != 0) &&
+           memcmp(was->data, out->wdata, memory->beat_bytes) == 0;
 }
 
 /* A valid that was not taken must still be there, with the same payload. */
 static void check_holds(struct spacc_memory *memory, const struct spacc_pins_out *out)
 {
-    const struct spacc_pins_out *was = &memory->before;
-    const struct spacc_pins_in *in = &memory->before_in;
+    const struct waiting *was = &memory->waiting;
 
-    if (!memory->seen)
-        return;
-    if (was->arvalid && !in->arready &&
-        (!out->arvalid || out->araddr != was->araddr || out->arlen != was->arlen))
+    if (was->ar && (!out->arvalid || out->araddr != was->araddr || out->arlen != was->arlen))
         violate(memory, "AR", "changed before it was taken", was->araddr);
-    if (was->awvalid && !in->awready &&
-        (!out->awvalid || out->awaddr != was->awaddr || out->awlen != was->awlen))
+    if (was->aw && (!out->awvalid || out->awaddr != was->awaddr || out->awlen != was->awlen))
         violate(memory, "AW", "changed before it was taken", was->awaddr);
-    if (was->wvalid && !in->wready &&
-        (!out->wvalid || out->wdata != was->wdata || out->wstrb != was->wstrb ||
-         out->wlast != was->wlast))
-        violate(memory, "W", "changed before it was taken", was->awaddr);
+    if (was->w && (!out->wvalid || !same_beat(memory, &was->beat, out)))
+        violate(memory, "W", "changed before it was taken", out->awaddr);
+}
+
+static void fill(const struct spacc_memory *memory, struct beat *beat,
+                 const struct spacc_pins_out *out)
+{
+    for (unsigned i = 0; i < memory->beat_words; i++)
+        beat->data[i] = out->wdata[i];
+    beat->strb = out->wstrb;
+    beat->last = out->wlast != 0;
+}
+
+/* Note what is not taken in this cycle, for check_holds() in the next. */
+static void note_waiting(struct spacc_memory *memory, const struct spacc_pins_in *in,
+                         const struct spacc_pins_out *out)
+{
+    struct waiting *waiting = &memory->waiting;
+
+    waiting->ar = out->arvalid && !in->arready;
+    waiting->aw = out->awvalid && !in->awready;
+    waiting->w = out->wvalid && !in->wready;
+    if (waiting->ar) {
+        waiting->araddr = out->araddr;
+        waiting->arlen = out->arlen;
+    }
+    if (waiting->aw) {
+        waiting->awaddr = out->awaddr;
+        waiting->awlen = out->awlen;
+    }
+    if (waiting->w)
+        fill(memory, &waiting->beat, out);
 }
 
 /* --- a cycle --------------------------------------------------------------- */
@@ -297,12 +351,14 @@ static void pop(struct ring *ring)
 static bool touches_fault(const struct spacc_memory *memory, uint64_t address)
 {
     const uint64_t fault = memory->knobs.slverr_address;
-    return fault != 0 && fault >= address && fault - address < BEAT;
+    return fault != 0 && fault >= address && fault - address < memory->beat_bytes;
 }
 
-/* The response for a beat, and where its bytes are (NULL unless OKAY). */
+/* The response for a beat, and where its bytes are (NULL unless OKAY). An address inside a
+ * beat, which has been reported, means the whole of it. */
 static uint8_t locate(struct spacc_memory *memory, uint64_t address, unsigned char **bytes)
 {
+    address &= ~(uint64_t)(memory->beat_bytes - 1);
     struct buffer *buffer = find(memory, address);
     *bytes = NULL;
     if (touches_fault(memory, address))
@@ -334,6 +390,48 @@ static void take_read_side(struct spacc_memory *memory, struct spacc_pins_in *in
     }
 }
 
+static void store(unsigned char *bytes, const struct beat *beat, unsigned words)
+{
+    for (unsigned w = 0; w < words; w++, bytes += WORD) {
+        const unsigned strb = beat->strb >> (WORD * w) & 0xff;
+        for (unsigned i = 0; i < WORD; i++)
+            if (strb >> i & 1)
+                bytes[i] = (unsigned char)(beat->data[w] >> (8 * i));
+    }
+}
+
+/* Put a beat into the oldest burst. */
+static void store_beat(struct spacc_memory *memory, const struct beat *beat)
+{
+    struct burst *burst = oldest(&memory->writes);
+    const uint64_t address = burst->address + (uint64_t)burst->beat * memory->beat_bytes;
+    unsigned char *bytes;
+    const uint8_t resp = locate(memory, address, &bytes);
+
+    if (bytes)
+        store(bytes, beat, memory->beat_words);
+    if (resp > burst->resp)
+        burst->resp = resp;
+    burst->beat++;
+    if (beat->last != (burst->beat == burst->beats))
+        violate(memory, "W", "WLAST at the wrong beat", address);
+    if (burst->beat == burst->beats) {
+        burst->due = memory->cycle + memory->knobs.latency_cycles - 1;
+        push(&memory->answers, *burst);
+        pop(&memory->writes);
+    }
+}
+
+/* Put the beats that have come into the bursts that have come. */
+static void store_beats(struct spacc_memory *memory)
+{
+    while (memory->beats && memory->writes.count && memory->answers.count < BURSTS) {
+        store_beat(memory, &memory->beat[memory->beats_first]);
+        memory->beats_first = (memory->beats_first + 1) % BEATS;
+        memory->beats--;
+    }
+}
+
 static void take_write_side(struct spacc_memory *memory, struct spacc_pins_in *in,
                             const struct spacc_pins_out *out)
 {
@@ -345,8 +443,7 @@ static void take_write_side(struct spacc_memory *memory, struct spacc_pins_in *i
         memory->stalls[SPACC_AW]++;
     }
     if (out->wvalid && in->wready) {
-        memory->word[(memory->words_first + memory->words++) % WORDS] =
-            (struct word){out->wdata, out->wstrb, out->wlast};
+        fill(memory, &memory->beat[(memory->beats_first + memory->beats++) % BEATS], out);
         memory->write_credit -= 1024;
     } else if (out->wvalid && memory->held[SPACC_W]) {
         memory->stalls[SPACC_W]++;
@@ -354,43 +451,6 @@ static void take_write_side(struct spacc_memory *memory, struct spacc_pins_in *i
     if (in->bvalid && out->bready) {
         pop(&memory->answers);
         in->bvalid = 0;
-    }
-}
-
-static void store(unsigned char *bytes, const struct word *word)
-{
-    unsigned char data[BEAT];
-    for (int i = 0; i < BEAT; i++)
-        data[i] = (unsigned char)(word->data >> (8 * i));
-    for (int i = 0; i < BEAT; i++)
-        if (word->strb >> i & 1)
-            bytes[i] = data[i];
-}
-
-/* Put the words that have come into the bursts that have come. */
-static void write_words(struct spacc_memory *memory)
-{
-    while (memory->words && memory->writes.count && memory->answers.count < BURSTS) {
-        struct burst *burst = oldest(&memory->writes);
-        const struct word *word = &memory->word[memory->words_first];
-        const uint64_t address = burst->address + (uint64_t)burst->beat * BEAT;
-        unsigned char *bytes;
-        const uint8_t resp = locate(memory, address, &bytes);
-
-        if (bytes)
-            store(bytes, word);
-        if (resp > burst->resp)
-            burst->resp = resp;
-        burst->beat++;
-        if (word->last != (burst->beat == burst->beats))
-            violate(memory, "W", "WLAST at the wrong beat", address);
-        memory->words_first = (memory->words_first + 1) % WORDS;
-        memory->words--;
-        if (burst->beat == burst->beats) {
-            burst->due = memory->cycle + memory->knobs.latency_cycles - 1;
-            push(&memory->answers, *burst);
-            pop(&memory->writes);
-        }
     }
 }
 
@@ -407,10 +467,13 @@ static void draw_stalls(struct spacc_memory *memory)
         memory->held[i] = (r & 1023) < memory->knobs.stall_per_1024;
 }
 
+/* A word; what is not there (bytes is NULL) reads as a pattern that shows. */
 static uint64_t load(const unsigned char *bytes)
 {
     uint64_t data = 0;
-    for (int i = 0; i < BEAT; i++)
+    if (!bytes)
+        return UINT64_C(0xbadbadbadbadbad0);
+    for (int i = 0; i < WORD; i++)
         data |= (uint64_t)bytes[i] << (8 * i);
     return data;
 }
@@ -428,8 +491,10 @@ static void offer_read(struct spacc_memory *memory, struct spacc_pins_in *in)
         return;
     }
     unsigned char *bytes;
-    in->rresp = locate(memory, burst->address + (uint64_t)burst->beat * BEAT, &bytes);
-    in->rdata = bytes ? load(bytes) : UINT64_C(0xbadbadbadbadbad0);
+    in->rresp =
+        locate(memory, burst->address + (uint64_t)burst->beat * memory->beat_bytes, &bytes);
+    for (unsigned w = 0; w < memory->beat_words; w++)
+        in->rdata[w] = load(bytes ? bytes + w * WORD : NULL);
     in->rlast = burst->beat + 1 == burst->beats;
     in->rvalid = 1;
     memory->read_credit -= 1024;
@@ -461,13 +526,11 @@ void spacc_memory_step(struct spacc_memory *memory, struct spacc_pins_in *in,
 {
     memory->cycle++;
     check_holds(memory, out);
-    memory->before = *out;
-    memory->before_in = *in;
-    memory->seen = true;
+    note_waiting(memory, in, out);
 
     take_read_side(memory, in, out);
     take_write_side(memory, in, out);
-    write_words(memory);
+    store_beats(memory);
 
     memory->read_credit = earn(memory->read_credit, memory->knobs.beats_per_1024);
     memory->write_credit = earn(memory->write_credit, memory->knobs.beats_per_1024);
@@ -480,5 +543,5 @@ void spacc_memory_step(struct spacc_memory *memory, struct spacc_pins_in *in,
     in->arready = memory->reads.count < BURSTS && !memory->held[SPACC_AR];
     in->awready = memory->writes.count < BURSTS && !memory->held[SPACC_AW];
     in->wready =
-        memory->words < WORDS && memory->write_credit >= 1024 && !memory->held[SPACC_W];
+        memory->beats < BEATS && memory->write_credit >= 1024 && !memory->held[SPACC_W];
 }

@@ -32,8 +32,9 @@ enum spacc_memory_channel { SPACC_AR, SPACC_R, SPACC_AW, SPACC_W, SPACC_B };
 
 struct spacc_memory;
 
-/* NULL: out of memory. `seed` is that of the stalls. */
-struct spacc_memory *spacc_memory_new(uint64_t seed);
+/* NULL: out of memory. `seed` is that of the stalls; beat_bytes the width of the bus:
+ * 8, 16, 32 or 64. */
+struct spacc_memory *spacc_memory_new(uint64_t seed, unsigned beat_bytes);
 void spacc_memory_free(struct spacc_memory *memory);
 
 /* A buffer of size_bytes (1 or more), 4096-byte aligned; its bytes are 0xa5.

@@ -9,6 +9,7 @@
 
 #include "sim/hooks.h"
 #include "sim/model.h"
+#include "sim/port.h"
 #include SPACC_MODEL_HEADER
 #include "verilated.h"
 #if SPACC_MODEL_TRACES
@@ -100,7 +101,8 @@ void drive(SPACC_MODEL &card, const spacc_pins_in &in)
     card.s_axi_control_rready = in.lite_rready;
     card.m_axi_gmem_arready = in.arready;
     card.m_axi_gmem_rvalid = in.rvalid;
-    card.m_axi_gmem_rdata = in.rdata;
+    if (in.rvalid)
+        spacc_port_put(card.m_axi_gmem_rdata, in.rdata);
     card.m_axi_gmem_rlast = in.rlast;
     card.m_axi_gmem_rresp = in.rresp;
     card.m_axi_gmem_rid = 0;
@@ -134,8 +136,10 @@ void sample(const SPACC_MODEL &card, spacc_pins_out &out)
     out.awsize = card.m_axi_gmem_awsize;
     out.awburst = card.m_axi_gmem_awburst;
     out.wvalid = card.m_axi_gmem_wvalid;
-    out.wdata = card.m_axi_gmem_wdata;
-    out.wstrb = card.m_axi_gmem_wstrb;
+    if (out.wvalid) {
+        spacc_port_get(out.wdata, card.m_axi_gmem_wdata);
+        out.wstrb = card.m_axi_gmem_wstrb;
+    }
     out.wlast = card.m_axi_gmem_wlast;
     out.bready = card.m_axi_gmem_bready;
 }
@@ -177,6 +181,13 @@ void clear(void *self)
 extern "C" {
 extern const spacc_model_ops SPACC_MODEL_OPS;
 const spacc_model_ops SPACC_MODEL_OPS = {
-    SPACC_MODEL_CONFIG, SPACC_MODEL_TRACES, open_model, close_model, tick, failure, clear,
+    SPACC_MODEL_CONFIG,
+    SPACC_MODEL_TRACES,
+    sizeof(SPACC_MODEL::m_axi_gmem_rdata),
+    open_model,
+    close_model,
+    tick,
+    failure,
+    clear,
 };
 }

@@ -16,6 +16,7 @@ enum { SPACC_MODEL_TEXT = 400 };
 struct spacc_model_ops {
     const char *config; /* "4x4" */
     int traces;         /* 1: takes a trace file, slower */
+    unsigned axi_bytes; /* width of the AXI4 data bus */
     /* `seed` makes the values that registers and memories start with. NULL: no memory,
      * or the trace file cannot be written. */
     void *(*open)(uint32_t seed, const char *trace_file);

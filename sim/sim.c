@@ -342,7 +342,7 @@ enum spacc_status spacc_sim_open(struct spacc_sim **out,
     sim->options.trace_from_cycle = options->trace_from_cycle;
     sim->options.trace_cycles = options->trace_cycles;
     sim->random = (options->seed ^ UINT64_C(0x6c696e6574786178)) | 1;
-    sim->memory = spacc_memory_new(options->seed);
+    sim->memory = spacc_memory_new(options->seed, sim->ops->axi_bytes);
     if (!sim->memory) {
         status = spacc_fail(err, SPACC_ENOMEM, "no memory for a simulated card");
         goto out;

@@ -19,7 +19,7 @@ extern "C" {
 
 /* How the memory and the card behave. All zero is a fast, polite memory. */
 struct spacc_sim_options {
-    const char *config;      /* "16x16" (NULL), "4x4", "8x8" */
+    const char *config;      /* "16x16" (NULL), "4x4", "8x8", "128x32" */
     double clock_hz;         /* 0: 200e6, the clock that reports state */
     uint32_t latency_cycles; /* read: AR to first R; 0: 20 */
     uint32_t beats_per_1024; /* bandwidth: data beats in 1024 cycles; 0: 1024 */

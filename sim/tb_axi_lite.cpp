@@ -1,3 +1,4 @@
+// verilator: -GPes=32 -GLanes=16 -GCells=2 -GAxiBits=128 -GXWords=256 -GPsumWords=48
 // The register block against a model of what Vitis' ap_ctrl_hs promises: each rule by
 // hand, then random accesses with random delays on every channel.
 // Replay a failure: ./tb_axi_lite <seed>
@@ -139,13 +140,14 @@ void identity_and_configuration_read_back(bench &b)
 {
     b.check(b.read(SPACC_REG_IDENTITY), SPACC_CARD_MAGIC, "IDENTITY");
     b.check(b.read(SPACC_REG_VERSION), SPACC_CARD_VERSION, "VERSION");
-    b.check(b.read(SPACC_REG_CONFIG_ARRAY), 4 | 4 << 16, "CONFIG_ARRAY");
-    b.check(b.read(SPACC_REG_CONFIG_WIDTHS), 16 | 16 << 8 | 8 << 16 | 64 << 24,
+    b.check(b.read(SPACC_REG_CONFIG_ARRAY), 32 | 16 << 16, "CONFIG_ARRAY");
+    b.check(b.read(SPACC_REG_CONFIG_WIDTHS), 16 | 16 << 8 | 8 << 16 | 16 << 24,
             "CONFIG_WIDTHS");
     b.check(b.read(SPACC_REG_CONFIG_WEIGHT_WORDS), 4096, "CONFIG_WEIGHT_WORDS");
-    b.check(b.read(SPACC_REG_CONFIG_VECTOR_WORDS), 512, "CONFIG_VECTOR_WORDS");
+    b.check(b.read(SPACC_REG_CONFIG_VECTOR_WORDS), 256 | 512 << 16, "CONFIG_VECTOR_WORDS");
     b.check(b.read(SPACC_REG_CONFIG_UNITS), 512, "CONFIG_UNITS");
     b.check(b.read(SPACC_REG_CONFIG_INSTRUCTIONS), 64, "CONFIG_INSTRUCTIONS");
+    b.check(b.read(SPACC_REG_CONFIG_CELLS), 2 | 255 << 8 | 48 << 16, "CONFIG_CELLS");
     b.check(b.read(SPACC_REG_WATCHDOG_CYCLES), SPACC_RESET_WATCHDOG_CYCLES, "WATCHDOG_CYCLES");
     b.write(SPACC_REG_IDENTITY, 0);
     b.check(b.read(SPACC_REG_IDENTITY), SPACC_CARD_MAGIC, "IDENTITY after a write");

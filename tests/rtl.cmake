@@ -9,8 +9,10 @@ if(SPACC_SIM AND YOSYS)
      hierarchy -check -top spacc_card_4x4
      proc
      check")
-  add_test(NAME rtl_netlist_equals_rtl COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/rtl_netlist.sh
-    ${CMAKE_CURRENT_BINARY_DIR}/netlist ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}
-    ${VERILATOR} ${YOSYS} ${SPACC_RTL_SOURCES})
-  set_tests_properties(rtl_netlist_equals_rtl PROPERTIES TIMEOUT 900)
+  foreach(kind int16 int8 ice40)
+    add_test(NAME rtl_netlist_${kind} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/rtl_netlist.sh
+      ${kind} ${CMAKE_CURRENT_BINARY_DIR}/netlist_${kind} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}
+      ${VERILATOR} ${YOSYS} ${SPACC_RTL_SOURCES})
+    set_tests_properties(rtl_netlist_${kind} PROPERTIES TIMEOUT 900)
+  endforeach()
 endif()

@@ -14,6 +14,117 @@
 #include "host/card/card.h"
 #include "rtl/card_map.h"
 
+/* --- a card whose registers say what the test wants ------------------------- */
+
+struct fake {
+    uint32_t spoiled, value; /* this register reads as this value */
+    bool closed;
+};
+
+static void fake_close(void *self)
+{
+    ((struct fake *)self)->closed = true;
+}
+
+static enum spacc_status fake_read(void *self, uint32_t offset, uint32_t *value,
+                                   struct spacc_error *err)
+{
+    const struct fake *fake = self;
+    (void)err;
+    switch (offset) {
+    case SPACC_REG_IDENTITY: *value = SPACC_CARD_MAGIC; break;
+    case SPACC_REG_VERSION: *value = SPACC_CARD_VERSION; break;
+    case SPACC_REG_CONFIG_ARRAY: *value = 32 | 16 << 16; break;
+    case SPACC_REG_CONFIG_WIDTHS: *value = 16 | 16 << 8 | 8 << 16 | 32u << 24; break;
+    case SPACC_REG_CONFIG_WEIGHT_WORDS: *value = 2048; break;
+    case SPACC_REG_CONFIG_VECTOR_WORDS: *value = 256 | 512 << 16; break;
+    case SPACC_REG_CONFIG_UNITS: *value = 1024; break;
+    case SPACC_REG_CONFIG_INSTRUCTIONS: *value = 64; break;
+    case SPACC_REG_CONFIG_CELLS: *value = 4 | 255 << 8 | 48 << 16; break;
+    default: *value = 0; break;
+    }
+    if (offset == fake->spoiled)
+        *value = fake->value;
+    return SPACC_OK;
+}
+
+static const struct spacc_card_ops fake_ops = {
+    .kind = "fake", .close = fake_close, .reg_read = fake_read};
+
+static void the_registers_of_a_card_become_its_facts(void **state)
+{
+    (void)state;
+    struct fake fake = {0};
+    struct spacc_card *card;
+    struct spacc_error err;
+    assert_int_equal(spacc_card_attach(&card, &fake_ops, &fake, 1e8, &err), SPACC_OK);
+    const struct spacc_card_info *info = spacc_card_info(card);
+    assert_int_equal(info->pes, 32);
+    assert_int_equal(info->lanes, 16);
+    assert_int_equal(info->cells, 4);
+    assert_int_equal(info->batch_max, 255);
+    assert_int_equal(info->weight_bits, 16);
+    assert_int_equal(info->activation_bits, 16);
+    assert_int_equal(info->index_bits, 8);
+    assert_int_equal(info->axi_bits, 256);
+    assert_int_equal(info->weight_words, 2048);
+    assert_int_equal(info->x_words, 256);
+    assert_int_equal(info->h_words, 512);
+    assert_int_equal(info->units, 1024);
+    assert_int_equal(info->psum_words, 48);
+    assert_int_equal(info->instructions, 64);
+    spacc_card_close(card);
+    assert_true(fake.closed);
+}
+
+/* Every rule once, by a register that breaks it alone. */
+static void a_card_that_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t offset, value;
+        const char *says;
+    } wrong[] = {
+        {SPACC_REG_IDENTITY, 0xffffffff, "0xffffffff"},
+        {SPACC_REG_VERSION, 0x00010000, "0x00010000"},
+        {SPACC_REG_VERSION, 0x00030000, "0x00030000"},
+        {SPACC_REG_CONFIG_ARRAY, 0xffffffff, "65535 PEs"},
+        {SPACC_REG_CONFIG_ARRAY, 16 << 16, "0 PEs"},
+        {SPACC_REG_CONFIG_ARRAY, 32, "0 lanes"},
+        {SPACC_REG_CONFIG_ARRAY, 32 | 24 << 16, "24 lanes"},
+        {SPACC_REG_CONFIG_WIDTHS, 4 | 16 << 8 | 8 << 16 | 32u << 24, "4 weight bits"},
+        {SPACC_REG_CONFIG_WIDTHS, 16 | 8 << 8 | 8 << 16 | 32u << 24, "8 activation bits"},
+        {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 32u << 24, "0 index bits"},
+        {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 8 << 16, "0 AXI data bits"},
+        {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 8 << 16 | 4u << 24, "32 AXI data bits"},
+        {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 8 << 16 | 24u << 24, "192 AXI data bits"},
+        {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 8 << 16 | 128u << 24, "1024 AXI data bits"},
+        {SPACC_REG_CONFIG_WEIGHT_WORDS, 0, "0 weight words"},
+        {SPACC_REG_CONFIG_WEIGHT_WORDS, 0xffffffff, "4294967295 weight words"},
+        {SPACC_REG_CONFIG_VECTOR_WORDS, 512 << 16, "0 x words"},
+        {SPACC_REG_CONFIG_VECTOR_WORDS, 512, "0 h words"},
+        {SPACC_REG_CONFIG_UNITS, 0, "0 units"},
+        {SPACC_REG_CONFIG_UNITS, 0xffffffff, "4294967295 units"},
+        {SPACC_REG_CONFIG_INSTRUCTIONS, 0, "0 instructions"},
+        {SPACC_REG_CONFIG_INSTRUCTIONS, 0xffffffff, "4294967295 instructions"},
+        {SPACC_REG_CONFIG_CELLS, 255 << 8 | 48 << 16, "0 cell lanes"},
+        {SPACC_REG_CONFIG_CELLS, 3 | 255 << 8 | 48 << 16, "3 cell lanes"},
+        {SPACC_REG_CONFIG_CELLS, 16 | 255 << 8 | 48 << 16, "16 cell lanes"},
+        {SPACC_REG_CONFIG_CELLS, 4 | 48 << 16, "0 sequences"},
+        {SPACC_REG_CONFIG_CELLS, 4 | 255 << 8, "0 partial sums"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct fake fake = {.spoiled = wrong[i].offset, .value = wrong[i].value};
+        struct spacc_card *card;
+        struct spacc_error err = {SPACC_OK, ""};
+        assert_int_equal(spacc_card_attach(&card, &fake_ops, &fake, 1e8, &err), SPACC_EDEVICE);
+        assert_null(card);
+        assert_true(fake.closed);
+        if (!strstr(err.text, wrong[i].says) || !strstr(err.text, "fake card"))
+            fail_msg("want '%s', got '%s'", wrong[i].says, err.text);
+    }
+}
+
 #if !SPACC_SIM
 
 static void a_build_without_a_simulator_says_so(void **state)
@@ -28,7 +139,10 @@ static void a_build_without_a_simulator_says_so(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_build_without_a_simulator_says_so)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_registers_of_a_card_become_its_facts),
+        cmocka_unit_test(a_card_that_makes_no_sense_is_refused),
+        cmocka_unit_test(a_build_without_a_simulator_says_so)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
@@ -41,6 +155,7 @@ enum {
     SEED = 20250117,
     STALLS = 300, /* of 1024 cycles, each channel */
     OUTPUT_BYTES = 8192,
+    MARK_BYTES = 128,
     WORDS = SPACC_INSTRUCTION_WORDS
 };
 
@@ -53,6 +168,8 @@ struct setup {
     struct spacc_card *card;
     uint64_t program, weights, input, output;
     uint32_t program_bytes, input_bytes;
+    uint32_t beat_bytes;  /* of the bus: addresses are multiples of it */
+    uint32_t beat_states; /* states are moved in multiples of so many */
     struct spacc_card_counters counters;
     struct spacc_error err;
 };
@@ -87,6 +204,8 @@ static void open_with(struct setup *s, const struct variant *v,
     s->options.clock_hz = CLOCK_HZ;
     ok(s, spacc_sim_open(&s->sim, &s->options, &s->err));
     ok(s, spacc_card_attach(&s->card, spacc_sim_card_ops(), s->sim, CLOCK_HZ, &s->err));
+    s->beat_bytes = spacc_card_info(s->card)->axi_bits / 8;
+    s->beat_states = s->beat_bytes / 4;
     s->input_bytes = 4096;
     s->program = buffer(s, 4096);
     s->weights = buffer(s, 4096);
@@ -177,7 +296,7 @@ static void check_causes(const struct setup *s)
 {
     const uint64_t *v = s->counters.value;
     uint64_t sum = 0;
-    for (int i = SPACC_COUNTER_ISSUE; i <= SPACC_COUNTER_CONTROL; i++)
+    for (int i = SPACC_COUNTER_ISSUE; i <= SPACC_COUNTER_WEIGHTS; i++)
         sum += v[i];
     assert_true(v[SPACC_COUNTER_CYCLES] > 0);
     assert_int_equal(sum, v[SPACC_COUNTER_CYCLES]);
@@ -192,20 +311,24 @@ static void fill_states(struct setup *s, int32_t *states, uint32_t count, int sa
     ok(s, spacc_card_write(s->card, s->input, states, count * sizeof(*states), &s->err));
 }
 
-/* A program that moves states through the card: the way to see that it works. */
-static void check_round_trip(struct setup *s, int salt)
+/* A program that moves states through the card: the way to see that it works. Writes the
+ * bytes that it returns, from 64 on. */
+static uint32_t check_round_trip(struct setup *s, int salt)
 {
-    enum { COUNT = 258 };
-    int32_t sent[COUNT], got[COUNT];
+    enum { COUNT_MAX = 256 + 16 };
+    int32_t sent[COUNT_MAX], got[COUNT_MAX];
+    const uint32_t count = 256 + s->beat_states;
     struct program p = {.count = 0};
-    add_load_state(&p, SPACC_REGION_INPUT, 0, COUNT, 4);
-    add_store_state(&p, SPACC_REGION_OUTPUT, 64, COUNT, 4);
+    assert_true(count <= COUNT_MAX);
+    add_load_state(&p, SPACC_REGION_INPUT, 0, count, 4);
+    add_store_state(&p, SPACC_REGION_OUTPUT, 64, count, 4);
     add(&p, SPACC_OP_END);
-    fill_states(s, sent, COUNT, salt);
+    fill_states(s, sent, count, salt);
     ok(s, run(s, &p));
-    ok(s, spacc_card_read(s->card, s->output + 64, got, sizeof(got), &s->err));
-    assert_memory_equal(got, sent, sizeof(sent));
+    ok(s, spacc_card_read(s->card, s->output + 64, got, count * 4, &s->err));
+    assert_memory_equal(got, sent, count * 4);
     check_causes(s);
+    return count * 4;
 }
 
 /* The run failed with this error of the card, and the card is still usable. */
@@ -229,8 +352,8 @@ static void says_who_it_is(void **state)
     const struct variant *v = *state;
     static const struct {
         const char *name;
-        uint32_t pes, lanes, weight_bits, index_bits, weight_words, vector_words, units,
-            instructions;
+        uint32_t pes, lanes, cells, weight_bits, index_bits, axi_bits, weight_words, x_words,
+            h_words, units, psum_words, instructions;
     } configs[] = {
 #define X(token, ...) {__VA_ARGS__},
         SPACC_CARD_CONFIG_MAP(X)
@@ -248,13 +371,18 @@ static void says_who_it_is(void **state)
         assert_int_equal(info->version, SPACC_CARD_VERSION);
         assert_int_equal(info->pes, configs[i].pes);
         assert_int_equal(info->lanes, configs[i].lanes);
+        assert_int_equal(info->cells, configs[i].cells);
+        assert_int_equal(info->batch_max,
+                         configs[i].pes / 4 * 16 == configs[i].axi_bits ? 255 : 1);
         assert_int_equal(info->weight_bits, configs[i].weight_bits);
         assert_int_equal(info->activation_bits, SPACC_CARD_ACTIVATION_BITS);
         assert_int_equal(info->index_bits, configs[i].index_bits);
-        assert_int_equal(info->axi_bits, SPACC_CARD_AXI_BITS);
+        assert_int_equal(info->axi_bits, configs[i].axi_bits);
         assert_int_equal(info->weight_words, configs[i].weight_words);
-        assert_int_equal(info->vector_words, configs[i].vector_words);
+        assert_int_equal(info->x_words, configs[i].x_words);
+        assert_int_equal(info->h_words, configs[i].h_words);
         assert_int_equal(info->units, configs[i].units);
+        assert_int_equal(info->psum_words, configs[i].psum_words);
         assert_int_equal(info->instructions, configs[i].instructions);
         assert_true(info->clock_hz == CLOCK_HZ);
     }
@@ -394,21 +522,22 @@ static void states_go_in_and_out(void **state)
 /* In and out at addresses that make a burst meet the 4096-byte line in its middle. */
 static void transfers_go_across_4096_byte_lines(void **state)
 {
-    enum { COUNT = 512, OFFSET = 4096 - 1000 };
+    enum { COUNT = 512 };
     struct setup s;
     int32_t sent[COUNT], got[COUNT];
     struct program p = {.count = 0};
     open_card(&s, state);
+    const uint32_t offset = 4096 - 1000 / s.beat_bytes * s.beat_bytes;
     s.input_bytes = 8192;
     s.input = buffer(&s, s.input_bytes);
     for (int i = 0; i < COUNT; i++)
         sent[i] = i * 16001 - (1 << 22);
-    ok(&s, spacc_card_write(s.card, s.input + OFFSET, sent, sizeof(sent), &s.err));
-    add_load_state(&p, SPACC_REGION_INPUT, OFFSET, COUNT, 0);
-    add_store_state(&p, SPACC_REGION_OUTPUT, OFFSET, COUNT, 0);
+    ok(&s, spacc_card_write(s.card, s.input + offset, sent, sizeof(sent), &s.err));
+    add_load_state(&p, SPACC_REGION_INPUT, offset, COUNT, 0);
+    add_store_state(&p, SPACC_REGION_OUTPUT, offset, COUNT, 0);
     add(&p, SPACC_OP_END);
     ok(&s, run(&s, &p));
-    ok(&s, spacc_card_read(s.card, s.output + OFFSET, got, sizeof(got), &s.err));
+    ok(&s, spacc_card_read(s.card, s.output + offset, got, sizeof(got), &s.err));
     assert_memory_equal(got, sent, sizeof(sent));
     check_causes(&s);
     close_card(&s);
@@ -422,10 +551,10 @@ static void a_store_writes_nothing_else(void **state)
     open_card(&s, state);
     memset(before, 0x3c, sizeof(before));
     ok(&s, spacc_card_write(s.card, s.output, before, sizeof(before), &s.err));
-    check_round_trip(&s, 5); /* bytes 64 .. 64 + 258 * 4 */
+    const uint32_t end = 64 + check_round_trip(&s, 5);
     ok(&s, spacc_card_read(s.card, s.output, got, sizeof(got), &s.err));
     assert_memory_equal(got, before, 64);
-    assert_memory_equal(got + 64 + 258 * 4, before, OUTPUT_BYTES - 64 - 258 * 4);
+    assert_memory_equal(got + end, before, OUTPUT_BYTES - end);
     close_card(&s);
 }
 
@@ -433,7 +562,7 @@ static void marks_hold_the_counters_of_their_moment(void **state)
 {
     struct setup s;
     struct program p = {.count = 0};
-    uint64_t mark[3][SPACC_CARD_COUNTERS];
+    uint64_t mark[3][MARK_BYTES / 8];
     open_card(&s, state);
     add_mark(&p, SPACC_REGION_OUTPUT, 0);
     add_load_state(&p, SPACC_REGION_INPUT, 0, 64, 0);
@@ -450,6 +579,8 @@ static void marks_hold_the_counters_of_their_moment(void **state)
         assert_true(mark[i][SPACC_COUNTER_CYCLES] < next[SPACC_COUNTER_CYCLES]);
         for (int c = 0; c < SPACC_CARD_COUNTERS; c++)
             assert_true(mark[i][c] <= next[c]);
+        for (int c = SPACC_CARD_COUNTERS; c < MARK_BYTES / 8; c++)
+            assert_int_equal(mark[i][c], 0);
     }
     assert_true(mark[1][SPACC_COUNTER_BYTES_READ] >= mark[0][SPACC_COUNTER_BYTES_READ] + 256);
     assert_true(mark[1][SPACC_COUNTER_LOAD] > mark[0][SPACC_COUNTER_LOAD]);
@@ -462,42 +593,48 @@ static void bad_programs_end_with_their_error(void **state)
 {
     struct setup s;
     open_card(&s, state);
-    const uint32_t units = spacc_card_info(s.card)->units;
+    const uint32_t units = spacc_card_info(s.card)->units, part = s.beat_states;
 
     struct program p = {.count = 0};
-    add_load_state(&p, SPACC_REGION_INPUT, 0, 2, 0);
+    add_load_state(&p, SPACC_REGION_INPUT, 0, part, 0);
     add(&p, 0xee);
     add(&p, SPACC_OP_END);
     check_error(&s, run(&s, &p), SPACC_ERROR_BAD_OPCODE, 1);
 
     p.count = 0;
-    add_load_state(&p, SPACC_REGION_INPUT, 0, 4, units - 2); /* two too many */
+    add_load_state(&p, SPACC_REGION_INPUT, 0, 2 * part, units - part); /* a beat too many */
     add(&p, SPACC_OP_END);
     check_error(&s, run(&s, &p), SPACC_ERROR_BAD_FIELD, 0);
 
     p.count = 0;
-    add_load_state(&p, SPACC_REGION_INPUT, 0, 3, 0); /* odd */
+    add_load_state(&p, SPACC_REGION_INPUT, 0, part + 1, 0); /* not whole beats */
     add(&p, SPACC_OP_END);
     check_error(&s, run(&s, &p), SPACC_ERROR_BAD_FIELD, 0);
 
     p.count = 0;
-    add_load_state(&p, SPACC_REGION_INPUT, s.input_bytes - 8, 4, 0); /* eight bytes too far */
+    add_load_state(&p, SPACC_REGION_INPUT, s.input_bytes - s.beat_bytes, 2 * part,
+                   0); /* a beat too far */
     add(&p, SPACC_OP_END);
     check_error(&s, run(&s, &p), SPACC_ERROR_BAD_ADDRESS, 0);
 
     p.count = 0;
-    add_load_state(&p, SPACC_REGION_INPUT, 4, 4, 0); /* not aligned */
+    add_load_state(&p, SPACC_REGION_INPUT, s.beat_bytes / 2, part, 0); /* not aligned */
     add(&p, SPACC_OP_END);
     check_error(&s, run(&s, &p), SPACC_ERROR_BAD_ADDRESS, 0);
 
     p.count = 0;
-    add_load_state(&p, SPACC_REGION_INPUT, 0, 4, 0);
-    add_store_state(&p, SPACC_REGION_OUTPUT, OUTPUT_BYTES, 4, 0);
+    add_load_state(&p, SPACC_REGION_INPUT, 0, part, 0);
+    add_store_state(&p, SPACC_REGION_OUTPUT, OUTPUT_BYTES, part, 0);
     add(&p, SPACC_OP_END);
     check_error(&s, run(&s, &p), SPACC_ERROR_BAD_ADDRESS, 1);
 
     p.count = 0;
-    add_mark(&p, SPACC_REGION_OUTPUT, 0);
+    add_mark(&p, SPACC_REGION_OUTPUT, OUTPUT_BYTES - MARK_BYTES + s.beat_bytes);
+    add(&p, SPACC_OP_END);
+    check_error(&s, run(&s, &p), SPACC_ERROR_BAD_ADDRESS, 0);
+
+    p.count = 0;
+    add_mark(&p, SPACC_REGION_OUTPUT, OUTPUT_BYTES - MARK_BYTES);
     check_error(&s, run(&s, &p), SPACC_ERROR_NO_END, 1);
 
     p.count = 0;
@@ -519,7 +656,8 @@ static void a_bus_error_names_its_address(void **state)
     s.options.fault_slverr_address = s.input + 248;
     spacc_sim_set(s.sim, &s.options);
     enum spacc_status status = run(&s, &p);
-    snprintf(want, sizeof(want), "0x%llx", (unsigned long long)s.input + 248);
+    snprintf(want, sizeof(want), "0x%llx",
+             (unsigned long long)s.input + 248 / s.beat_bytes * s.beat_bytes);
     assert_non_null(strstr(s.err.text, want));
     s.options.fault_slverr_address = 0;
     spacc_sim_set(s.sim, &s.options);
@@ -589,7 +727,7 @@ static void a_slow_memory_changes_time_only(void **state)
     open_card(&s, state);
     check_round_trip(&s, 1);
     const uint64_t fast = s.counters.value[SPACC_COUNTER_CYCLES];
-    s.options.latency_cycles = 200;
+    s.options.latency_cycles = 1000;
     s.options.beats_per_1024 = 64;
     spacc_sim_set(s.sim, &s.options);
     check_round_trip(&s, 2);
@@ -632,7 +770,8 @@ static void cards_open_by_name(void **state)
     static const struct {
         const char *name;
         uint32_t pes;
-    } names[] = {{"sim", 16}, {"sim:4x4", 4}, {"sim:8x8", 8}, {"sim:16x16", 16}};
+    } names[] = {
+        {"sim", 16}, {"sim:4x4", 4}, {"sim:8x8", 8}, {"sim:16x16", 16}, {"sim:128x32", 128}};
     struct spacc_error err;
     struct spacc_card *card;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -707,8 +846,10 @@ int main(void)
 #undef T
     };
     enum { TESTS = sizeof(contract) / sizeof(contract[0]) };
-    const struct CMUnitTest by_name[] = {cmocka_unit_test(cards_open_by_name),
-                                         cmocka_unit_test(a_trace_is_an_fst_file)};
+    const struct CMUnitTest by_name[] = {
+        cmocka_unit_test(the_registers_of_a_card_become_its_facts),
+        cmocka_unit_test(a_card_that_makes_no_sense_is_refused),
+        cmocka_unit_test(cards_open_by_name), cmocka_unit_test(a_trace_is_an_fst_file)};
     int failed = 0;
 
     printf("seed %d\n", SEED);

@@ -22,7 +22,11 @@ static const struct spacc_card_info small = {.kind = "test",
                                              .index_bits = 8,
                                              .axi_bits = 64,
                                              .weight_words = 64,
-                                             .vector_words = 32,
+                                             .cells = 1,
+                                             .x_words = 16,
+                                             .h_words = 16,
+                                             .batch_max = 1,
+                                             .psum_words = 8,
                                              .units = 32,
                                              .instructions = 64};
 
@@ -115,7 +119,10 @@ static void a_layer_is_padded_to_whole_groups_and_vectors(void **state)
     assert_int_equal(lay.k_h, 2);
     assert_int_equal(lay.weight_words, 8);
     assert_int_equal(lay.param_units, 4);
-    assert_int_equal(lay.vector_words, 8);
+    assert_int_equal(lay.h_memory, 4);
+    assert_int_equal(lay.x_slots, 8);
+    assert_int_equal(lay.ring_words, 0);
+    assert_int_equal(lay.prologue, 0); /* two groups: too few to be kept as partial sums */
     assert_int_equal(lay.weight_bytes, 8 * 8 * 2 * 4);
     spacc_fixed_free(l);
 }
@@ -217,6 +224,7 @@ static void programs_read_back_as_they_were_written(void **state)
         .weight_offset = 128, .param_offset = 640, .word_base = 9, .param_base = 6};
     const struct spacc_run_args args = {.steps = 5,
                                         .reverse = true,
+                                        .want_state = true,
                                         .x_region = SPACC_REGION_OUTPUT,
                                         .x_offset = 64,
                                         .x_step_bytes = 8,
@@ -246,7 +254,7 @@ static void programs_read_back_as_they_were_written(void **state)
     assert_int_equal(GET(p.word[0], LOAD_WEIGHTS, WORD_BASE), 9);
     assert_int_equal(GET(p.word[1], LOAD_PARAMS, UNITS), 4);
     assert_int_equal(GET(p.word[1], LOAD_PARAMS, UNIT_BASE), 6);
-    assert_int_equal(GET(p.word[2], LOAD_VECTOR, WORD_BASE), 4);
+    assert_int_equal(GET(p.word[2], LOAD_VECTOR, WORD_BASE), 0);
     assert_int_equal(GET(p.word[2], LOAD_VECTOR, WORDS), 2);
     assert_int_equal(GET(p.word[3], LOAD_STATE, OFFSET), 32);
     const uint32_t *run = p.word[4];
@@ -258,6 +266,9 @@ static void programs_read_back_as_they_were_written(void **state)
     assert_int_equal(GET(run, RUN, GROUPS), 2);
     assert_int_equal(GET(run, RUN, K_X), 2);
     assert_int_equal(GET(run, RUN, K_H), 2);
+    assert_int_equal(GET(run, RUN, BATCH), 1);
+    assert_int_equal(GET(run, RUN, X_SLOTS), 8);
+    assert_int_equal(GET(run, RUN, ZERO), 0);
     assert_int_equal(GET(run, RUN, WEIGHT_BASE), 9);
     assert_int_equal(GET(run, RUN, PARAM_BASE), 6);
     assert_int_equal(GET(run, RUN, X_OFFSET), 64 + 4 * 8); /* last first */
@@ -275,6 +286,95 @@ static void programs_read_back_as_they_were_written(void **state)
     assert_non_null(strstr(text, "4 RUN CELL=1 ACT_G=1 ACT_H=2"));
     assert_non_null(strstr(text, "7 END"));
     free(text);
+    spacc_fixed_free(l);
+}
+
+static void zero_states_are_not_loaded_and_unwanted_ones_not_stored(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_layout lay;
+    struct spacc_program p = {0};
+    const struct spacc_place at = {0};
+    const struct spacc_run_args args = {.steps = 1, .zero = true, .x_region = 2};
+
+    assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
+    spacc_program_run(&p, &lay, l, &at, &args);
+    assert_int_equal(p.instructions, 1);
+    assert_int_equal(GET(p.word[0], RUN, ZERO), 1);
+    spacc_fixed_free(l);
+}
+
+/* 16 units of 1 + 1 weights a bank on 8 PEs: 8 groups, and the drain is long enough for the
+ * x parts of all of them. */
+static void the_prologue_comes_first(void **state)
+{
+    (void)state;
+    enum { H = 16, R = 4 * H };
+    struct spacc_fixed_layer *l = calloc(1, sizeof(*l));
+    static int16_t x[R * 2], h[R * H];
+    struct spacc_card_info card = small;
+    struct spacc_layout lay;
+
+    card.cells = 2; /* a group leaves in one cycle */
+    for (int r = 0; r < R; r++) {
+        x[2 * r] = x[2 * r + 1] = (int16_t)(r + 1);
+        h[r * H] = h[r * H + 8] = (int16_t)(-r - 1);
+    }
+    l->cell = SPACC_CELL_LSTM;
+    l->units = l->outputs = H;
+    l->x_cols = 2;
+    l->weight_bits = 16;
+    l->w_x = pack(x, R, 2, 1);
+    l->w_h = pack(h, R, H, 8);
+    l->row = calloc(R, sizeof(*l->row));
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.groups, 8);
+    assert_int_equal(lay.prologue, 8);
+    uint8_t *image = malloc(lay.weight_bytes);
+    spacc_layout_weights(&lay, l, image);
+    for (size_t g = 0; g < 8; g++) { /* PE 0: row 0 of the unit at position 2 g, unit g */
+        assert_entry(image, g, 0, 0, (int)(4 * g + 1), 0);
+        assert_entry(image, 8 + g, 0, 0, -(int)(4 * g + 1), 0);
+    }
+    free(image);
+
+    card.psum_words = 6; /* groups 6 and 7 come whole, behind the six */
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.prologue, 6);
+    image = malloc(lay.weight_bytes);
+    spacc_layout_weights(&lay, l, image);
+    assert_entry(image, 5, 0, 0, 21, 0);
+    assert_entry(image, 6, 0, 0, -1, 0);
+    assert_entry(image, 12, 0, 0, 25, 0);
+    assert_entry(image, 13, 0, 0, -25, 0);
+    assert_entry(image, 15, 0, 0, -29, 0);
+    free(image);
+    spacc_fixed_free(l);
+}
+
+static void weights_that_do_not_fit_are_streamed(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_card_info card = small;
+    struct spacc_layout lay;
+    struct spacc_program p = {0};
+    const struct spacc_place at = {.weight_offset = 192};
+    const struct spacc_run_args args = {.steps = 3, .zero = true, .x_region = 2};
+
+    card.weight_words = 64;
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.ring_words, 0);
+    lay.ring_words = 64; /* as if they did not fit */
+    spacc_program_load(&p, &lay, &at);
+    assert_int_equal(p.instructions, 1); /* parameters only */
+    spacc_program_run(&p, &lay, l, &at, &args);
+    assert_int_equal(p.word[1][0] & 0xff, SPACC_OP_STREAM);
+    assert_int_equal(GET(p.word[1], STREAM, OFFSET), 192);
+    assert_int_equal(GET(p.word[1], STREAM, WORDS), 8);
+    assert_int_equal(GET(p.word[1], STREAM, RING_WORDS), 64);
+    assert_int_equal(p.word[2][0] & 0xff, SPACC_OP_RUN);
     spacc_fixed_free(l);
 }
 
@@ -298,17 +398,19 @@ static void a_layer_that_does_not_fit_is_told_what_would(void **state)
     struct spacc_card_info card = small;
 
     card.weight_words = 7;
-    expect(l, &card, SPACC_ENOFIT,
-           "node lstm_4: needs 8 weight words a PE, the card has 7; "
-           "sparsity 0.500 or more fits (banks of 2 and 2)");
-    card.weight_words = 3;
-    expect(l, &card, SPACC_ENOFIT, "no sparsity makes it fit");
+    expect(
+        l, &card, SPACC_ENOFIT,
+        "node lstm_4: needs 8 weight words a PE, the card has 7 and cannot stream them: that "
+        "takes 67");
     card = small;
     card.units = 3;
     expect(l, &card, SPACC_ENOFIT, "needs 4 row parameters (quads of rows), the card has 3");
     card = small;
-    card.vector_words = 7;
-    expect(l, &card, SPACC_ENOFIT, "needs 8 vector words a lane, the card has 7");
+    card.x_words = 3;
+    expect(l, &card, SPACC_ENOFIT, "needs 4 words of x a lane, the card has 3");
+    card = small;
+    card.h_words = 3;
+    expect(l, &card, SPACC_ENOFIT, "needs 4 words of h a lane, the card has 3");
     card = small;
     card.weight_bits = 8;
     expect(l, &card, SPACC_EUNSUPPORTED, "weights have 16 bits, the card multiplies 8 bits");
@@ -331,6 +433,9 @@ int main(void)
         cmocka_unit_test(parameters_stand_by_unit_and_row),
         cmocka_unit_test(linear_rows_keep_their_order),
         cmocka_unit_test(programs_read_back_as_they_were_written),
+        cmocka_unit_test(zero_states_are_not_loaded_and_unwanted_ones_not_stored),
+        cmocka_unit_test(the_prologue_comes_first),
+        cmocka_unit_test(weights_that_do_not_fit_are_streamed),
         cmocka_unit_test(a_layer_that_does_not_fit_is_told_what_would),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,10 @@ enum {
     CTRL_START = 1,
     CTRL_DONE = 2,
     EVENT_DONE = 1, /* in GIER, IER and ISR */
+    /* What sizes derived from these cannot overflow with; no device is near. */
+    WEIGHT_WORDS_MAX = 1 << 24,
+    UNITS_MAX = 1 << 24,
+    INSTRUCTIONS_MAX = 1 << 16
 };
 
 _Static_assert(SPACC_CARD_COUNTERS <= SPACC_CARD_COUNTERS_MAX, "counters do not fit");
@@ -81,19 +85,64 @@ static enum spacc_status check_identity(struct spacc_card *card, struct spacc_er
     return SPACC_OK;
 }
 
+static bool power_of_two(uint32_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* Nothing here relies on more than is checked; a board's registers may read as anything. */
+static enum spacc_status check_info(const struct spacc_card *card, struct spacc_error *err)
+{
+    const struct spacc_card_info *i = &card->info;
+    const struct {
+        bool right;
+        const char *what;
+        uint32_t value;
+        const char *range;
+    } rules[] = {
+        {i->pes != 0 && i->pes % 4 == 0, "PEs", i->pes, "a multiple of 4"},
+        {i->lanes >= 4 && power_of_two(i->lanes), "lanes", i->lanes,
+         "a power of two, 4 or more"},
+        {power_of_two(i->cells) && i->cells <= i->pes / 4, "cell lanes", i->cells,
+         "a power of two, up to a quarter of the PEs"},
+        {i->batch_max != 0, "sequences at once", i->batch_max, "1 or more"},
+        {i->weight_bits == 8 || i->weight_bits == 16, "weight bits", i->weight_bits, "8 or 16"},
+        {i->activation_bits == SPACC_CARD_ACTIVATION_BITS, "activation bits",
+         i->activation_bits, "16"},
+        {i->index_bits >= 1 && i->index_bits <= 16, "index bits", i->index_bits, "1..16"},
+        {i->axi_bits >= 64 && i->axi_bits <= 512 && power_of_two(i->axi_bits), "AXI data bits",
+         i->axi_bits, "64, 128, 256 or 512"},
+        {i->weight_words != 0 && i->weight_words <= WEIGHT_WORDS_MAX, "weight words a PE",
+         i->weight_words, "1..2^24"},
+        {i->x_words != 0, "x words a bank", i->x_words, "1 or more"},
+        {i->h_words != 0, "h words a bank", i->h_words, "1 or more"},
+        {i->units != 0 && i->units <= UNITS_MAX, "units", i->units, "1..2^24"},
+        {i->psum_words != 0, "partial sums a PE", i->psum_words, "1 or more"},
+        {i->instructions != 0 && i->instructions <= INSTRUCTIONS_MAX, "instructions",
+         i->instructions, "1..65536"},
+    };
+    for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++)
+        if (!rules[r].right)
+            return spacc_fail(err, SPACC_EDEVICE,
+                              "%s card: says it has %u %s, which must be %s", card->ops->kind,
+                              rules[r].value, rules[r].what, rules[r].range);
+    return SPACC_OK;
+}
+
 static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *err)
 {
     struct spacc_card_info *info = &card->info;
-    uint32_t array = 0, widths = 0;
+    uint32_t array = 0, widths = 0, vectors = 0, cells = 0;
     const struct {
         uint32_t offset, *value;
     } words[] = {
         {SPACC_REG_CONFIG_ARRAY, &array},
         {SPACC_REG_CONFIG_WIDTHS, &widths},
         {SPACC_REG_CONFIG_WEIGHT_WORDS, &info->weight_words},
-        {SPACC_REG_CONFIG_VECTOR_WORDS, &info->vector_words},
+        {SPACC_REG_CONFIG_VECTOR_WORDS, &vectors},
         {SPACC_REG_CONFIG_UNITS, &info->units},
         {SPACC_REG_CONFIG_INSTRUCTIONS, &info->instructions},
+        {SPACC_REG_CONFIG_CELLS, &cells},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         const enum spacc_status status =
@@ -106,12 +155,13 @@ static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *
     info->weight_bits = widths & 0xff;
     info->activation_bits = widths >> 8 & 0xff;
     info->index_bits = widths >> 16 & 0xff;
-    info->axi_bits = widths >> 24;
-    if (info->pes == 0 || info->lanes == 0 || info->instructions == 0)
-        return spacc_fail(err, SPACC_EDEVICE,
-                          "%s card: says it has %u PEs of %u lanes and %u instructions",
-                          card->ops->kind, info->pes, info->lanes, info->instructions);
-    return SPACC_OK;
+    info->axi_bits = 8 * (widths >> 24); /* the register says bytes */
+    info->x_words = vectors & 0xffff;
+    info->h_words = vectors >> 16;
+    info->cells = cells & 0xff;
+    info->batch_max = cells >> 8 & 0xff;
+    info->psum_words = cells >> 16;
+    return check_info(card, err);
 }
 
 enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_card_ops *ops,

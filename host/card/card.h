@@ -49,8 +49,12 @@ struct spacc_card_info {
     const char *kind;
     uint32_t version;    /* major << 16 | minor */
     uint32_t pes, lanes; /* M, N */
+    uint32_t cells;      /* units a cycle */
+    uint32_t batch_max;  /* sequences that a RUN takes at once */
     uint32_t weight_bits, activation_bits, index_bits, axi_bits;
-    uint32_t weight_words, vector_words, units, instructions;
+    uint32_t weight_words;     /* words of N weights, a PE */
+    uint32_t x_words, h_words; /* of the two vector memories, a bank (lane) */
+    uint32_t units, psum_words, instructions;
     double clock_hz; /* stated clock: cycles become microseconds by it */
 };
 
@@ -68,13 +72,13 @@ struct spacc_card_run {
 };
 
 /* Take over an implementation (`self` is closed with the card, also on failure),
- * read its identity before anything else and refuse one that is not ours:
- * SPACC_EDEVICE with both values. */
+ * read its identity before anything else and refuse one that is not ours, one of another
+ * major version, and one whose sizes make no sense: SPACC_EDEVICE with both values. */
 enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_card_ops *ops,
                                     void *self, double clock_hz, struct spacc_error *err);
 
-/* Open by name: "sim" (16x16), "sim:4x4", "sim:8x8". SPACC_EUNSUPPORTED names what
- * this build has. */
+/* Open by name: "sim" (16x16), "sim:4x4", "sim:8x8", "sim:128x32". SPACC_EUNSUPPORTED names
+ * what this build has. */
 enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
                                   struct spacc_error *err);
 void spacc_card_close(struct spacc_card *card);

@@ -1,6 +1,8 @@
 #include <string.h>
 
 #include "host/card/card.h"
+#include "host/card/model.h"
+#include "host/card/uart.h"
 #if SPACC_SIM
 #include "sim/sim.h"
 
@@ -37,6 +39,12 @@ enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
     *out = NULL;
     if (strcmp(name, "sim") == 0 || strncmp(name, "sim:", 4) == 0)
         return open_sim(out, name, err);
-    return spacc_fail(err, SPACC_EUNSUPPORTED, "no card '%s'; this build has: sim, sim:CONFIG",
-                      name);
+    if (strcmp(name, "model") == 0 || strncmp(name, "model:", 6) == 0)
+        return spacc_model_card_open(out, name[5] == ':' ? name + 6 : NULL, err);
+    if (strncmp(name, "uart:", 5) == 0)
+        return spacc_uart_card_open(out, name + 5, err);
+    return spacc_fail(
+        err, SPACC_EUNSUPPORTED,
+        "no card '%s'; this build has: sim, sim:CONFIG, model:CONFIG, uart:DEVICE[@BAUD]",
+        name);
 }

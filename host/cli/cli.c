@@ -122,11 +122,15 @@ int cli_fpga(const struct cli_command *command, const char *text)
 {
     char what[64];
 
-    if (!strcmp(text, "off") || !strcmp(text, "sim") || !strncmp(text, "sim:", 4))
+    if (!strcmp(text, "off") || !strcmp(text, "sim") || !strncmp(text, "sim:", 4) ||
+        !strcmp(text, "model") || !strncmp(text, "model:", 6) || !strncmp(text, "uart:", 5))
         return CLI_OK;
     if (strncmp(text, "xrt", 3) && strncmp(text, "opencl", 6))
-        return cli_usage(command, "--fpga %s: sim, sim:4x4 or off (spacc devices lists cards)",
-                         text);
+        return cli_usage(
+            command,
+            "--fpga %s: sim, sim:4x4, model:16x16, uart:DEVICE or off (spacc devices "
+            "lists cards)",
+            text);
     snprintf(what, sizeof(what), "--fpga %.40s", text);
     return cli_later(what);
 }

@@ -65,11 +65,15 @@ static bool json_card(cJSON *list, const char *name, const struct spacc_card_inf
            cJSON_AddNumberToObject(o, "version", c->version) &&
            cJSON_AddNumberToObject(o, "pes", c->pes) &&
            cJSON_AddNumberToObject(o, "lanes", c->lanes) &&
+           cJSON_AddNumberToObject(o, "cells", c->cells) &&
+           cJSON_AddNumberToObject(o, "batch_max", c->batch_max) &&
            cJSON_AddNumberToObject(o, "weight_bits", c->weight_bits) &&
            cJSON_AddNumberToObject(o, "activation_bits", c->activation_bits) &&
            cJSON_AddNumberToObject(o, "weight_words", c->weight_words) &&
-           cJSON_AddNumberToObject(o, "vector_words", c->vector_words) &&
+           cJSON_AddNumberToObject(o, "x_words", c->x_words) &&
+           cJSON_AddNumberToObject(o, "h_words", c->h_words) &&
            cJSON_AddNumberToObject(o, "units", c->units) &&
+           cJSON_AddNumberToObject(o, "psum_words", c->psum_words) &&
            cJSON_AddNumberToObject(o, "instructions", c->instructions) &&
            cJSON_AddNumberToObject(o, "axi_bits", c->axi_bits) &&
            cJSON_AddNumberToObject(o, "clock_hz", c->clock_hz);
@@ -77,11 +81,11 @@ static bool json_card(cJSON *list, const char *name, const struct spacc_card_inf
 
 static void print_card(const char *name, const struct spacc_card_info *c)
 {
-    printf("%-10s %3u.%-3u %5u %6u %8u %13llu %10llu %7u %6u %9.0f\n", name, c->version >> 16,
-           c->version & 0xffff, c->pes, c->lanes, c->weight_bits,
-           (unsigned long long)c->pes * c->lanes * c->weight_words,
-           (unsigned long long)c->lanes * c->vector_words, c->units, c->axi_bits,
-           c->clock_hz / 1e6);
+    printf("%-10s %3u.%-3u %4u %5u %5u %5u %8u %12llu %7llu %7llu %6u %4u %9.0f\n", name,
+           c->version >> 16, c->version & 0xffff, c->pes, c->lanes, c->cells, c->batch_max,
+           c->weight_bits, (unsigned long long)c->pes * c->lanes * c->weight_words,
+           (unsigned long long)c->lanes * c->x_words, (unsigned long long)c->lanes * c->h_words,
+           c->units, c->axi_bits, c->clock_hz / 1e6);
 }
 
 /* Opens each card: what is printed comes out of its registers. */
@@ -114,8 +118,9 @@ static int print_text(void)
         printf("no card: this build has no simulator (SPACC_SIM=OFF)\n");
         return CLI_OK;
     }
-    printf("\n%-10s %7s %5s %6s %8s %13s %10s %7s %6s %9s\n", "card", "version", "PEs", "lanes",
-           "int bits", "weights held", "vector", "units", "AXI", "clock MHz");
+    printf("\n%-10s %7s %4s %5s %5s %5s %8s %12s %7s %7s %6s %4s %9s\n", "card", "version",
+           "PEs", "lanes", "cells", "batch", "int bits", "weights held", "x held", "h held",
+           "units", "AXI", "clock MHz");
     return each_card(NULL, &err) == SPACC_OK ? CLI_OK : cli_fail_err(&err);
 }
 

@@ -36,7 +36,7 @@ static const struct cli_option options[] = {
     [INPUT] = {"input", 'i', "[NAME=]FILE",
                ".npy, .npz, .pb or .wav; in model order or by name"},
     [OUTPUT] = {"output", 'o', "FILE", ".npz: all outputs; .npy, .pb: one each, in order"},
-    [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, ... or off (default)"},
+    [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, model:4x4, uart:DEVICE or off"},
     [PRECISION] = {"precision", 0, "P", "f32 (CPU), int16 (default on a card) or int8"},
     [SPARSITY] = {"sparsity", 0, "S", "prune weights to this share of zeros first"},
     [BANK_SIZE] = {"bank-size", 0, "B", "columns a bank when pruning (default: the card's)"},
@@ -347,9 +347,9 @@ static int work(struct settings *set, const char *file)
     return status;
 }
 
-static int run(int argc, char **argv)
+static int run_with(const struct cli_command *command, const char *fpga, int argc, char **argv)
 {
-    struct settings set = {.in.seed = 1};
+    struct settings set = {.in.seed = 1, .session.fpga = fpga};
     const char *file;
     int status;
 
@@ -360,7 +360,7 @@ static int run(int argc, char **argv)
     set.state = calloc((size_t)argc, sizeof(char *));
     if (!set.in.spec || !set.in.dim || !set.output || !set.state)
         status = cli_fail("out of memory");
-    else if (cli_parse(&cli_run, argc, argv, take, &set, &file, &status) &&
+    else if (cli_parse(command, argc, argv, take, &set, &file, &status) &&
              (status = check(&set)) == CLI_OK)
         status = work(&set, file);
     free(set.in.spec);
@@ -369,6 +369,29 @@ static int run(int argc, char **argv)
     free(set.state);
     return status;
 }
+
+static int run(int argc, char **argv)
+{
+    return run_with(&cli_run, NULL, argc, argv);
+}
+
+static int predict(int argc, char **argv)
+{
+    return run_with(&cli_predict, "model:16x16", argc, argv);
+}
+
+const struct cli_command cli_predict = {
+    .name = "predict",
+    .arguments = "MODEL",
+    .summary = "The report of a run on a card, without the card: cycles are exact.",
+    .more =
+        "As spacc run, on --fpga model:16x16 unless another is named (model:128x32, ...): its\n"
+        "cycles are those that the simulated card of that size would count, its results the\n"
+        "same bits, computed in C.\n",
+    .example = "spacc predict models/demo/charlm.onnx --input models/demo/heldout.npy --fpga "
+               "model:128x32",
+    .option = options,
+    .run = predict};
 
 const struct cli_command cli_run = {
     .name = "run",

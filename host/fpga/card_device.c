@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/card/model.h"
 #include "rtl/card_map.h"
 
 enum { ALIGN = 64, LAYER_NONE = -1 };
-enum { JOB_INSTRUCTIONS = 7 }; /* load 2, run 4, mark 1 */
+enum { JOB_INSTRUCTIONS = 8 }; /* load 2, run 5, mark 1 */
+enum { MARK_BYTES = 128 };     /* rtl/card.toml */
 
 struct card_layer {
     char *name;
@@ -39,7 +41,8 @@ struct card_device {
     struct spacc_card_totals totals;
     bool loaded; /* what should be on the card is, under `generation` */
     uint32_t generation;
-    int on_card; /* layer that is on the card when not resident */
+    int on_card;                     /* layer that is on the card when not resident */
+    struct spacc_device *arithmetic; /* of a card that only counts; else NULL */
 };
 
 /* Where one job's vectors are: bytes in region 2 (x, h, state) and 3. */
@@ -77,6 +80,7 @@ static void card_close(struct spacc_device *device)
     for (size_t i = 0; i < d->layers; i++)
         free(d->layer[i].name);
     free(d->layer);
+    spacc_device_free(d->arithmetic);
     spacc_card_close(d->card); /* its memory goes with it */
     free(d);
 }
@@ -99,6 +103,8 @@ static enum spacc_status card_add(struct spacc_device *device, const char *name,
     memset(l, 0, sizeof(*l));
     if ((s = spacc_layout_make(&l->layout, layer, d->info, name, err)))
         return s;
+    if (d->arithmetic && (s = spacc_device_add(d->arithmetic, name, layer, number, err)))
+        return s;
     l->layer = layer;
     if (!(l->name = strdup(name)))
         return spacc_fail(err, SPACC_ENOMEM, "node %s: no memory", name);
@@ -110,6 +116,7 @@ static enum spacc_status card_add(struct spacc_device *device, const char *name,
 static size_t place_layers(struct card_device *d)
 {
     size_t words = 0, params = 0, bytes = 0;
+    bool streams = false; /* a streamed layer takes all of the weight memory */
 
     for (size_t i = 0; i < d->layers; i++) {
         struct card_layer *l = &d->layer[i];
@@ -117,12 +124,13 @@ static size_t place_layers(struct card_device *d)
         l->place.param_base = (uint32_t)params;
         words += l->layout.weight_words;
         params += l->layout.param_units;
+        streams |= l->layout.ring_words != 0;
         l->place.weight_offset = (uint32_t)bytes;
         bytes = aligned(bytes + l->layout.weight_bytes);
         l->place.param_offset = (uint32_t)bytes;
         bytes = aligned(bytes + l->layout.param_bytes);
     }
-    d->totals.resident = words <= d->info->weight_words && params <= d->info->units;
+    d->totals.resident = !streams && words <= d->info->weight_words && params <= d->info->units;
     for (size_t i = 0; i < d->layers && !d->totals.resident; i++)
         d->layer[i].place.word_base = d->layer[i].place.param_base = 0;
     return bytes;
@@ -264,8 +272,8 @@ static enum spacc_status place_jobs(const struct card_device *d, const struct sp
         at[i].state = (uint32_t)take(in, l->layout.units * 4);
         at[i].y = (uint32_t)take(out, job[i].steps * y_bytes);
         at[i].state_out = (uint32_t)take(out, l->layout.units * 4);
-        at[i].first_mark = (uint32_t)take(out, SPACC_CARD_COUNTERS * 8);
-        at[i].mark_after = (uint32_t)take(out, SPACC_CARD_COUNTERS * 8);
+        at[i].first_mark = (uint32_t)take(out, MARK_BYTES);
+        at[i].mark_after = (uint32_t)take(out, MARK_BYTES);
         if (*in > UINT32_MAX || *out > UINT32_MAX)
             return spacc_fail(err, SPACC_ENOFIT,
                               "node %s: vectors of one run take %zu and %zu bytes, a region "
@@ -319,11 +327,27 @@ static void get_counts(struct spacc_job_counts *c, const uint8_t *before, const 
         a[i] -= b[i];
     c->cycles = a[SPACC_COUNTER_CYCLES];
     for (int i = 0; i < SPACC_CARD_CAUSES; i++)
-        c->cause[i] = a[SPACC_COUNTER_ISSUE + i];
+        c->cause[i] = a[SPACC_COUNTER_ISSUE + i]; /* card.toml keeps causes together */
     c->gate_saturations = a[SPACC_COUNTER_GATE_SATURATIONS];
     c->state_saturations = a[SPACC_COUNTER_STATE_SATURATIONS];
     c->bytes_read = a[SPACC_COUNTER_BYTES_READ];
     c->bytes_written = a[SPACC_COUNTER_BYTES_WRITTEN];
+}
+
+/* What a card that only counts would have given, from the same arithmetic in C. */
+static enum spacc_status compute_outputs(const struct card_device *d, struct spacc_job *job,
+                                         size_t jobs, const struct job_place *at,
+                                         const uint8_t *out, struct spacc_error *err)
+{
+    const enum spacc_status s = spacc_device_run(d->arithmetic, job, jobs, err);
+
+    for (size_t i = 0; i < jobs && !s; i++) {
+        const struct spacc_job_counts cut = job[i].counts;
+        get_counts(&job[i].counts, out + at[i].mark_before, out + at[i].mark_after);
+        job[i].counts.gate_saturations = cut.gate_saturations;
+        job[i].counts.state_saturations = cut.state_saturations;
+    }
+    return s;
 }
 
 static void get_outputs(const struct card_device *d, struct spacc_job *job, size_t jobs,
@@ -345,6 +369,17 @@ static void get_outputs(const struct card_device *d, struct spacc_job *job, size
     }
 }
 
+/* Whether a recurrent job begins with h and state of 0. */
+static bool starts_at_zero(const struct spacc_job *job, const struct spacc_fixed_layer *layer)
+{
+    if (layer->cell == SPACC_CELL_LINEAR)
+        return false;
+    for (size_t u = 0; u < layer->units; u++)
+        if (job->h[u] || job->state[u])
+            return false;
+    return true;
+}
+
 /* Job i's instructions. When its layer has to be loaded first, that counts as its LOAD. */
 static void add_job(struct card_device *d, struct spacc_program *p, const struct spacc_job *job,
                     const struct job_place *place, size_t i)
@@ -356,6 +391,8 @@ static void add_job(struct card_device *d, struct spacc_program *p, const struct
     const struct spacc_run_args args = {
         .steps = (uint32_t)job[i].steps,
         .reverse = job[i].reverse,
+        .zero = starts_at_zero(&job[i], l->layer),
+        .want_state = true,
         .x_region = x_layer ? SPACC_REGION_OUTPUT : SPACC_REGION_INPUT,
         .x_offset = x_layer ? place[from].y : at->x,
         .x_step_bytes =
@@ -441,9 +478,12 @@ static enum spacc_status run_placed(struct card_device *d, struct spacc_job *job
         (s = run_programs(d, job, jobs, at, in_bytes, out_bytes, &cycles, err)) ||
         (s = spacc_card_read(d->card, d->output.address, out, out_bytes, err)))
         return s;
-    get_outputs(d, job, jobs, at, out);
+    if (d->arithmetic)
+        s = compute_outputs(d, job, jobs, at, out, err);
+    else
+        get_outputs(d, job, jobs, at, out);
     d->totals.run_cycles += cycles;
-    return SPACC_OK;
+    return s;
 }
 
 static enum spacc_status card_run(struct spacc_device *device, struct spacc_job *job,
@@ -484,6 +524,7 @@ enum spacc_status spacc_card_device_new(struct spacc_device **out, struct spacc_
                                         uint64_t time_limit_us, struct spacc_error *err)
 {
     struct card_device *d = calloc(1, sizeof(*d));
+    enum spacc_status s;
 
     *out = NULL;
     if (!d) {
@@ -495,6 +536,10 @@ enum spacc_status spacc_card_device_new(struct spacc_device **out, struct spacc_
     d->info = spacc_card_info(card);
     d->time_limit_us = time_limit_us;
     d->on_card = LAYER_NONE;
+    if (spacc_card_only_counts(d->info) && (s = spacc_cpu_device_new(&d->arithmetic, err))) {
+        card_close(&d->base);
+        return s;
+    }
     *out = &d->base;
     return SPACC_OK;
 }

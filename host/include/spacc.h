@@ -113,7 +113,7 @@ enum spacc_status spacc_session_stream(struct spacc_session *session,
 
 /* ---- the report ---- */
 
-enum { SPACC_CAUSES = 7 }; /* issue, load, x_wait, drain, cell, out, control */
+enum { SPACC_CAUSES = 8 }; /* issue, load, x_wait, drain, cell, out, control, weights */
 
 /* One node and where it ran. Strings live as long as the session. */
 struct spacc_report_node {
