@@ -149,25 +149,6 @@ static void print_shapes(const struct spacc_report *r, int w, FILE *to)
     }
 }
 
-/* "at best" is what an array that never waits would need: nonzeros / (M * N). */
-static void print_times(const struct spacc_report *r, int w, FILE *to)
-{
-    const double array = (double)r->pes * (double)r->lanes;
-
-    fprintf(to, "\n%-*s  %8s %13s %12s %9s %12s %9s %8s\n", w, "layer", "steps", "cycles",
-            "cycles/step", "at best", "us", "us/step", "PE use");
-    for (size_t i = 0; i < r->nodes; i++) {
-        const struct spacc_report_node *n = &r->node[i];
-        if (!n->on_card)
-            continue;
-        fprintf(to, "%-*s  %8s %13s %12s %9s %12.1f %9s %6.1f %%\n", w, short_name(n->name).s,
-                grouped(n->steps).s, grouped(n->cycles).s,
-                real("%.1f", per((double)n->cycles, n->steps)).s,
-                real("%.1f", array > 0 ? (double)n->nonzeros / array : NAN).s, n->card_us,
-                real("%.3f", per(n->card_us, n->steps)).s, 100.0 * n->utilisation);
-    }
-}
-
 /* What bounds a layer: the kind of cycle that it spends most of its time in, and its share. */
 static const char *bound_of(const struct spacc_report_node *n, double *percent)
 {
@@ -190,23 +171,42 @@ static const char *bound_of(const struct spacc_report_node *n, double *percent)
     return bound[most].name;
 }
 
-static void print_causes(const struct spacc_report *r, int w, FILE *to)
+/* "at best" is what an array that never waits would need: nonzeros / (M * N). */
+static void print_times(const struct spacc_report *r, int w, FILE *to)
 {
-    fprintf(to, "\n%-*s ", w, "cycles, %");
-    for (int c = 0; c < SPACC_CAUSES; c++)
-        fprintf(to, " %7s", spacc_cause_names[c]);
-    fprintf(to, " %13s %13s  %s\n", "bytes read", "written", "bound by");
+    const double array = (double)r->pes * (double)r->lanes;
+
+    fprintf(to, "\n%-*s  %8s %13s %12s %9s %11s %9s %8s  %s\n", w, "layer", "steps", "cycles",
+            "cycles/step", "at best", "us", "us/step", "PE use", "bound by");
     for (size_t i = 0; i < r->nodes; i++) {
         const struct spacc_report_node *n = &r->node[i];
         if (!n->on_card)
             continue;
         double percent;
         const char *bound = bound_of(n, &percent);
+        fprintf(to, "%-*s  %8s %13s %12s %9s %11.1f %9s %6.1f %%  %s %.0f %%\n", w,
+                short_name(n->name).s, grouped(n->steps).s, grouped(n->cycles).s,
+                real("%.1f", per((double)n->cycles, n->steps)).s,
+                real("%.1f", array > 0 ? (double)n->nonzeros / array : NAN).s, n->card_us,
+                real("%.3f", per(n->card_us, n->steps)).s, 100.0 * n->utilisation, bound,
+                percent);
+    }
+}
+
+static void print_causes(const struct spacc_report *r, int w, FILE *to)
+{
+    fprintf(to, "\n%-*s ", w, "cycles, %");
+    for (int c = 0; c < SPACC_CAUSES; c++)
+        fprintf(to, " %7s", spacc_cause_names[c]);
+    fprintf(to, " %13s %13s\n", "bytes read", "written");
+    for (size_t i = 0; i < r->nodes; i++) {
+        const struct spacc_report_node *n = &r->node[i];
+        if (!n->on_card)
+            continue;
         fprintf(to, "%-*s ", w, short_name(n->name).s);
         for (int c = 0; c < SPACC_CAUSES; c++)
             fprintf(to, " %7.1f", share(n->cause[c], n->cycles));
-        fprintf(to, " %13s %13s  %s (%.0f %%)\n", grouped(n->bytes_read).s,
-                grouped(n->bytes_written).s, bound, percent);
+        fprintf(to, " %13s %13s\n", grouped(n->bytes_read).s, grouped(n->bytes_written).s);
     }
 }
 

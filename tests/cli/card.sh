@@ -64,9 +64,9 @@ make lstm nan.onnx --inputs 8 --hidden 16 --nan
 refused 1 "lstm_0" "$spacc" run nan.onnx -q --input x.npy --fpga sim -o keep.npy
 refused 1 "sparsity 0.8 of a bank of 8" \
     "$spacc" run lstm.onnx -q --input x.npy --fpga sim:4x4 --sparsity 0.8 --bank-size 8 -o keep.npy
-make lstm large.onnx --inputs 64 --hidden 512
+make lstm large.onnx --inputs 64 --hidden 1024
 refused 1 "large.onnx" "$spacc" run large.onnx -q --dim T=2 --fpga sim:4x4 -o keep.npy
-complains "sparsity"
+complains "the card has 512"
 refused 1 "lstm.onnx: sim card: not done after 1 us" "$spacc" run lstm.onnx -q --input x.npy --fpga sim:4x4 --time-limit 1 -o keep.npy
 
 # A card that is not ours, or that stops answering (SPACC_SIM_FAULT is for these tests).

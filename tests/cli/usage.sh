@@ -34,7 +34,7 @@ for method in wanda obs; do
 done
 refused 1 "--calibrate is not in this version" "$spacc" prune m.onnx --calibrate d
 refused 1 "--finetune is not in this version" "$spacc" prune m.onnx --finetune d
-for command in bench profile predict plan; do
+for command in bench profile plan; do
     refused 1 "$command is not in this version" "$spacc" $command m.onnx
 done
 
