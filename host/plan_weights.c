@@ -111,9 +111,11 @@ enum spacc_status spacc_plan_prune(struct spacc_plan *p, double sparsity, size_t
 static enum spacc_status quantise_layer(struct spacc_plan_layer *l, int x_frac, int weight_bits,
                                         size_t lanes, struct spacc_error *err)
 {
+    const struct spacc_fixed_weights *w = &l->weights;
+    const size_t h_cols = w->cell == SPACC_CELL_LSTMP ? w->outputs : w->units;
     const enum spacc_status s = spacc_fixed_quantise(
-        &l->fixed, &l->weights, weight_bits, x_frac, spacc_card_bank(l->weights.x_cols, lanes),
-        linear(l) ? 1 : spacc_card_bank(l->weights.units, lanes), err);
+        &l->fixed, w, weight_bits, x_frac, spacc_card_bank(w->x_cols, lanes),
+        spacc_card_bank(h_cols, lanes), spacc_card_bank(w->units, lanes), err);
 
     return s ? spacc_fail_in(err, s, "node %s", l->name) : SPACC_OK;
 }

@@ -63,11 +63,31 @@ static int16_t activate(enum spacc_act act, int16_t z)
     return z;
 }
 
+/* i, o, f, c and a cell state c; the others but LINEAR are GRUs. */
+static bool has_lstm_cell(enum spacc_cell cell)
+{
+    return cell == SPACC_CELL_LSTM || cell == SPACC_CELL_LSTMP;
+}
+
+size_t spacc_fixed_h_cols(const struct spacc_fixed_layer *layer)
+{
+    return layer->cell == SPACC_CELL_LINEAR  ? 0
+           : layer->cell == SPACC_CELL_LSTMP ? layer->outputs
+                                             : layer->units;
+}
+
+size_t spacc_fixed_quads_b(const struct spacc_fixed_layer *layer)
+{
+    if (layer->cell == SPACC_CELL_LSTMP)
+        return layer->outputs / 4 + (layer->outputs % 4 != 0);
+    return layer->cell == SPACC_CELL_GRU_RESET ? layer->units : 0;
+}
+
 int spacc_fixed_h_frac(enum spacc_cell cell, enum spacc_act act_g, enum spacc_act act_h)
 {
     if (cell == SPACC_CELL_LINEAR)
         return 0;
-    const bool lstm = cell == SPACC_CELL_LSTM;
+    const bool lstm = has_lstm_cell(cell);
     if ((lstm ? act_h : act_g) == SPACC_ACT_TANH)
         return SPACC_UNIT_FRAC;
     return lstm ? SPACC_WIDE_FRAC : SPACC_GRU_WIDE_FRAC;
@@ -167,7 +187,7 @@ static int64_t requantise(int64_t acc, const struct spacc_fixed_row *row)
 /* The two parts of a GRU's n are added before the activation: they keep four more bits. */
 static int row_bits(const struct spacc_fixed_layer *l, int row)
 {
-    return l->cell != SPACC_CELL_LSTM && row >= 2 ? 20 : 16;
+    return !has_lstm_cell(l->cell) && row >= 2 ? 20 : 16;
 }
 
 /* Pre-activations z of `rows` rows of a unit from `first` on. A value cut twice (32 and 16
@@ -225,7 +245,7 @@ static int16_t gru_cell(const struct spacc_fixed_layer *l, const int32_t z[4], i
 /* ---------------------------------------------------------------- steps */
 
 struct scratch {
-    int16_t *h_next; /* [units] */
+    int16_t *h_next; /* [units]; LSTMP: m */
     int16_t *rh;     /* GRU_RESET: r * h [units] */
     int16_t *zg;     /* GRU_RESET: sigmoid(z_z) [units] */
     int32_t *z_nx;   /* GRU_RESET: x part of n [units] */
@@ -265,6 +285,31 @@ static void reset_pass_b(const struct spacc_fixed_layer *l, const struct scratch
     }
 }
 
+/* Every unit in one pass: LSTM, GRU, and pass A of LSTMP. */
+static void whole_pass(const struct spacc_fixed_layer *l, const struct scratch *s,
+                       const int16_t *x, const int16_t *h, int32_t *state,
+                       struct spacc_fixed_counts *counts)
+{
+    const bool lstm = has_lstm_cell(l->cell);
+
+    for (size_t unit = 0; unit < l->units; unit++) {
+        int32_t z[4];
+        gates(z, l, unit, 4, x, h, counts);
+        s->h_next[unit] =
+            lstm ? lstm_cell(l, z, &state[unit], counts) : gru_cell(l, z, &state[unit], counts);
+    }
+}
+
+/* Pass B of LSTMP: r from m. Rows past outputs have no weights and no bias: they cut nothing.
+ */
+static void project(const struct spacc_fixed_layer *l, const int16_t *m, int16_t *r,
+                    struct spacc_fixed_counts *counts)
+{
+    for (size_t row = 0; row < l->outputs; row++)
+        r[row] = (int16_t)cut(requantise(row_sum(l->w_b, row, m), &l->row_b[row]), 16,
+                              &counts->state_saturations);
+}
+
 /* One step of a recurrent layer: h and state are replaced. */
 static void step(const struct spacc_fixed_layer *l, const struct scratch *s, const int16_t *x,
                  int16_t *h, int32_t *state, struct spacc_fixed_counts *counts)
@@ -273,14 +318,12 @@ static void step(const struct spacc_fixed_layer *l, const struct scratch *s, con
         reset_pass_a(l, s, x, h, state, counts);
         reset_pass_b(l, s, state, counts);
     } else {
-        for (size_t unit = 0; unit < l->units; unit++) {
-            int32_t z[4];
-            gates(z, l, unit, 4, x, h, counts);
-            s->h_next[unit] = l->cell == SPACC_CELL_LSTM ? lstm_cell(l, z, &state[unit], counts)
-                                                         : gru_cell(l, z, &state[unit], counts);
-        }
+        whole_pass(l, s, x, h, state, counts);
     }
-    memcpy(h, s->h_next, l->units * sizeof(*h));
+    if (l->cell == SPACC_CELL_LSTMP)
+        project(l, s->h_next, h, counts);
+    else
+        memcpy(h, s->h_next, l->units * sizeof(*h));
 }
 
 enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t steps,
@@ -294,17 +337,17 @@ enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t 
             linear_step(layer, x + t * layer->x_cols, (int32_t *)y + t * 4 * layer->units,
                         &local);
     } else {
-        const size_t units = layer->units;
+        const size_t units = layer->units, outputs = layer->outputs;
         int32_t *memory = malloc(3 * units * sizeof(*memory)); /* z_nx, then 4 x int16 */
         if (!memory)
             return SPACC_ENOMEM;
         int16_t *half = (int16_t *)(memory + units);
         const struct scratch s = {half, half + units, half + 2 * units, memory};
-        for (size_t unit = 0; unit < layer->units; unit++)
-            state[unit] = low_bits(state[unit], layer->cell == SPACC_CELL_LSTM ? 24 : 16);
+        for (size_t unit = 0; unit < units; unit++)
+            state[unit] = low_bits(state[unit], has_lstm_cell(layer->cell) ? 24 : 16);
         for (size_t t = 0; t < steps; t++) {
             step(layer, &s, x + t * layer->x_cols, h, state, &local);
-            memcpy((int16_t *)y + t * layer->units, h, layer->units * sizeof(*h));
+            memcpy((int16_t *)y + t * outputs, h, outputs * sizeof(*h));
         }
         free(memory);
     }
@@ -317,58 +360,97 @@ enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t 
 
 /* ---------------------------------------------------------------- checks */
 
-enum spacc_status spacc_fixed_check_sizes(const struct spacc_fixed_layer *l,
-                                          struct spacc_error *err)
+/* The sums of pass A and, of LSTMP, of pass B on all units. GRU_RESET's are shorter than A's.
+ */
+static enum spacc_status check_widths(const struct spacc_fixed_layer *l,
+                                      struct spacc_error *err)
 {
-    const bool linear = l->cell == SPACC_CELL_LINEAR;
+    const size_t h_cols = spacc_fixed_h_cols(l);
 
-    if ((unsigned)l->cell > SPACC_CELL_GRU_RESET || (unsigned)l->act_g > SPACC_ACT_IDENTITY ||
-        (unsigned)l->act_h > SPACC_ACT_IDENTITY)
-        return spacc_fail(err, SPACC_EFORMAT, "cell %d with activations %d, %d is not known",
-                          (int)l->cell, (int)l->act_g, (int)l->act_h);
     if (l->units == 0 || l->units > (1 << 22) || l->x_cols == 0 || l->x_cols > SUM_COLS_MAX ||
-        (!linear && l->x_cols + l->units > SUM_COLS_MAX))
+        h_cols > SUM_COLS_MAX - l->x_cols)
         return spacc_fail(err, SPACC_EFORMAT,
-                          "%zu units with %zu inputs: a row sums 1 to %d "
-                          "columns",
-                          l->units, l->x_cols, SUM_COLS_MAX);
-    if (linear ? l->outputs == 0 || (l->outputs + 3) / 4 != l->units : l->outputs != l->units)
-        return spacc_fail(err, SPACC_EFORMAT, "%zu outputs do not go with %zu units",
-                          l->outputs, l->units);
+                          "%zu units with %zu inputs and %zu recurrent ones: a row sums "
+                          "1 to %d columns",
+                          l->units, l->x_cols, h_cols, SUM_COLS_MAX);
+    if (l->cell == SPACC_CELL_LSTMP && l->units > SUM_COLS_MAX)
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "a projection of %zu units: a row sums 1 to %d columns", l->units,
+                          SUM_COLS_MAX);
+    return SPACC_OK;
+}
+
+static bool outputs_fit(const struct spacc_fixed_layer *l)
+{
+    if (l->cell == SPACC_CELL_LINEAR)
+        return l->outputs != 0 && l->outputs / 4 + (l->outputs % 4 != 0) == l->units;
+    return l->cell == SPACC_CELL_LSTMP ? l->outputs != 0 : l->outputs == l->units;
+}
+
+static enum spacc_status check_fractions(const struct spacc_fixed_layer *l,
+                                         struct spacc_error *err)
+{
+    const int h_frac = spacc_fixed_h_frac(l->cell, l->act_g, l->act_h);
+
     if (l->x_frac < -15 || l->x_frac > 30)
         return spacc_fail(err, SPACC_EFORMAT, "x has %d fraction bits, not -15 to 30",
                           l->x_frac);
-    if (l->h_frac != spacc_fixed_h_frac(l->cell, l->act_g, l->act_h))
+    if (l->cell == SPACC_CELL_LSTMP)
+        return l->h_frac >= -15 && l->h_frac <= 30
+                   ? SPACC_OK
+                   : spacc_fail(err, SPACC_EFORMAT, "r has %d fraction bits, not -15 to 30",
+                                l->h_frac);
+    if (l->h_frac != h_frac)
         return spacc_fail(err, SPACC_EFORMAT, "h has %d fraction bits, its activation needs %d",
-                          l->h_frac, spacc_fixed_h_frac(l->cell, l->act_g, l->act_h));
+                          l->h_frac, h_frac);
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_fixed_check_sizes(const struct spacc_fixed_layer *l,
+                                          struct spacc_error *err)
+{
+    enum spacc_status status = SPACC_OK;
+
+    if ((unsigned)l->cell > SPACC_CELL_LSTMP || (unsigned)l->act_g > SPACC_ACT_IDENTITY ||
+        (unsigned)l->act_h > SPACC_ACT_IDENTITY)
+        return spacc_fail(err, SPACC_EFORMAT, "cell %d with activations %d, %d is not known",
+                          (int)l->cell, (int)l->act_g, (int)l->act_h);
+    if ((status = check_widths(l, err)) != SPACC_OK)
+        return status;
+    if (!outputs_fit(l))
+        return spacc_fail(err, SPACC_EFORMAT, "%zu outputs do not go with %zu units",
+                          l->outputs, l->units);
+    if ((status = check_fractions(l, err)) != SPACC_OK)
+        return status;
     if (l->weight_bits != 8 && l->weight_bits != 16)
         return spacc_fail(err, SPACC_EFORMAT, "weights of %d bits, not 8 or 16",
                           l->weight_bits);
     return SPACC_OK;
 }
 
-static enum spacc_status check_part(const struct spacc_csb *m, const char *part, bool wanted,
-                                    const struct spacc_fixed_layer *l, size_t cols,
+/* rows 0: the part must not be there. */
+static enum spacc_status check_part(const struct spacc_csb *m, const char *part,
+                                    const struct spacc_fixed_layer *l, size_t rows, size_t cols,
                                     struct spacc_error *err)
 {
     const enum spacc_csb_type type = l->weight_bits == 8 ? SPACC_CSB_I8 : SPACC_CSB_I16;
 
-    if (!wanted != !m)
+    if ((rows == 0) != !m)
         return spacc_fail(err, SPACC_EFORMAT, "%s is %s", part, m ? "not expected" : "missing");
     if (!m)
         return SPACC_OK;
-    if (m->rows != 4 * l->units || m->cols != cols || m->type != type || !m->scale)
+    if (m->rows != rows || m->cols != cols || m->type != type || !m->scale)
         return spacc_fail(err, SPACC_EFORMAT,
                           "%s is %zu x %zu, the layer needs int%d %zu x %zu", part, m->rows,
-                          m->cols, l->weight_bits, 4 * l->units, cols);
+                          m->cols, l->weight_bits, rows, cols);
     return spacc_csb_check(m, err) == SPACC_OK ? SPACC_OK
                                                : spacc_fail_in(err, SPACC_EFORMAT, "%s", part);
 }
 
 static enum spacc_status check_rows(const struct spacc_fixed_row *row, const char *part,
-                                    bool wanted, size_t rows, struct spacc_error *err)
+                                    size_t rows, struct spacc_error *err)
 {
-    if (!wanted != !row)
+    if ((rows == 0) != !row)
         return spacc_fail(err, SPACC_EFORMAT, "%s is %s", part,
                           row ? "not expected" : "missing");
     for (size_t i = 0; row && i < rows; i++)
@@ -390,23 +472,40 @@ static enum spacc_status check_y_scale(const struct spacc_fixed_layer *l,
     return SPACC_OK;
 }
 
+/* What the card writes behind the rows of r is then zero, and cuts nothing. */
+static enum spacc_status check_spare_rows(const struct spacc_fixed_layer *l,
+                                          struct spacc_error *err)
+{
+    for (size_t row = l->outputs; row < 4 * spacc_fixed_quads_b(l); row++) {
+        int64_t any = l->row_b[row].bias;
+        for (size_t slot = row * l->w_b->k * l->w_b->banks;
+             slot < (row + 1) * l->w_b->k * l->w_b->banks; slot++)
+            any |= l->weight_bits == 8 ? ((const int8_t *)l->w_b->value)[slot]
+                                       : ((const int16_t *)l->w_b->value)[slot];
+        if (any)
+            return spacc_fail(err, SPACC_EFORMAT, "w_b: row %zu of %zu is not zero", row,
+                              l->outputs);
+    }
+    return SPACC_OK;
+}
+
 enum spacc_status spacc_fixed_check(const struct spacc_fixed_layer *l, struct spacc_error *err)
 {
-    const bool recurrent = l->cell != SPACC_CELL_LINEAR,
-               reset = l->cell == SPACC_CELL_GRU_RESET;
     enum spacc_status status = spacc_fixed_check_sizes(l, err);
 
-    if (status == SPACC_OK)
-        status = check_part(l->w_x, "w_x", true, l, l->x_cols, err);
-    if (status == SPACC_OK)
-        status = check_part(l->w_h, "w_h", recurrent, l, l->units, err);
-    if (status == SPACC_OK)
-        status = check_part(l->w_b, "w_b", reset, l, l->units, err);
-    if (status == SPACC_OK)
-        status = check_rows(l->row, "row", true, 4 * l->units, err);
-    if (status == SPACC_OK)
-        status = check_rows(l->row_b, "row_b", reset, 4 * l->units, err);
-    return status == SPACC_OK ? check_y_scale(l, err) : status;
+    if (status != SPACC_OK)
+        return status;
+    const size_t rows = 4 * l->units, h_cols = spacc_fixed_h_cols(l),
+                 rows_b = 4 * spacc_fixed_quads_b(l);
+    if ((status = check_part(l->w_x, "w_x", l, rows, l->x_cols, err)) != SPACC_OK ||
+        (status = check_part(l->w_h, "w_h", l, h_cols ? rows : 0, h_cols, err)) != SPACC_OK ||
+        (status = check_part(l->w_b, "w_b", l, rows_b, l->units, err)) != SPACC_OK ||
+        (status = check_rows(l->row, "row", rows, err)) != SPACC_OK ||
+        (status = check_rows(l->row_b, "row_b", rows_b, err)) != SPACC_OK)
+        return status;
+    if (l->cell == SPACC_CELL_LSTMP && (status = check_spare_rows(l, err)) != SPACC_OK)
+        return status;
+    return check_y_scale(l, err);
 }
 
 void spacc_fixed_free(struct spacc_fixed_layer *layer)

@@ -17,7 +17,13 @@
 extern "C" {
 #endif
 
-enum spacc_cell { SPACC_CELL_LINEAR, SPACC_CELL_LSTM, SPACC_CELL_GRU, SPACC_CELL_GRU_RESET };
+enum spacc_cell {
+    SPACC_CELL_LINEAR,
+    SPACC_CELL_LSTM,
+    SPACC_CELL_GRU,
+    SPACC_CELL_GRU_RESET,
+    SPACC_CELL_LSTMP /* LSTM whose output is projected: r = W_p m + b_p, m = o * act_h(c) */
+};
 enum spacc_act { SPACC_ACT_TANH, SPACC_ACT_RELU, SPACC_ACT_IDENTITY };
 
 enum {
@@ -35,40 +41,62 @@ struct spacc_fixed_row {
     uint8_t shift; /* 1..63 */
 };
 
-/* A quantised layer. Pointers are owned by the layer (spacc_fixed_free). */
+/* A quantised layer. Pointers are owned by the layer (spacc_fixed_free).
+ *
+ *              recurrent input, h_cols   pass A      pass B, quads_b
+ *   LINEAR     none, 0                   units       none, 0
+ *   LSTM, GRU  h, units                  units       none, 0
+ *   GRU_RESET  h, units                  units       on r * h, units
+ *   LSTMP      r, outputs                units       on m, ceil(outputs / 4); row s is r[s]
+ */
 struct spacc_fixed_layer {
     enum spacc_cell cell;
     enum spacc_act act_g, act_h;
     size_t units;          /* quads; LINEAR: ceil(outputs / 4), rows past outputs are zero */
-    size_t outputs;        /* LINEAR: rows asked for; else = units */
+    size_t outputs;        /* LINEAR: rows asked for; LSTMP: width of r; else = units */
     size_t x_cols;         /* width of x */
-    int x_frac, h_frac;    /* fraction bits of x and h: x_int = x * 2^x_frac */
+    int x_frac, h_frac;    /* fraction bits of x and h (LSTMP: r): x_int = x * 2^x_frac */
     int weight_bits;       /* 8 or 16 */
     struct spacc_csb *w_x; /* int [4 * units][x_cols] */
-    struct spacc_csb *w_h; /* int [4 * units][units]; NULL for LINEAR */
-    struct spacc_csb *w_b; /* GRU_RESET pass B on r*h, rows 4u+3; else NULL */
+    struct spacc_csb *w_h; /* int [4 * units][h_cols]; NULL for LINEAR */
+    struct spacc_csb *w_b; /* pass B, int [4 * quads_b][units] on r*h (GRU_RESET, rows 4u+3) or
+                            * m (LSTMP, rows past outputs are zero); else NULL */
     struct spacc_fixed_row *row;   /* [4 * units] */
-    struct spacc_fixed_row *row_b; /* GRU_RESET: [4 * units]; else NULL */
+    struct spacc_fixed_row *row_b; /* [4 * quads_b]; NULL without a pass B */
     float *y_scale; /* LINEAR: output = v * y_scale[row], [4 * units]; else NULL */
 };
+
+/* Width of the recurrent input: units; LSTMP: outputs; LINEAR: 0. */
+size_t spacc_fixed_h_cols(const struct spacc_fixed_layer *layer);
+
+/* Quads of pass B: GRU_RESET: units; LSTMP: ceil(outputs / 4); else 0. */
+size_t spacc_fixed_quads_b(const struct spacc_fixed_layer *layer);
 
 /* Float weights of a layer in ONNX order, for spacc_fixed_quantise(). */
 struct spacc_fixed_weights {
     enum spacc_cell cell;
     enum spacc_act act_g, act_h;
-    size_t units; /* hidden size; LINEAR: outputs */
+    size_t units; /* hidden size (LSTMP: of the cell); LINEAR: outputs */
     size_t x_cols;
-    const float *w;   /* LSTM [4H][I] iofc; GRU [3H][I] zrn; LINEAR [outputs][I] */
-    const float *r;   /* LSTM [4H][H]; GRU [3H][H]; LINEAR NULL */
-    const float *b_w; /* LSTM [4H], GRU [3H], LINEAR [outputs]; NULL: zero */
+    const float *w;   /* LSTM, LSTMP [4H][I] iofc; GRU [3H][I] zrn; LINEAR [outputs][I] */
+    const float *r;   /* LSTM [4H][H]; LSTMP [4H][P]; GRU [3H][H]; LINEAR NULL */
+    const float *b_w; /* LSTM, LSTMP [4H], GRU [3H], LINEAR [outputs]; NULL: zero */
     const float *b_r; /* the same for the recurrent bias; NULL: zero */
+    /* LSTMP only; other cells do not look at these. */
+    const float *p;   /* [P][H] */
+    size_t outputs;   /* P, width of r */
+    const float *b_p; /* [P]; NULL: zero */
+    float r_range;    /* |r| stays within it, which gives r its fraction bits as
+                       * spacc_fixed_frac_for() says; <= 0: 15 of them */
 };
 
-/* Quantise: one scale a row over both parts, in units of the contribution to the sum
+/* Quantise: one scale a row over all parts, in units of the contribution to the sum
  * (w_x * 2^-x_frac and w_h * 2^-h_frac share it, so each part is as fine as its share of the
  * sum needs), symmetric, weights -127..127 or -32767..32767, round half away from zero.
- *   bank_x, bank_h  bank sizes in columns of the packed parts
- *   x_frac          fraction bits of x, -15..30; h_frac follows from the activations
+ *   bank_x, bank_h  bank sizes in columns of the packed parts; GRU_RESET: bank_h of pass B, too
+ *   bank_b          LSTMP: bank size of the projection's columns; others do not look at it
+ *   x_frac          fraction bits of x, -15..30; h_frac follows from the activations (LSTMP:
+ *                   from r_range)
  * A row's scale is raised to the next one that its 15-bit multiplier gives exactly. A kept
  * weight that rounds to zero is dropped. LINEAR: v is the sum less so many low bits that it
  * cannot be cut.
@@ -77,11 +105,11 @@ struct spacc_fixed_weights {
 enum spacc_status spacc_fixed_quantise(struct spacc_fixed_layer **out,
                                        const struct spacc_fixed_weights *weights,
                                        int weight_bits, int x_frac, size_t bank_x,
-                                       size_t bank_h, struct spacc_error *err);
+                                       size_t bank_h, size_t bank_b, struct spacc_error *err);
 void spacc_fixed_free(struct spacc_fixed_layer *layer); /* NULL is allowed */
 
 /* Whether a layer read from elsewhere keeps every rule that spacc_fixed_run() counts on:
- * cell, sizes (a row sums at most 65536 columns of both parts), fractions, presence and
+ * cell, sizes (a row sums at most 65536 columns of all its parts), fractions, presence and
  * shape of parts and rows, shifts, every index. SPACC_EFORMAT (what and where).
  * _sizes looks at the plain fields only, so before the arrays are there. */
 enum spacc_status spacc_fixed_check(const struct spacc_fixed_layer *layer,
@@ -89,7 +117,7 @@ enum spacc_status spacc_fixed_check(const struct spacc_fixed_layer *layer,
 enum spacc_status spacc_fixed_check_sizes(const struct spacc_fixed_layer *layer,
                                           struct spacc_error *err);
 
-/* Fraction bits of h for a cell and its activations. */
+/* Fraction bits of h for a cell and its activations; of LSTMP: of m, what it projects. */
 int spacc_fixed_h_frac(enum spacc_cell cell, enum spacc_act act_g, enum spacc_act act_h);
 
 /* Largest x_frac (at most 15 + 15) at which |x| <= range fits int16. range <= 0: 15. */
@@ -104,9 +132,9 @@ struct spacc_fixed_counts {
     uint64_t gate_saturations, state_saturations; /* as the card counts them */
 };
 
-/* Run `steps` steps. x int16 [steps][x_cols]; h int16 [units] in, out (last h); state
- * int32 [units] in, out (c, or h of a GRU: the caller sets both h and state; the low 24 or
- * 16 bits count); y: LINEAR int32 [steps][4 * units], else int16 [steps][units]. h, state
+/* Run `steps` steps. x int16 [steps][x_cols]; h int16 [h_cols] in, out (last h; LSTMP: r);
+ * state int32 [units] in, out (c, or h of a GRU: the caller sets both h and state; the low 24
+ * or 16 bits count); y: LINEAR int32 [steps][4 * units], else int16 [steps][outputs]. h, state
  * unused for LINEAR (NULL). counts (NULL is allowed) are added to. SPACC_ENOMEM. */
 enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t steps,
                                   const int16_t *x, int16_t *h, int32_t *state, void *y,

@@ -6,7 +6,8 @@
  *   mult / 2^shift = lsb * 2^12
  *
  * lsb is the smallest value at which the row's largest weight fits, raised to the next one
- * whose mult has 15 bits: so the multiplier adds no error of its own. */
+ * whose mult has 15 bits: so the multiplier adds no error of its own. A row of a projection
+ * gives r * 2^h_frac in the place of z * 2^12. */
 #include "sparse/fixed.h"
 
 #include <float.h>
@@ -25,6 +26,17 @@ struct row_source {
     double bias;
 };
 
+/* One pass over the rows of a layer, and its dense integer weights. */
+struct pass {
+    size_t rows, x_cols, h_cols; /* a multiple of 4; 0 columns: no part */
+    int x_frac, h_frac;          /* fraction bits of what the parts multiply */
+    int out_frac;                /* and of the result */
+    int weight_bits;
+    int16_t *x, *h;              /* [rows][x_cols], [rows][h_cols]; NULL: no part */
+    float *scale_x, *scale_h;    /* [rows] */
+    struct spacc_fixed_row *row; /* [rows] */
+};
+
 static double bias_at(const float *bias, size_t row)
 {
     return bias ? (double)bias[row] : 0.0;
@@ -38,28 +50,51 @@ static struct row_source linear_row(const struct spacc_fixed_weights *w, size_t 
                                bias_at(w->b_w, row) + bias_at(w->b_r, row)};
 }
 
-/* Row `gate` of a unit in the order of rtl/README.md. GRU_RESET has a second pass. */
-static struct row_source source_of(const struct spacc_fixed_weights *w, size_t unit,
-                                   size_t gate, bool pass_b)
+static struct row_source lstm_row(const struct spacc_fixed_weights *w, size_t onnx)
 {
-    const bool gru = w->cell == SPACC_CELL_GRU || w->cell == SPACC_CELL_GRU_RESET;
-    const size_t onnx = (gru && gate == 3 ? 2 : gate) * w->units + unit;
-    const float *none = NULL;
+    const size_t h_cols = w->cell == SPACC_CELL_LSTMP ? w->outputs : w->units;
 
-    if (w->cell == SPACC_CELL_LINEAR)
-        return linear_row(w, 4 * unit + gate);
-    if (pass_b)
-        return (struct row_source){none, gate == 3 ? w->r + onnx * w->units : none, 0.0};
+    return (struct row_source){w->w + onnx * w->x_cols, w->r + onnx * h_cols,
+                               bias_at(w->b_w, onnx) + bias_at(w->b_r, onnx)};
+}
 
+/* Row `gate` of a unit of a GRU: n is two rows, from x and from h, and both are the third of
+ * the ONNX order. */
+static struct row_source gru_row(const struct spacc_fixed_weights *w, size_t unit, size_t gate)
+{
+    const size_t onnx = (gate == 3 ? 2 : gate) * w->units + unit;
     const float *x = w->w + onnx * w->x_cols, *h = w->r + onnx * w->units;
     const double b_w = bias_at(w->b_w, onnx), b_r = bias_at(w->b_r, onnx);
-    if (w->cell == SPACC_CELL_LSTM || gate < 2)
+
+    if (gate < 2)
         return (struct row_source){x, h, b_w + b_r};
     if (w->cell == SPACC_CELL_GRU)
-        return gate == 2 ? (struct row_source){x, none, b_w}
-                         : (struct row_source){none, h, b_r};
-    return gate == 2 ? (struct row_source){x, none, b_w + b_r}
-                     : (struct row_source){none, none, 0.0};
+        return gate == 2 ? (struct row_source){x, NULL, b_w}
+                         : (struct row_source){NULL, h, b_r};
+    return gate == 2 ? (struct row_source){x, NULL, b_w + b_r}
+                     : (struct row_source){NULL, NULL, 0.0};
+}
+
+/* Row `row` of pass A in the order of rtl/README.md. */
+static struct row_source source_a(const struct spacc_fixed_weights *w, size_t row)
+{
+    if (w->cell == SPACC_CELL_LINEAR)
+        return linear_row(w, row);
+    if (w->cell == SPACC_CELL_GRU || w->cell == SPACC_CELL_GRU_RESET)
+        return gru_row(w, row / 4, row % 4);
+    return lstm_row(w, row % 4 * w->units + row / 4);
+}
+
+/* Row `row` of pass B. Rows past the projection's outputs are zero. */
+static struct row_source source_b(const struct spacc_fixed_weights *w, size_t row)
+{
+    const float *none = NULL;
+
+    if (w->cell == SPACC_CELL_LSTMP && row < w->outputs)
+        return (struct row_source){none, w->p + row * w->units, bias_at(w->b_p, row)};
+    if (w->cell == SPACC_CELL_GRU_RESET && row % 4 == 3)
+        return (struct row_source){none, w->r + (2 * w->units + row / 4) * w->units, 0.0};
+    return (struct row_source){none, none, 0.0};
 }
 
 static double largest(const float *values, size_t count)
@@ -72,23 +107,23 @@ static double largest(const float *values, size_t count)
 }
 
 /* Smallest lsb at which weights and bias of a row fit. */
-static double lsb_for(const struct row_source *source, const struct spacc_fixed_layer *l)
+static double lsb_for(const struct row_source *source, const struct pass *p)
 {
-    const double x = ldexp(largest(source->x, l->x_cols), -l->x_frac);
-    const double h = ldexp(largest(source->h, l->units), -l->h_frac);
-    const double weight = fmax(x, h) / (l->weight_bits == 8 ? INT8_MAX : INT16_MAX);
+    const double x = ldexp(largest(source->x, p->x_cols), -p->x_frac);
+    const double h = ldexp(largest(source->h, p->h_cols), -p->h_frac);
+    const double weight = fmax(x, h) / (p->weight_bits == 8 ? INT8_MAX : INT16_MAX);
     const double bias = fabs(source->bias) / (INT32_MAX - 1);
 
     if (weight == 0.0 && bias == 0.0)
-        return ldexp(1.0, -SPACC_GATE_FRAC); /* an empty row: mult / 2^shift is 1 */
+        return ldexp(1.0, -p->out_frac); /* an empty row: mult / 2^shift is 1 */
     return fmax(fmax(weight, bias), lsb_min);
 }
 
-/* mult / 2^shift = *lsb * 2^12 for a gate; *lsb is raised so that it holds exactly. */
-static void gate_multiplier(struct spacc_fixed_row *row, double *lsb)
+/* mult / 2^shift = *lsb * 2^out_frac; *lsb is raised so that it holds exactly. */
+static void set_multiplier(struct spacc_fixed_row *row, double *lsb, int out_frac)
 {
     int exponent;
-    const double fraction = frexp(ldexp(*lsb, SPACC_GATE_FRAC), &exponent);
+    const double fraction = frexp(ldexp(*lsb, out_frac), &exponent);
     double mult = ceil(ldexp(fraction, MULT_BITS));
     int shift = MULT_BITS - exponent;
 
@@ -97,12 +132,12 @@ static void gate_multiplier(struct spacc_fixed_row *row, double *lsb)
         shift--;
     }
     if (shift >= 1 && shift <= 63) {
-        *lsb = ldexp(mult, -shift - SPACC_GATE_FRAC);
+        *lsb = ldexp(mult, -shift - out_frac);
     } else if (shift > 63) { /* the whole sum rounds to zero */
-        mult = round(ldexp(*lsb, SPACC_GATE_FRAC + 63));
+        mult = round(ldexp(*lsb, out_frac + 63));
         shift = 63;
-    } else { /* one count of the sum already cuts the gate */
-        mult = fmin(round(ldexp(*lsb, SPACC_GATE_FRAC + 1)), UINT16_MAX);
+    } else { /* a few counts of the sum already cut the result */
+        mult = fmin(round(ldexp(*lsb, out_frac + 1)), UINT16_MAX);
         shift = 1;
     }
     row->mult = (uint16_t)mult;
@@ -142,12 +177,18 @@ static void quantise_part(int16_t *to, const float *from, size_t count, double v
 
 /* ---------------------------------------------------------------- a pass */
 
-/* Dense integer weights of one pass over the rows. */
-struct pass {
-    int16_t *x, *h;              /* [4 * units][x_cols], [4 * units][units]; NULL: no part */
-    float *scale_x, *scale_h;    /* [4 * units] */
-    struct spacc_fixed_row *row; /* [4 * units] */
-};
+/* Zeroed, so that rows and parts without weights need no further care. */
+static enum spacc_status pass_alloc(struct pass *p, bool has_x, struct spacc_error *err)
+{
+    p->row = calloc(p->rows, sizeof(*p->row));
+    p->scale_x = calloc(p->rows, sizeof(*p->scale_x));
+    p->scale_h = calloc(p->rows, sizeof(*p->scale_h));
+    p->x = has_x ? calloc(p->rows, p->x_cols * sizeof(*p->x)) : NULL;
+    p->h = p->h_cols ? calloc(p->rows, p->h_cols * sizeof(*p->h)) : NULL;
+    if (p->row && p->scale_x && p->scale_h && (p->x || !has_x) && (p->h || !p->h_cols))
+        return SPACC_OK;
+    return spacc_fail(err, SPACC_ENOMEM, "out of memory for %zu rows", p->rows);
+}
 
 static void pass_release(struct pass *p)
 {
@@ -158,87 +199,67 @@ static void pass_release(struct pass *p)
     free(p->row);
 }
 
-/* Zeroed, so that rows and parts without weights need no further care. */
-static bool pass_init(struct pass *p, const struct spacc_fixed_layer *l, bool has_x, bool has_h)
-{
-    const size_t rows = 4 * l->units;
-
-    *p = (struct pass){0};
-    p->row = calloc(rows, sizeof(*p->row));
-    p->scale_x = calloc(rows, sizeof(*p->scale_x));
-    p->scale_h = calloc(rows, sizeof(*p->scale_h));
-    p->x = has_x ? calloc(rows, l->x_cols * sizeof(*p->x)) : NULL;
-    p->h = has_h ? calloc(rows, l->units * sizeof(*p->h)) : NULL;
-    return p->row && p->scale_x && p->scale_h && (p->x || !has_x) && (p->h || !has_h);
-}
-
-static enum spacc_status quantise_row(struct pass *p, struct spacc_fixed_layer *l, size_t r,
-                                      const struct row_source *source, struct spacc_error *err)
+/* y_scale: LINEAR's, else NULL. */
+static enum spacc_status quantise_row(struct pass *p, size_t r, const struct row_source *source,
+                                      float *y_scale, struct spacc_error *err)
 {
     struct spacc_fixed_row *row = &p->row[r];
-    double lsb = lsb_for(source, l);
+    double lsb = lsb_for(source, p);
 
     if (lsb > lsb_max)
         return spacc_fail(err, SPACC_EINVAL,
                           "unit %zu, row %zu: weights of up to %g and bias %g "
                           "are beyond fixed point",
                           r / 4, r % 4,
-                          fmax(largest(source->x, l->x_cols), largest(source->h, l->units)),
+                          fmax(largest(source->x, p->x_cols), largest(source->h, p->h_cols)),
                           source->bias);
-    if (l->cell == SPACC_CELL_LINEAR)
+    if (y_scale)
         lsb = as_float_above(lsb);
     else
-        gate_multiplier(row, &lsb);
+        set_multiplier(row, &lsb, p->out_frac);
     if (p->x)
-        quantise_part(p->x + r * l->x_cols, source->x, l->x_cols, ldexp(lsb, l->x_frac));
+        quantise_part(p->x + r * p->x_cols, source->x, p->x_cols, ldexp(lsb, p->x_frac));
     if (p->h)
-        quantise_part(p->h + r * l->units, source->h, l->units, ldexp(lsb, l->h_frac));
+        quantise_part(p->h + r * p->h_cols, source->h, p->h_cols, ldexp(lsb, p->h_frac));
     row->bias = (int32_t)lround(source->bias / lsb);
-    p->scale_x[r] = (float)ldexp(lsb, l->x_frac);
-    p->scale_h[r] = (float)ldexp(lsb, l->h_frac);
-    if (l->cell == SPACC_CELL_LINEAR)
-        l->y_scale[r] = (float)linear_multiplier(row, lsb, p->x + r * l->x_cols, l->x_cols);
+    p->scale_x[r] = (float)ldexp(lsb, p->x_frac);
+    p->scale_h[r] = (float)ldexp(lsb, p->h_frac);
+    if (y_scale)
+        y_scale[r] = (float)linear_multiplier(row, lsb, p->x + r * p->x_cols, p->x_cols);
     return SPACC_OK;
 }
 
-static enum spacc_status quantise_pass(struct pass *p, struct spacc_fixed_layer *l,
-                                       const struct spacc_fixed_weights *w, bool pass_b,
-                                       struct spacc_error *err)
-{
-    for (size_t r = 0; r < 4 * l->units; r++) {
-        const struct row_source source = source_of(w, r / 4, r % 4, pass_b);
-        const enum spacc_status status = quantise_row(p, l, r, &source, err);
-        if (status != SPACC_OK)
-            return status;
-    }
-    return SPACC_OK;
-}
-
-static enum spacc_status pack_part(struct spacc_csb **out, const struct spacc_fixed_layer *l,
+static enum spacc_status pack_part(struct spacc_csb **out, const struct pass *p,
                                    const int16_t *dense, const float *scale, size_t cols,
                                    size_t bank_size, struct spacc_error *err)
 {
-    const enum spacc_csb_type type = l->weight_bits == 8 ? SPACC_CSB_I8 : SPACC_CSB_I16;
+    const enum spacc_csb_type type = p->weight_bits == 8 ? SPACC_CSB_I8 : SPACC_CSB_I16;
 
-    return spacc_csb_pack_int(out, type, dense, scale, 4 * l->units, cols, bank_size, err);
+    return spacc_csb_pack_int(out, type, dense, scale, p->rows, cols, bank_size, err);
 }
 
-/* Pass A: everything but the second pass of GRU_RESET. */
+/* Everything but the second pass of GRU_RESET and LSTMP. */
 static enum spacc_status make_pass_a(struct spacc_fixed_layer *l,
                                      const struct spacc_fixed_weights *w, size_t bank_x,
                                      size_t bank_h, struct spacc_error *err)
 {
-    struct pass p;
-    enum spacc_status status = SPACC_OK;
+    struct pass p = {.rows = 4 * l->units,
+                     .x_cols = l->x_cols,
+                     .h_cols = spacc_fixed_h_cols(l),
+                     .x_frac = l->x_frac,
+                     .h_frac = l->h_frac,
+                     .out_frac = SPACC_GATE_FRAC,
+                     .weight_bits = l->weight_bits};
+    enum spacc_status status = pass_alloc(&p, true, err);
 
-    if (!pass_init(&p, l, true, l->cell != SPACC_CELL_LINEAR))
-        status = spacc_fail(err, SPACC_ENOMEM, "out of memory for %zu rows", 4 * l->units);
+    for (size_t r = 0; r < p.rows && status == SPACC_OK; r++) {
+        const struct row_source source = source_a(w, r);
+        status = quantise_row(&p, r, &source, l->y_scale, err);
+    }
     if (status == SPACC_OK)
-        status = quantise_pass(&p, l, w, false, err);
-    if (status == SPACC_OK)
-        status = pack_part(&l->w_x, l, p.x, p.scale_x, l->x_cols, bank_x, err);
+        status = pack_part(&l->w_x, &p, p.x, p.scale_x, p.x_cols, bank_x, err);
     if (status == SPACC_OK && p.h)
-        status = pack_part(&l->w_h, l, p.h, p.scale_h, l->units, bank_h, err);
+        status = pack_part(&l->w_h, &p, p.h, p.scale_h, p.h_cols, bank_h, err);
     if (status == SPACC_OK) {
         l->row = p.row;
         p.row = NULL;
@@ -247,19 +268,27 @@ static enum spacc_status make_pass_a(struct spacc_fixed_layer *l,
     return status;
 }
 
+/* GRU_RESET: a gate from r * h, in the format of h. LSTMP: r from m. */
 static enum spacc_status make_pass_b(struct spacc_fixed_layer *l,
-                                     const struct spacc_fixed_weights *w, size_t bank_h,
+                                     const struct spacc_fixed_weights *w, size_t bank_size,
                                      struct spacc_error *err)
 {
-    struct pass p;
-    enum spacc_status status = SPACC_OK;
+    const bool project = l->cell == SPACC_CELL_LSTMP;
+    struct pass p = {.rows = 4 * spacc_fixed_quads_b(l),
+                     .h_cols = l->units,
+                     .h_frac = spacc_fixed_h_frac(l->cell, l->act_g, l->act_h),
+                     .out_frac = project ? l->h_frac : SPACC_GATE_FRAC,
+                     .weight_bits = l->weight_bits};
+    enum spacc_status status = pass_alloc(&p, false, err);
 
-    if (!pass_init(&p, l, false, true))
-        status = spacc_fail(err, SPACC_ENOMEM, "out of memory for %zu rows", 4 * l->units);
+    for (size_t r = 0; r < p.rows && status == SPACC_OK; r++) {
+        const struct row_source source = source_b(w, r);
+        status = quantise_row(&p, r, &source, NULL, err);
+        if (status != SPACC_OK)
+            status = spacc_fail_in(err, status, project ? "projection" : "pass B");
+    }
     if (status == SPACC_OK)
-        status = quantise_pass(&p, l, w, true, err);
-    if (status == SPACC_OK)
-        status = pack_part(&l->w_b, l, p.h, p.scale_h, l->units, bank_h, err);
+        status = pack_part(&l->w_b, &p, p.h, p.scale_h, p.h_cols, bank_size, err);
     if (status == SPACC_OK) {
         l->row_b = p.row;
         p.row = NULL;
@@ -280,54 +309,79 @@ static enum spacc_status check_finite(const float *values, const char *part, siz
     return SPACC_OK;
 }
 
-static enum spacc_status check_weights(const struct spacc_fixed_weights *w,
+static enum spacc_status check_projection(const struct spacc_fixed_weights *w,
+                                          struct spacc_error *err)
+{
+    if (!w->p)
+        return spacc_fail(err, SPACC_EINVAL, "P is missing");
+    if (isnan(w->r_range))
+        return spacc_fail(err, SPACC_EINVAL, "the range of r is not a number");
+    const enum spacc_status status = check_finite(w->p, "P", w->outputs, w->units, err);
+    return status == SPACC_OK ? check_finite(w->b_p, "Pb", w->outputs, 1, err) : status;
+}
+
+static enum spacc_status check_weights(const struct spacc_fixed_weights *w, size_t h_cols,
                                        struct spacc_error *err)
 {
-    const size_t gates = w->cell == SPACC_CELL_LINEAR ? 1 : w->cell == SPACC_CELL_LSTM ? 4 : 3;
+    const size_t gates = w->cell == SPACC_CELL_LINEAR                                ? 1
+                         : w->cell == SPACC_CELL_LSTM || w->cell == SPACC_CELL_LSTMP ? 4
+                                                                                     : 3;
     const size_t rows = gates * w->units;
     enum spacc_status status = SPACC_OK;
 
-    if (!w->w || (w->cell != SPACC_CELL_LINEAR && !w->r))
+    if (!w->w || (h_cols && !w->r))
         return spacc_fail(err, SPACC_EINVAL, "%s is missing", w->w ? "R" : "W");
     status = check_finite(w->w, "W", rows, w->x_cols, err);
-    if (status == SPACC_OK && w->cell != SPACC_CELL_LINEAR)
-        status = check_finite(w->r, "R", rows, w->units, err);
+    if (status == SPACC_OK && h_cols)
+        status = check_finite(w->r, "R", rows, h_cols, err);
     if (status == SPACC_OK)
         status = check_finite(w->b_w, "Wb", rows, 1, err);
-    return status == SPACC_OK ? check_finite(w->b_r, "Rb", rows, 1, err) : status;
+    if (status == SPACC_OK)
+        status = check_finite(w->b_r, "Rb", rows, 1, err);
+    if (status == SPACC_OK && w->cell == SPACC_CELL_LSTMP)
+        status = check_projection(w, err);
+    return status;
+}
+
+/* The plain fields; the caller looks whether they can be. */
+static void set_fields(struct spacc_fixed_layer *l, const struct spacc_fixed_weights *w,
+                       int weight_bits, int x_frac)
+{
+    const bool linear = w->cell == SPACC_CELL_LINEAR, project = w->cell == SPACC_CELL_LSTMP;
+
+    l->cell = w->cell;
+    l->act_g = w->act_g;
+    l->act_h = w->act_h;
+    l->units = linear ? w->units / 4 + (w->units % 4 != 0) : w->units;
+    l->outputs = project ? w->outputs : w->units;
+    l->x_cols = w->x_cols;
+    l->x_frac = x_frac;
+    l->h_frac = project ? spacc_fixed_frac_for(w->r_range)
+                        : spacc_fixed_h_frac(w->cell, w->act_g, w->act_h);
+    l->weight_bits = weight_bits;
 }
 
 enum spacc_status spacc_fixed_quantise(struct spacc_fixed_layer **out,
                                        const struct spacc_fixed_weights *weights,
                                        int weight_bits, int x_frac, size_t bank_x,
-                                       size_t bank_h, struct spacc_error *err)
+                                       size_t bank_h, size_t bank_b, struct spacc_error *err)
 {
     const struct spacc_fixed_weights *w = weights;
-    const bool linear = w->cell == SPACC_CELL_LINEAR;
-    struct spacc_fixed_layer *l = NULL;
     enum spacc_status status;
 
     *out = NULL;
-    l = calloc(1, sizeof(*l));
+    struct spacc_fixed_layer *l = calloc(1, sizeof(*l));
     if (!l)
         return spacc_fail(err, SPACC_ENOMEM, "out of memory for a layer");
-    l->cell = w->cell;
-    l->act_g = w->act_g;
-    l->act_h = w->act_h;
-    l->units = linear ? w->units / 4 + (w->units % 4 != 0) : w->units;
-    l->outputs = w->units;
-    l->x_cols = w->x_cols;
-    l->x_frac = x_frac;
-    l->h_frac = spacc_fixed_h_frac(w->cell, w->act_g, w->act_h);
-    l->weight_bits = weight_bits;
+    set_fields(l, w, weight_bits, x_frac);
     status = spacc_fixed_check_sizes(l, err);
     if (status != SPACC_OK) {
         status = spacc_fail_in(err, SPACC_EINVAL, "layer");
         goto out;
     }
-    if ((status = check_weights(w, err)) != SPACC_OK)
+    if ((status = check_weights(w, spacc_fixed_h_cols(l), err)) != SPACC_OK)
         goto out;
-    if (linear) {
+    if (l->cell == SPACC_CELL_LINEAR) {
         l->y_scale = calloc(4 * l->units, sizeof(*l->y_scale));
         if (!l->y_scale) {
             status = spacc_fail(err, SPACC_ENOMEM, "out of memory for %zu rows", 4 * l->units);
@@ -336,8 +390,8 @@ enum spacc_status spacc_fixed_quantise(struct spacc_fixed_layer **out,
     }
     if ((status = make_pass_a(l, w, bank_x, bank_h, err)) != SPACC_OK)
         goto out;
-    if (l->cell == SPACC_CELL_GRU_RESET)
-        status = make_pass_b(l, w, bank_h, err);
+    if (spacc_fixed_quads_b(l))
+        status = make_pass_b(l, w, l->cell == SPACC_CELL_LSTMP ? bank_b : bank_h, err);
     if (status != SPACC_OK)
         goto out;
     *out = l;

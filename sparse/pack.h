@@ -1,9 +1,9 @@
 /* pack.h - packed models on disk: one safetensors file (8-byte little-endian header
  * length, JSON header, raw tensors, each at a multiple of 64 bytes).
  *
- * __metadata__ holds: "spacc.format" = "1", "spacc.source" (file name),
- * "spacc.source_sha256", and per layer i "spacc.layer.<i>" = one JSON text with name, cell,
- * activations, sizes, fractions, geometry; tensors are "<i>.w_x.value", "<i>.w_x.index",
+ * __metadata__ holds: "spacc.format" = "1" or, with an LSTMP layer, "2", "spacc.source" (file
+ * name), "spacc.source_sha256", and per layer i "spacc.layer.<i>" = one JSON text with name,
+ * cell, activations, sizes, fractions, geometry; tensors are "<i>.w_x.value", "<i>.w_x.index",
  * "<i>.w_x.scale", "<i>.row.bias", ...; every tensor has a checksum
  * "spacc.crc32.<tensor>" (zlib), every layer text "spacc.crc32.layer.<i>"; "spacc.layers" says
  * how many there are. Gaps before an aligned tensor are tensors "pad.<n>". Unknown keys are

@@ -25,6 +25,7 @@ struct reader {
     const uint8_t *data; /* behind the header */
     size_t data_bytes;
     struct table tensors, metadata;
+    size_t cells; /* that the file's format knows */
     struct spacc_error *err;
 };
 
@@ -288,18 +289,20 @@ static enum spacc_status read_arrays(struct spacc_csb *m, const struct reader *r
 /* A matrix that the layer's JSON gives a geometry; *out stays NULL when it gives none. */
 static enum spacc_status read_matrix(struct spacc_csb **out, const struct reader *r,
                                      size_t layer, const cJSON *json, const char *part,
-                                     size_t cols, const struct spacc_fixed_layer *l)
+                                     size_t rows, size_t cols, int weight_bits)
 {
     const cJSON *geometry = cJSON_GetObjectItemCaseSensitive(json, part);
 
     if (!geometry)
         return SPACC_OK;
+    if (rows == 0 || cols == 0)
+        return spacc_fail(r->err, SPACC_EFORMAT, "%s is not expected", part);
     struct spacc_csb *m = *out = calloc(1, sizeof(*m)); /* freed with the layer */
     if (!m)
         return spacc_fail(r->err, SPACC_ENOMEM, "out of memory for a matrix");
-    m->rows = 4 * l->units;
+    m->rows = rows;
     m->cols = cols;
-    m->type = l->weight_bits == 8 ? SPACC_CSB_I8 : SPACC_CSB_I16;
+    m->type = weight_bits == 8 ? SPACC_CSB_I8 : SPACC_CSB_I16;
     enum spacc_status status = get_size(&m->bank_size, geometry, "bank_size", 65536, r->err);
     if (status == SPACC_OK && m->bank_size == 0)
         status = spacc_fail(r->err, SPACC_EFORMAT, "%s: bank_size is 0", part);
@@ -344,14 +347,14 @@ static enum spacc_status read_rows(struct spacc_fixed_row **out, const struct re
 }
 
 static enum spacc_status read_fields(struct spacc_fixed_layer *l, const cJSON *json,
-                                     struct spacc_error *err)
+                                     size_t cells, struct spacc_error *err)
 {
     const struct {
         int *to;
         const char *key;
         const char *const *words;
         size_t count;
-    } words[] = {{&(int){0}, "cell", pack_cell_names, 4},
+    } words[] = {{&(int){0}, "cell", pack_cell_names, cells},
                  {&(int){0}, "act_g", pack_act_names, 3},
                  {&(int){0}, "act_h", pack_act_names, 3}};
     const struct {
@@ -382,18 +385,22 @@ static enum spacc_status read_fields(struct spacc_fixed_layer *l, const cJSON *j
 static enum spacc_status read_parts(struct spacc_fixed_layer *l, const struct reader *r,
                                     size_t i, const cJSON *json)
 {
-    const size_t rows = 4 * l->units;
-    enum spacc_status status =
-        read_matrix(&l->w_x, r, i, json, pack_matrix_names[0], l->x_cols, l);
+    const size_t rows = 4 * l->units, rows_b = 4 * spacc_fixed_quads_b(l);
+    const struct {
+        struct spacc_csb **to;
+        size_t rows, cols;
+    } matrices[] = {{&l->w_x, rows, l->x_cols},
+                    {&l->w_h, rows, spacc_fixed_h_cols(l)},
+                    {&l->w_b, rows_b, l->units}};
+    enum spacc_status status = SPACC_OK;
 
-    if (status == SPACC_OK)
-        status = read_matrix(&l->w_h, r, i, json, pack_matrix_names[1], l->units, l);
-    if (status == SPACC_OK)
-        status = read_matrix(&l->w_b, r, i, json, pack_matrix_names[2], l->units, l);
+    for (size_t m = 0; m < 3 && status == SPACC_OK; m++)
+        status = read_matrix(matrices[m].to, r, i, json, pack_matrix_names[m], matrices[m].rows,
+                             matrices[m].cols, l->weight_bits);
     if (status == SPACC_OK)
         status = read_rows(&l->row, r, i, pack_row_names[0], rows);
-    if (status == SPACC_OK && l->cell == SPACC_CELL_GRU_RESET)
-        status = read_rows(&l->row_b, r, i, pack_row_names[1], rows);
+    if (status == SPACC_OK && rows_b)
+        status = read_rows(&l->row_b, r, i, pack_row_names[1], rows_b);
     if (status == SPACC_OK && l->cell == SPACC_CELL_LINEAR)
         status = copy_tensor(&l->y_scale, r, i, "y_scale", "F32", &rows, 1);
     return status == SPACC_OK ? spacc_fixed_check(l, r->err) : status;
@@ -465,7 +472,7 @@ static enum spacc_status read_layer(struct spacc_pack_layer *layer, const struct
         status = spacc_fail(r->err, SPACC_ENOMEM, "out of memory for a layer");
         goto out;
     }
-    status = read_fields(layer->layer, json, r->err);
+    status = read_fields(layer->layer, json, r->cells, r->err);
     if (status == SPACC_OK)
         status = read_parts(layer->layer, r, i, json);
     if (status != SPACC_OK)
@@ -482,18 +489,30 @@ static bool is_sha256(const char *text)
     return *text == '\0' || (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64);
 }
 
+static enum spacc_status read_format(struct reader *r)
+{
+    const char *format = metadata(r, "spacc.format");
+
+    if (!format)
+        return spacc_fail(r->err, SPACC_EFORMAT, "not a packed model (no spacc.format)");
+    for (size_t i = 0; i < PACK_FORMATS; i++) {
+        if (strcmp(format, pack_format_names[i]) == 0) {
+            r->cells = pack_format_cells[i];
+            return SPACC_OK;
+        }
+    }
+    return spacc_fail(r->err, SPACC_EUNSUPPORTED,
+                      "packed format %.16s, this program reads up to %s", format,
+                      pack_format_names[PACK_FORMATS - 1]);
+}
+
 static enum spacc_status read_about(struct spacc_pack *pack, const struct reader *r)
 {
-    const char *format = metadata(r, "spacc.format"), *source = metadata(r, "spacc.source");
+    const char *source = metadata(r, "spacc.source");
     const char *sha256 = metadata(r, "spacc.source_sha256"),
                *layers = metadata(r, "spacc.layers");
     char next[PACK_NAME_BYTES];
 
-    if (!format)
-        return spacc_fail(r->err, SPACC_EFORMAT, "not a packed model (no spacc.format)");
-    if (strcmp(format, PACK_FORMAT) != 0)
-        return spacc_fail(r->err, SPACC_EUNSUPPORTED,
-                          "packed format %.16s, this program reads %s", format, PACK_FORMAT);
     if (!source || !sha256 || !is_sha256(sha256))
         return spacc_fail(r->err, SPACC_EFORMAT,
                           "spacc.source or spacc.source_sha256 is missing "
@@ -551,7 +570,7 @@ enum spacc_status spacc_pack_parse(struct spacc_pack **out, const void *bytes,
     if (!pack)
         return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", name);
     if ((status = read_header(&r, &root, bytes, size_bytes)) != SPACC_OK ||
-        (status = read_about(pack, &r)) != SPACC_OK)
+        (status = read_format(&r)) != SPACC_OK || (status = read_about(pack, &r)) != SPACC_OK)
         goto out;
     for (size_t i = 0; i < pack->layers; i++)
         if ((status = read_layer(&pack->layer[i], &r, i)) != SPACC_OK)

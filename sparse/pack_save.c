@@ -125,13 +125,13 @@ static bool add_rows(struct blobs *b, size_t layer, const char *part,
 
 static bool add_layer(struct blobs *b, size_t i, const struct spacc_fixed_layer *l)
 {
-    const size_t rows = 4 * l->units;
+    const size_t rows = 4 * l->units, rows_b = 4 * spacc_fixed_quads_b(l);
 
     if (!add_matrix(b, i, pack_matrix_names[0], l->w_x) ||
         !add_matrix(b, i, pack_matrix_names[1], l->w_h) ||
         !add_matrix(b, i, pack_matrix_names[2], l->w_b) ||
         !add_rows(b, i, pack_row_names[0], l->row, rows) ||
-        !add_rows(b, i, pack_row_names[1], l->row_b, rows))
+        !add_rows(b, i, pack_row_names[1], l->row_b, rows_b))
         return false;
     if (l->y_scale)
         add_blob(b, i, "y_scale", "", "F32", rows * sizeof(float), l->y_scale)->shape[0] = rows;
@@ -208,13 +208,24 @@ static bool add_layer_text(cJSON *metadata, size_t i, const struct spacc_pack_la
     return ok;
 }
 
+/* The oldest format that knows every cell. */
+static const char *format_of(const struct spacc_pack *pack)
+{
+    size_t format = 0;
+
+    for (size_t i = 0; i < pack->layers; i++)
+        while ((size_t)pack->layer[i].layer->cell >= pack_format_cells[format])
+            format++;
+    return pack_format_names[format];
+}
+
 static bool add_metadata(cJSON *root, const struct spacc_pack *pack, const struct blobs *b)
 {
     cJSON *metadata = cJSON_AddObjectToObject(root, "__metadata__");
     char layers[24];
 
     snprintf(layers, sizeof(layers), "%zu", pack->layers);
-    if (!metadata || !add_text(metadata, "spacc.format", PACK_FORMAT) ||
+    if (!metadata || !add_text(metadata, "spacc.format", format_of(pack)) ||
         !add_text(metadata, "spacc.source", pack->source ? pack->source : "") ||
         !add_text(metadata, "spacc.source_sha256", pack->source_sha256) ||
         !add_text(metadata, "spacc.layers", layers))

@@ -1,6 +1,7 @@
 #include "sparse/prune.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,30 +54,84 @@ enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
     return SPACC_OK;
 }
 
+/* Squares of floats are exact as doubles, so one row alone is ordered by magnitude. */
 struct candidate {
-    float magnitude;
+    double energy;
     uint32_t column;
 };
 
-/* Largest first; ties: lowest column first. */
-static int by_magnitude(const void *left, const void *right)
-{
-    const struct candidate *a = left, *b = right;
+/* Rows whose kept columns are the same: `count` of them, `apart` weights from one to the next.
+ */
+struct group {
+    float *first;
+    size_t count, apart;
+};
 
-    if (a->magnitude != b->magnitude)
-        return a->magnitude > b->magnitude ? -1 : 1;
-    return a->column < b->column ? -1 : 1;
+/* Largest first; ties: lowest column first. */
+static bool before(struct candidate a, struct candidate b)
+{
+    return a.energy != b.energy ? a.energy > b.energy : a.column < b.column;
 }
 
-static void prune_bank(float *bank, size_t columns, size_t k, struct candidate *order)
+static void swap(struct candidate *a, struct candidate *b)
+{
+    const struct candidate kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+static struct candidate median(struct candidate a, struct candidate b, struct candidate c)
+{
+    if (before(b, a))
+        swap(&a, &b);
+    return before(c, a) ? a : before(c, b) ? c : b;
+}
+
+/* Bring the k largest of n to the front, in any order (Hoare's selection): 0 < k < n. */
+static void select_largest(struct candidate *order, size_t n, size_t k)
+{
+    for (size_t first = 0, last = n - 1; first < last;) {
+        const struct candidate pivot =
+            median(order[first], order[first + (last - first) / 2], order[last]);
+        size_t i = first, j = last;
+        for (;; i++, j--) {
+            while (before(order[i], pivot))
+                i++;
+            while (before(pivot, order[j]))
+                j--;
+            if (i >= j)
+                break;
+            swap(&order[i], &order[j]);
+        }
+        if (k - 1 <= j)
+            last = j;
+        else
+            first = j + 1;
+    }
+}
+
+static double column_energy(const struct group *g, size_t column)
+{
+    double sum = 0.0;
+
+    for (size_t row = 0; row < g->count; row++) {
+        const double w = (double)g->first[row * g->apart + column];
+        sum += w * w;
+    }
+    return sum;
+}
+
+static void prune_bank(const struct group *g, size_t columns, size_t k, struct candidate *order)
 {
     if (columns <= k)
         return;
     for (size_t c = 0; c < columns; c++)
-        order[c] = (struct candidate){fabsf(bank[c]), (uint32_t)c};
-    qsort(order, columns, sizeof(*order), by_magnitude);
+        order[c] = (struct candidate){column_energy(g, c), (uint32_t)c};
+    select_largest(order, columns, k);
     for (size_t i = k; i < columns; i++)
-        bank[order[i].column] = 0.0F;
+        for (size_t row = 0; row < g->count; row++)
+            g->first[row * g->apart + order[i].column] = 0.0F;
 }
 
 static double energy(const float *dense, size_t count)
@@ -111,9 +166,19 @@ static enum spacc_status check(const float *dense, size_t rows, size_t cols, siz
     return SPACC_OK;
 }
 
-enum spacc_status spacc_prune_magnitude(float *dense, size_t rows, size_t cols,
-                                        size_t bank_size, size_t k, double *energy_kept,
-                                        struct spacc_error *err)
+/* Bank by bank; `first` and `count` are those of a group's rows. */
+static void prune_group(float *first, size_t count, size_t stride, size_t cols,
+                        size_t bank_size, size_t k, struct candidate *order)
+{
+    for (size_t c = 0; c < cols; c += bank_size) {
+        const struct group bank = {first + c, count, stride * cols};
+        prune_bank(&bank, cols - c < bank_size ? cols - c : bank_size, k, order);
+    }
+}
+
+enum spacc_status spacc_prune_shared(float *dense, size_t rows, size_t cols, size_t stride,
+                                     size_t rows_shared, size_t bank_size, size_t k,
+                                     double *energy_kept, struct spacc_error *err)
 {
     const enum spacc_status status = check(dense, rows, cols, bank_size, k, err);
 
@@ -121,17 +186,30 @@ enum spacc_status spacc_prune_magnitude(float *dense, size_t rows, size_t cols,
         *energy_kept = 0.0;
     if (status != SPACC_OK)
         return status;
+    if (rows_shared == 0 || stride == 0 || rows % stride != 0)
+        return spacc_fail(err, SPACC_EINVAL,
+                          "%zu rows cannot share columns by %zu, %zu rows apart", rows,
+                          rows_shared, stride);
     struct candidate *order = malloc(bank_size * sizeof(*order));
     if (!order)
         return spacc_fail(err, SPACC_ENOMEM, "out of memory for a bank of %zu", bank_size);
 
-    const double before = energy(dense, rows * cols);
-    for (size_t row = 0; row < rows; row++)
-        for (size_t c = 0; c < cols; c += bank_size)
-            prune_bank(dense + row * cols + c, cols - c < bank_size ? cols - c : bank_size, k,
-                       order);
+    const double dense_energy = energy(dense, rows * cols);
+    const size_t left = rows / stride, most = rows_shared < left ? rows_shared : left;
+    for (size_t row = 0; row < left; row += most)
+        for (size_t unit = 0; unit < stride; unit++)
+            prune_group(dense + (row * stride + unit) * cols,
+                        left - row < most ? left - row : most, stride, cols, bank_size, k,
+                        order);
     if (energy_kept)
-        *energy_kept = before > 0.0 ? energy(dense, rows * cols) / before : 1.0;
+        *energy_kept = dense_energy > 0.0 ? energy(dense, rows * cols) / dense_energy : 1.0;
     free(order);
     return SPACC_OK;
+}
+
+enum spacc_status spacc_prune_magnitude(float *dense, size_t rows, size_t cols,
+                                        size_t bank_size, size_t k, double *energy_kept,
+                                        struct spacc_error *err)
+{
+    return spacc_prune_shared(dense, rows, cols, 1, 1, bank_size, k, energy_kept, err);
 }

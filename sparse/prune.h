@@ -1,4 +1,4 @@
-/* prune.h - bank-balanced pruning by magnitude. */
+/* prune.h - bank-balanced pruning by magnitude, each row by itself or gates together. */
 #ifndef SPACC_PRUNE_H
 #define SPACC_PRUNE_H
 
@@ -26,6 +26,21 @@ enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
 enum spacc_status spacc_prune_magnitude(float *dense, size_t rows, size_t cols,
                                         size_t bank_size, size_t k, double *energy_kept,
                                         struct spacc_error *err);
+
+/* The same with columns shared by groups of rows: `rows_shared` rows that stand `stride` apart
+ * keep the same k columns of a bank, those with the largest sum of squares over the group.
+ *
+ *   ONNX order, gates of a unit:  stride = units, rows_shared = 4 (LSTM) or 3 (GRU)
+ *   quads of rows in a row:       stride = 1, rows_shared = 4
+ *
+ * Rows are in blocks of rows_shared * stride, the last of which may be short: what it lacks
+ * counts as zeros. It keeps less of the sum of squares than spacc_prune_magnitude(), and only
+ * an array that feeds several rows from one read of the vector gains by it (README.md has
+ * numbers; the card here does not). Errors as there, and SPACC_EINVAL unless rows_shared is 1
+ * or more and rows a multiple of stride. */
+enum spacc_status spacc_prune_shared(float *dense, size_t rows, size_t cols, size_t stride,
+                                     size_t rows_shared, size_t bank_size, size_t k,
+                                     double *energy_kept, struct spacc_error *err);
 
 #ifdef __cplusplus
 }

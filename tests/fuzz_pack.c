@@ -12,8 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void run(const struct spacc_fixed_layer *l)
 {
-    int16_t *x = calloc(l->x_cols, sizeof(*x)), *h = calloc(l->units, sizeof(*h));
-    int32_t *state = calloc(l->units, sizeof(*state)), *y = calloc(4 * l->units, sizeof(*y));
+    int16_t *x = calloc(l->x_cols, sizeof(*x)),
+            *h = calloc(spacc_fixed_h_cols(l) + 1, sizeof(*h));
+    int32_t *state = calloc(l->units, sizeof(*state)),
+            *y = calloc(4 * l->units + l->outputs, sizeof(*y));
 
     if (x && h && state && y)
         (void)spacc_fixed_run(l, 1, x, h, state, y, NULL);

@@ -108,7 +108,7 @@ static struct spacc_fixed_layer *make_layer(const struct shape *s, size_t lanes)
 
     ok(spacc_fixed_quantise(&layer, &weights, s->bits, 8 + (int)draw(8),
                             spacc_card_bank(s->x_cols, lanes),
-                            linear ? 1 : spacc_card_bank(s->units, lanes), &err),
+                            linear ? 1 : spacc_card_bank(s->units, lanes), 1, &err),
        &err);
     free(w);
     free(r);

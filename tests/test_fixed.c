@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -76,6 +77,11 @@ static void activations_are_odd_and_never_fall(void **state)
 }
 
 /* ---------------------------------------------------------------- by hand */
+
+static int64_t cut16(int64_t v)
+{
+    return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v;
+}
 
 static void one_matrix(struct spacc_csb **out, const int16_t *dense, size_t rows, size_t cols,
                        size_t bank_size)
@@ -271,6 +277,84 @@ static void unused_rows_of_gru_reset_do_not_count(void **state)
     spacc_fixed_free(l);
 }
 
+/* An LSTM of two units whose m is projected to five outputs: rows 5 to 7 are not used. */
+static struct spacc_fixed_layer *projected(void)
+{
+    static const int16_t w[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    static const int16_t r[40] = {[0] = 2, [5] = -2, [19] = 100, [35] = 2};
+    static const int16_t p[16] = {1, 0, 0, -1, 2, 3, 32767, 32767, -32767, -32767};
+    struct spacc_fixed_layer *l = calloc(1, sizeof(*l));
+
+    assert_non_null(l);
+    *l = (struct spacc_fixed_layer){.cell = SPACC_CELL_LSTMP,
+                                    .act_g = SPACC_ACT_TANH,
+                                    .act_h = SPACC_ACT_TANH,
+                                    .units = 2,
+                                    .outputs = 5,
+                                    .x_cols = 1,
+                                    .x_frac = 12,
+                                    .h_frac = 13,
+                                    .weight_bits = 16};
+    one_matrix(&l->w_x, w, 8, 1, 1);
+    one_matrix(&l->w_h, r, 8, 5, 3);
+    one_matrix(&l->w_b, p, 8, 2, 1);
+    l->row = calloc(8, sizeof(*l->row));
+    l->row_b = calloc(8, sizeof(*l->row_b));
+    assert_true(l->row && l->row_b);
+    for (size_t i = 0; i < 8; i++)
+        l->row[i] = l->row_b[i] = (struct spacc_fixed_row){0, 2, 1}; /* v = acc + bias */
+    return l;
+}
+
+/* Pass B multiplies m, not h; r is what comes out and what the next step reads; a cut of r
+ * counts as a STATE saturation, once. */
+static void a_projection_follows_the_formula_by_hand(void **state)
+{
+    (void)state;
+    const int16_t x[2] = {100, 0};
+    int16_t h[5] = {0}, y[10], m[2];
+    int32_t alone[2] = {3 << SPACC_CELL_FRAC, -(1 << SPACC_CELL_FRAC)};
+    int32_t c[2] = {alone[0] | 0x40000000, alone[1]}; /* 24 bits of it count */
+    struct spacc_fixed_counts counts = {0, 0};
+    struct spacc_fixed_layer *l = projected();
+
+    l->row_b[0] = (struct spacc_fixed_row){5, 1, 1}; /* rnd((m0 + 5) / 2) */
+    assert_int_equal(spacc_fixed_check(l, NULL), SPACC_OK);
+    for (int u = 0; u < 2; u++) { /* h is 0: z = (4 u + i + 1) * 100 */
+        const int64_t i = spacc_fixed_sigmoid((int16_t)(400 * u + 100)),
+                      o = spacc_fixed_sigmoid((int16_t)(400 * u + 200)),
+                      f = spacc_fixed_sigmoid((int16_t)(400 * u + 300)),
+                      g = spacc_fixed_tanh((int16_t)(400 * u + 400));
+        alone[u] = (int32_t)((2 * f * alone[u] + i * g + 32768) >> 16);
+        m[u] = (int16_t)((o * spacc_fixed_tanh((int16_t)((alone[u] + 2) >> 2)) + 16384) >> 15);
+    }
+    assert_int_equal(spacc_fixed_run(l, 1, x, h, c, y, &counts), SPACC_OK);
+    assert_memory_equal(c, alone, sizeof(c));
+    const int64_t both = 32767 * ((int64_t)m[0] + m[1]);
+    assert_true(both > 32767 || both < -32768);
+    const int64_t want[5] = {(m[0] + 6) >> 1, -m[1], 2 * m[0] + 3 * m[1],
+                             both > 0 ? 32767 : -32768, both > 0 ? -32768 : 32767};
+    for (int row = 0; row < 5; row++) {
+        assert_int_equal(y[row], want[row]);
+        assert_int_equal(h[row], want[row]);
+    }
+    assert_int_equal(counts.state_saturations, 2);
+    assert_int_equal(counts.gate_saturations, 0);
+
+    /* The next step reads r: rows 0 and 3 of unit 0 have 2 on r[0] and 100 on r[4], which cuts.
+     */
+    const int64_t z = cut16(100 * (int64_t)h[4]);
+    assert_true(z == 32767 || z == -32768);
+    counts.state_saturations = 0;
+    const int32_t before = c[0];
+    assert_int_equal(spacc_fixed_run(l, 1, x + 1, h, c, y + 5, &counts), SPACC_OK);
+    assert_int_equal(counts.gate_saturations, 1);
+    const int64_t i = spacc_fixed_sigmoid((int16_t)cut16(2 * want[0])),
+                  f = spacc_fixed_sigmoid(0), g = spacc_fixed_tanh((int16_t)z);
+    assert_int_equal(c[0], (2 * f * before + i * g + 32768) >> 16);
+    spacc_fixed_free(l);
+}
+
 static void floats_are_cut_and_rounded_away_from_zero(void **state)
 {
     (void)state;
@@ -305,29 +389,44 @@ struct model {
     float *memory;
 };
 
-static void model_make(struct model *m, enum spacc_cell cell, enum spacc_act act_g,
-                       enum spacc_act act_h, size_t units, size_t cols)
+/* Width of the recurrent input; of a projection, of r. */
+static size_t h_width(const struct spacc_fixed_weights *f)
 {
-    const size_t gates = cell == SPACC_CELL_LINEAR ? 1 : cell == SPACC_CELL_LSTM ? 4 : 3;
-    const size_t w = gates * units * cols, r = gates * units * units, b = gates * units;
+    return f->cell == SPACC_CELL_LSTMP ? f->outputs : f->units;
+}
 
-    m->memory = calloc(w + r + 2 * b, sizeof(float));
+static bool lstm_cell(enum spacc_cell cell)
+{
+    return cell == SPACC_CELL_LSTM || cell == SPACC_CELL_LSTMP;
+}
+
+/* outputs: of an LSTMP. */
+static void model_make(struct model *m, enum spacc_cell cell, enum spacc_act act_g,
+                       enum spacc_act act_h, size_t units, size_t cols, size_t outputs)
+{
+    const size_t gates = cell == SPACC_CELL_LINEAR ? 1 : lstm_cell(cell) ? 4 : 3;
+
+    m->f = (struct spacc_fixed_weights){.cell = cell,
+                                        .act_g = act_g,
+                                        .act_h = act_h,
+                                        .units = units,
+                                        .x_cols = cols,
+                                        .outputs = outputs,
+                                        .r_range = 4.0F};
+    const size_t w = gates * units * cols, r = gates * units * h_width(&m->f);
+    const size_t p = outputs * units, b = gates * units;
+    m->memory = calloc(w + r + p + 2 * b + outputs, sizeof(float));
     assert_non_null(m->memory);
-    for (size_t i = 0; i < w + r + 2 * b; i++)
-        m->memory[i] = i >= w + r          ? 0.3F * uniform()
+    for (size_t i = 0; i < w + r + p + 2 * b + outputs; i++)
+        m->memory[i] = i >= w + r + p      ? 0.3F * uniform()
                        : next_random() % 2 ? 2.0F * uniform() / sqrtf((float)units)
                                            : 0.0F;
-    m->f = (struct spacc_fixed_weights){cell,
-                                        act_g,
-                                        act_h,
-                                        units,
-                                        cols,
-                                        m->memory,
-                                        m->memory + w,
-                                        m->memory + w + r,
-                                        m->memory + w + r + b};
-    if (cell == SPACC_CELL_LINEAR)
-        m->f.r = NULL;
+    m->f.w = m->memory;
+    m->f.r = cell == SPACC_CELL_LINEAR ? NULL : m->memory + w;
+    m->f.p = m->memory + w + r;
+    m->f.b_w = m->memory + w + r + p;
+    m->f.b_r = m->f.b_w + b;
+    m->f.b_p = m->f.b_r + b;
 }
 
 static double act(enum spacc_act a, double v)
@@ -346,9 +445,18 @@ static double row_x(const struct model *m, size_t row, const double *x)
 static double row_h(const struct model *m, size_t row, const double *h)
 {
     double sum = m->f.b_r[row];
-    for (size_t c = 0; c < m->f.units; c++)
-        sum += (double)m->f.r[row * m->f.units + c] * h[c];
+    for (size_t c = 0; c < h_width(&m->f); c++)
+        sum += (double)m->f.r[row * h_width(&m->f) + c] * h[c];
     return sum;
+}
+
+static void project_double(const struct model *m, const double *from, double *r)
+{
+    for (size_t row = 0; row < m->f.outputs; row++) {
+        r[row] = (double)m->f.b_p[row];
+        for (size_t u = 0; u < m->f.units; u++)
+            r[row] += (double)m->f.p[row * m->f.units + u] * from[u];
+    }
 }
 
 static void lstm_double(const struct model *m, const double *x, double *h, double *c)
@@ -363,7 +471,10 @@ static void lstm_double(const struct model *m, const double *x, double *h, doubl
         c[u] = sigmoid(z[2]) * c[u] + sigmoid(z[0]) * act(m->f.act_g, z[3]);
         next[u] = sigmoid(z[1]) * act(m->f.act_h, c[u]);
     }
-    memcpy(h, next, n * sizeof(*h));
+    if (m->f.cell == SPACC_CELL_LSTMP)
+        project_double(m, next, h);
+    else
+        memcpy(h, next, n * sizeof(*h));
 }
 
 static void gru_double(const struct model *m, const double *x, double *h)
@@ -388,7 +499,7 @@ static void gru_double(const struct model *m, const double *x, double *h)
 static double snr_of(const struct model *m, int bits, size_t steps)
 {
     enum { UNITS = 256, COLS = 256 };
-    const size_t n = m->f.units;
+    const size_t n = h_width(&m->f);
     const int x_frac = 14;
     double h[UNITS] = {0}, c[UNITS] = {0}, x[COLS], signal = 0.0, noise = 0.0;
     int16_t h_int[UNITS] = {0}, x_int[COLS], y[UNITS];
@@ -397,7 +508,7 @@ static double snr_of(const struct model *m, int bits, size_t steps)
     struct spacc_fixed_counts counts = {0, 0};
     struct spacc_error err = {.text = ""};
 
-    if (spacc_fixed_quantise(&l, &m->f, bits, x_frac, 16, 8, &err) != SPACC_OK)
+    if (spacc_fixed_quantise(&l, &m->f, bits, x_frac, 16, 8, 5, &err) != SPACC_OK)
         fail_msg("%s", err.text);
     assert_int_equal(spacc_fixed_check(l, &err), SPACC_OK);
     for (size_t t = 0; t < steps; t++) {
@@ -407,7 +518,7 @@ static double snr_of(const struct model *m, int bits, size_t steps)
             x[i] = ldexp(x_int[i], -x_frac);
         }
         assert_int_equal(spacc_fixed_run(l, 1, x_int, h_int, state, y, &counts), SPACC_OK);
-        if (m->f.cell == SPACC_CELL_LSTM)
+        if (lstm_cell(m->f.cell))
             lstm_double(m, x, h, c);
         else
             gru_double(m, x, h);
@@ -417,7 +528,7 @@ static double snr_of(const struct model *m, int bits, size_t steps)
             noise += error * error;
         }
     }
-    assert_int_equal(counts.gate_saturations, 0);
+    assert_int_equal(counts.gate_saturations + counts.state_saturations, 0);
     spacc_fixed_free(l);
     return 10.0 * log10(signal / noise);
 }
@@ -429,18 +540,22 @@ static void recurrent_layers_follow_doubles(void **state)
         enum spacc_cell cell;
         enum spacc_act act_g, act_h;
         const char *name;
-    } cases[] = {{SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, "LSTM"},
-                 {SPACC_CELL_LSTM, SPACC_ACT_RELU, SPACC_ACT_TANH, "LSTM relu, tanh"},
-                 {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_IDENTITY, "LSTM tanh, identity"},
-                 {SPACC_CELL_GRU, SPACC_ACT_TANH, SPACC_ACT_TANH, "GRU"},
-                 {SPACC_CELL_GRU, SPACC_ACT_RELU, SPACC_ACT_TANH, "GRU relu"},
-                 {SPACC_CELL_GRU_RESET, SPACC_ACT_TANH, SPACC_ACT_TANH, "GRU_RESET"},
-                 {SPACC_CELL_GRU_RESET, SPACC_ACT_RELU, SPACC_ACT_TANH, "GRU_RESET relu"}};
+    } cases[] = {
+        {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, "LSTM"},
+        {SPACC_CELL_LSTM, SPACC_ACT_RELU, SPACC_ACT_TANH, "LSTM relu, tanh"},
+        {SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_IDENTITY, "LSTM tanh, identity"},
+        {SPACC_CELL_GRU, SPACC_ACT_TANH, SPACC_ACT_TANH, "GRU"},
+        {SPACC_CELL_GRU, SPACC_ACT_RELU, SPACC_ACT_TANH, "GRU relu"},
+        {SPACC_CELL_GRU_RESET, SPACC_ACT_TANH, SPACC_ACT_TANH, "GRU_RESET"},
+        {SPACC_CELL_GRU_RESET, SPACC_ACT_RELU, SPACC_ACT_TANH, "GRU_RESET relu"},
+        {SPACC_CELL_LSTMP, SPACC_ACT_TANH, SPACC_ACT_TANH, "LSTMP"},
+        {SPACC_CELL_LSTMP, SPACC_ACT_TANH, SPACC_ACT_IDENTITY, "LSTMP tanh, identity"}};
 
     seed = 42;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct model m;
-        model_make(&m, cases[i].cell, cases[i].act_g, cases[i].act_h, 37, 29);
+        model_make(&m, cases[i].cell, cases[i].act_g, cases[i].act_h, 37, 29,
+                   cases[i].cell == SPACC_CELL_LSTMP ? 22 : 0);
         const double wide = snr_of(&m, 16, 20), narrow = snr_of(&m, 8, 20);
         print_message("%-20s int16 %.1f dB, int8 %.1f dB\n", cases[i].name, wide, narrow);
         assert_true(wide > 55.0);
@@ -459,10 +574,10 @@ static double linear_snr(int bits, float bias_scale)
     double x[COLS], signal = 0.0, noise = 0.0;
     int32_t y[32];
 
-    model_make(&m, SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, ROWS, COLS);
-    for (size_t i = 0; i < 2 * ROWS; i++)
+    model_make(&m, SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, ROWS, COLS, 0);
+    for (size_t i = 0; i < 2 * ROWS; i++) /* both biases */
         m.memory[ROWS * COLS + ROWS * ROWS + i] *= bias_scale;
-    assert_int_equal(spacc_fixed_quantise(&l, &m.f, bits, 10, 16, 1, NULL), SPACC_OK);
+    assert_int_equal(spacc_fixed_quantise(&l, &m.f, bits, 10, 16, 1, 1, NULL), SPACC_OK);
     assert_int_equal(spacc_fixed_check(l, NULL), SPACC_OK);
     assert_int_equal(l->units, 8);
     assert_int_equal(l->outputs, ROWS);
@@ -506,7 +621,7 @@ static void linear_cannot_saturate(void **state)
     static int16_t x[COLS];
     const float bias[2] = {10.0F, -10.0F};
     struct spacc_fixed_weights f = {
-        SPACC_CELL_LINEAR, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, COLS, w, NULL, bias, NULL};
+        .cell = SPACC_CELL_LINEAR, .units = 2, .x_cols = COLS, .w = w, .b_w = bias};
     struct spacc_fixed_layer *l;
     struct spacc_fixed_counts counts = {0, 0};
     int32_t y[4];
@@ -516,7 +631,7 @@ static void linear_cannot_saturate(void **state)
         w[COLS + i] = 1.0F;
         x[i] = INT16_MIN;
     }
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 16, 1, NULL), SPACC_OK);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 16, 1, 1, NULL), SPACC_OK);
     assert_int_equal(spacc_fixed_run(l, 1, x, NULL, NULL, y, &counts), SPACC_OK);
     assert_int_equal(counts.state_saturations, 0);
     assert_true(y[0] > INT32_MAX / 2 && y[1] < INT32_MIN / 2); /* all 31 bits are used */
@@ -535,9 +650,9 @@ static void quantised_weights_are_half_a_unit_off_at_most(void **state)
     static float back[4 * 20 * 20];
 
     seed = 44;
-    model_make(&m, SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 20, 20);
+    model_make(&m, SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 20, 20, 0);
     for (int bits = 8; bits <= 16; bits += 8) {
-        assert_int_equal(spacc_fixed_quantise(&l, &m.f, bits, 9, 4, 7, NULL), SPACC_OK);
+        assert_int_equal(spacc_fixed_quantise(&l, &m.f, bits, 9, 4, 7, 1, NULL), SPACC_OK);
         assert_int_equal(l->w_x->bank_size, 4);
         assert_int_equal(l->w_h->bank_size, 7);
         spacc_csb_unpack(l->w_h, back);
@@ -560,6 +675,44 @@ static void quantised_weights_are_half_a_unit_off_at_most(void **state)
     free(m.memory);
 }
 
+/* Rows of a projection give r in its own format; rows past the outputs are empty. */
+static void a_quantised_projection_is_half_a_unit_off_at_most(void **state)
+{
+    (void)state;
+    enum { UNITS = 11, OUTPUTS = 6 };
+    struct model m;
+    struct spacc_fixed_layer *l;
+    float back[8 * UNITS];
+
+    seed = 46;
+    model_make(&m, SPACC_CELL_LSTMP, SPACC_ACT_TANH, SPACC_ACT_RELU, UNITS, 4, OUTPUTS);
+    m.f.r_range = 30.0F;
+    for (int bits = 8; bits <= 16; bits += 8) {
+        assert_int_equal(spacc_fixed_quantise(&l, &m.f, bits, 9, 4, 3, 5, NULL), SPACC_OK);
+        assert_int_equal(spacc_fixed_check(l, NULL), SPACC_OK);
+        assert_true(l->w_h->cols == OUTPUTS && l->w_h->bank_size == 3);
+        assert_true(l->w_b->cols == UNITS && l->w_b->rows == 8 && l->w_b->bank_size == 5);
+        assert_int_equal(l->h_frac, 10);
+        spacc_csb_unpack(l->w_b, back);
+        for (size_t row = 0; row < OUTPUTS; row++) {
+            const struct spacc_fixed_row *p = &l->row_b[row];
+            const double lsb = ldexp(p->mult, -p->shift - 10);
+            /* m of a RELU has 12 fraction bits */
+            assert_true((double)l->w_b->scale[row] == ldexp(lsb, SPACC_WIDE_FRAC));
+            assert_true(fabs(p->bias * lsb - (double)m.f.b_p[row]) <= 0.5001 * lsb);
+            for (size_t u = 0; u < UNITS; u++)
+                assert_true(
+                    fabs((double)back[row * UNITS + u] - (double)m.f.p[row * UNITS + u]) <=
+                    0.5001 * (double)l->w_b->scale[row]);
+        }
+        for (size_t i = OUTPUTS * UNITS; i < 8 * UNITS; i++)
+            assert_true(back[i] == 0.0F);
+        assert_true(l->row_b[6].bias == 0 && l->row_b[7].bias == 0);
+        spacc_fixed_free(l);
+    }
+    free(m.memory);
+}
+
 /* Rows of zero weights with a bias, no bias, and weights so far apart that some round off. */
 static void odd_rows_are_still_represented(void **state)
 {
@@ -567,13 +720,13 @@ static void odd_rows_are_still_represented(void **state)
     const float w[12] = {0, 0, 0, 0, 0, 0, 1, 1e-9F, 0, 1e-20F, 2e-20F, 0};
     const float b[4] = {2.5F, 0.0F, 0.0F, 0.0F}, r[4] = {0, 0, 0, 0};
     const struct spacc_fixed_weights f = {
-        SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 1, 3, w, r, b, NULL};
+        .cell = SPACC_CELL_LSTM, .units = 1, .x_cols = 3, .w = w, .r = r, .b_w = b};
     const int16_t x[3] = {4096, 4096, 4096};
     int16_t h[1] = {0}, y[1];
     int32_t c[1] = {0};
     struct spacc_fixed_layer *l;
 
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 3, 1, NULL), SPACC_OK);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 3, 1, 1, NULL), SPACC_OK);
     assert_int_equal(spacc_fixed_check(l, NULL), SPACC_OK);
     assert_int_equal(l->w_x->k, 2);
     assert_int_equal(l->w_x->nonzeros, 3); /* 1e-9 beside 1 is dropped */
@@ -590,64 +743,121 @@ static void bad_layers_are_refused(void **state)
     (void)state;
     float w[16] = {0}, r[16] = {0};
     struct spacc_fixed_weights f = {
-        SPACC_CELL_LSTM, SPACC_ACT_TANH, SPACC_ACT_TANH, 2, 2, w, r, NULL, NULL};
+        .cell = SPACC_CELL_LSTM, .units = 2, .x_cols = 2, .w = w, .r = r};
     struct spacc_fixed_layer *l;
     struct spacc_error err;
 
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_OK);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 1, &err), SPACC_OK);
     spacc_fixed_free(l);
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 12, 12, 2, 2, &err), SPACC_EINVAL);
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 31, 2, 2, &err), SPACC_EINVAL);
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, -16, 2, 2, &err), SPACC_EINVAL);
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 0, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 12, 12, 2, 2, 1, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 31, 2, 2, 1, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, -16, 2, 2, 1, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 0, 2, 1, &err), SPACC_EINVAL);
     r[7] = NAN;
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 1, &err), SPACC_EINVAL);
     assert_null(l);
     assert_non_null(strstr(err.text, "R row 3, column 1"));
     r[7] = 3e38F;
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 1, &err), SPACC_EINVAL);
     r[7] = 0.0F;
     f.x_cols = 65535;
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 1, &err), SPACC_EINVAL);
     f.x_cols = 2;
     f.r = NULL;
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 1, &err), SPACC_EINVAL);
     f.r = r;
     f.units = 0;
-    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 1, &err), SPACC_EINVAL);
+}
+
+static void expect_refused(const struct spacc_fixed_weights *f, const char *text)
+{
+    struct spacc_fixed_layer *l;
+    struct spacc_error err = {.text = ""};
+
+    assert_int_equal(spacc_fixed_quantise(&l, f, 16, 12, 2, 2, 2, &err), SPACC_EINVAL);
+    assert_null(l);
+    if (!strstr(err.text, text))
+        fail_msg("'%s' does not say '%s'", err.text, text);
+}
+
+static void bad_projections_are_refused(void **state)
+{
+    (void)state;
+    float w[16] = {0}, r[24] = {0}, p[6] = {0}, b_p[3] = {0};
+    const struct spacc_fixed_weights good = {.cell = SPACC_CELL_LSTMP,
+                                             .units = 2,
+                                             .x_cols = 2,
+                                             .w = w,
+                                             .r = r,
+                                             .p = p,
+                                             .outputs = 3,
+                                             .b_p = b_p};
+    struct spacc_fixed_weights f = good;
+    struct spacc_fixed_layer *l;
+    struct spacc_error err;
+
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 2, &err), SPACC_OK);
+    assert_int_equal(l->h_frac, 15);
+    /* what the card would write behind the last row of r */
+    l->row_b[3].bias = 1;
+    assert_int_equal(spacc_fixed_check(l, &err), SPACC_EFORMAT);
+    assert_non_null(strstr(err.text, "row 3 of 3 is not zero"));
+    spacc_fixed_free(l);
+    f.p = NULL;
+    expect_refused(&f, "P is missing");
+    f = good;
+    f.outputs = 0;
+    expect_refused(&f, "0 outputs");
+    f.outputs = 65535;
+    expect_refused(&f, "65535 recurrent");
+    f = good;
+    f.r_range = NAN;
+    expect_refused(&f, "range of r");
+    f = good;
+    p[5] = INFINITY;
+    expect_refused(&f, "P row 2, column 1");
+    p[5] = 3e38F;
+    expect_refused(&f, "projection: unit 0, row 2");
+    p[5] = 0.0F;
+    b_p[1] = NAN;
+    expect_refused(&f, "Pb row 1");
+    b_p[1] = 0.0F;
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 2, 2, 0, &err), SPACC_EINVAL);
 }
 
 /* Bank sizes change the order of the sums, and nothing else; steps at once or one by one. */
 static void results_do_not_depend_on_order(void **state)
 {
     (void)state;
-    enum { N = 24, I = 19, STEPS = 5 };
+    enum { N = 24, I = 19, P = 10, STEPS = 5 };
     static const enum spacc_cell cells[] = {SPACC_CELL_LSTM, SPACC_CELL_GRU,
-                                            SPACC_CELL_GRU_RESET};
-    static const size_t banks[][2] = {{1, 1}, {16, 8}, {19, 24}, {300, 5}};
+                                            SPACC_CELL_GRU_RESET, SPACC_CELL_LSTMP};
+    static const size_t banks[][3] = {{1, 1, 1}, {16, 8, 3}, {19, 24, 24}, {300, 5, 7}};
 
     seed = 45;
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < 4; k++) {
+        const size_t out = cells[k] == SPACC_CELL_LSTMP ? P : N;
         struct model m;
-        int16_t x[STEPS * I], first[STEPS * N];
-        model_make(&m, cells[k], SPACC_ACT_TANH, SPACC_ACT_TANH, N, I);
+        int16_t x[STEPS * I], first[STEPS * N] = {0};
+        model_make(&m, cells[k], SPACC_ACT_TANH, SPACC_ACT_TANH, N, I, N == out ? 0 : P);
         for (size_t i = 0; i < STEPS * I; i++)
             x[i] = (int16_t)(next_random() & 0xffff);
         for (size_t b = 0; b < 4; b++) {
-            int16_t h[N] = {0}, y[STEPS * N];
+            int16_t h[N] = {0}, y[STEPS * N] = {0};
             int32_t s[N] = {0};
             struct spacc_fixed_layer *l;
-            assert_int_equal(
-                spacc_fixed_quantise(&l, &m.f, 16, 14, banks[b][0], banks[b][1], NULL),
-                SPACC_OK);
+            assert_int_equal(spacc_fixed_quantise(&l, &m.f, 16, 14, banks[b][0], banks[b][1],
+                                                  banks[b][2], NULL),
+                             SPACC_OK);
             for (size_t t = 0; t < STEPS; t += b % 2 ? 1 : STEPS)
                 assert_int_equal(
-                    spacc_fixed_run(l, b % 2 ? 1 : STEPS, x + t * I, h, s, y + t * N, NULL),
+                    spacc_fixed_run(l, b % 2 ? 1 : STEPS, x + t * I, h, s, y + t * out, NULL),
                     SPACC_OK);
             if (b == 0)
                 memcpy(first, y, sizeof(y));
             assert_memory_equal(y, first, sizeof(y));
-            assert_memory_equal(h, y + (STEPS - 1) * N, sizeof(h));
+            assert_memory_equal(h, y + (STEPS - 1) * out, out * sizeof(*h));
             spacc_fixed_free(l);
         }
         free(m.memory);
@@ -665,13 +875,16 @@ int main(void)
         cmocka_unit_test(only_the_low_bits_of_a_state_count),
         cmocka_unit_test(gru_follows_the_formula_by_hand),
         cmocka_unit_test(unused_rows_of_gru_reset_do_not_count),
+        cmocka_unit_test(a_projection_follows_the_formula_by_hand),
         cmocka_unit_test(floats_are_cut_and_rounded_away_from_zero),
         cmocka_unit_test(recurrent_layers_follow_doubles),
         cmocka_unit_test(linear_layers_follow_doubles),
         cmocka_unit_test(linear_cannot_saturate),
         cmocka_unit_test(quantised_weights_are_half_a_unit_off_at_most),
+        cmocka_unit_test(a_quantised_projection_is_half_a_unit_off_at_most),
         cmocka_unit_test(odd_rows_are_still_represented),
         cmocka_unit_test(bad_layers_are_refused),
+        cmocka_unit_test(bad_projections_are_refused),
         cmocka_unit_test(results_do_not_depend_on_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

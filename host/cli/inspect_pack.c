@@ -11,6 +11,7 @@ static const char *cell_name(enum spacc_cell cell)
     case SPACC_CELL_LSTM: return "LSTM";
     case SPACC_CELL_GRU: return "GRU";
     case SPACC_CELL_GRU_RESET: return "GRU reset";
+    case SPACC_CELL_LSTMP: return "LSTM projected";
     }
     return "?";
 }
@@ -37,7 +38,7 @@ void cli_print_pack(const struct spacc_pack *pack, const char *file)
                "bank", "k", "bytes");
         print_part("x", l->w_x);
         print_part("h", l->w_h);
-        print_part("r*h", l->w_b);
+        print_part(l->cell == SPACC_CELL_LSTMP ? "m" : "r*h", l->w_b);
     }
 }
 
@@ -71,7 +72,7 @@ static int json_pack(const struct spacc_pack *pack, const char *file)
              cJSON_AddNumberToObject(layer, "x_frac", l->x_frac) &&
              cJSON_AddNumberToObject(layer, "h_frac", l->h_frac) &&
              json_part(layer, "x", l->w_x) && json_part(layer, "h", l->w_h) &&
-             json_part(layer, "r*h", l->w_b);
+             json_part(layer, l->cell == SPACC_CELL_LSTMP ? "m" : "r*h", l->w_b);
     }
     if (ok)
         return cli_print_json(o);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the packed models of this folder: one good file and one a fault.
+"""Write the packed models of this folder: good files of both formats and one a fault.
 
 Plain Python on purpose: it knows the format from sparse/pack.h only, so that reader and
 writer in C are held against something that is not themselves. Usage: make_pack.py [FOLDER]
@@ -49,14 +49,45 @@ def good():
     return tensors, copy.deepcopy(LAYERS)
 
 
+LSTMP = {"name": "projected", "cell": "LSTMP", "act_g": "TANH", "act_h": "IDENTITY", "units": 2,
+         "outputs": 5, "x_cols": 3, "x_frac": 12, "h_frac": 13, "weight_bits": 8,
+         "w_x": {"bank_size": 3, "k": 1}, "w_h": {"bank_size": 5, "k": 2},
+         "w_b": {"bank_size": 1, "k": 1}}
+
+
+def good_lstmp():
+    """LSTM with projection, three banks and three k. Row r of pass A has weight r + 1 in column
+    r % 3 of x, and 10 + r, -r - 1 in columns 1 and 4 of the recurrent input; bias 5 r. Row p of
+    the projection has 10 p + 1 on m[0] and -p - 1 on m[1], bias p; its rows 5..7 are zero."""
+    project = [v for p in range(5) for v in (10 * p + 1, -p - 1)] + [0] * 6
+    tensors = {
+        "0.w_x.value": tensor("b", "I8", [8, 1, 1], [r + 1 for r in range(8)]),
+        "0.w_x.index": tensor("B", "U8", [8, 1, 1], [r % 3 for r in range(8)]),
+        "0.w_x.scale": tensor("f", "F32", [8], [2.0 ** -4] * 8),
+        "0.w_h.value": tensor("b", "I8", [8, 2, 1], [v for r in range(8) for v in (10 + r, -r - 1)]),
+        "0.w_h.index": tensor("B", "U8", [8, 2, 1], [1, 4] * 8),
+        "0.w_h.scale": tensor("f", "F32", [8], [2.0 ** -3] * 8),
+        "0.w_b.value": tensor("b", "I8", [8, 1, 2], project),
+        "0.w_b.index": tensor("B", "U8", [8, 1, 2], [0] * 16),
+        "0.w_b.scale": tensor("f", "F32", [8], [2.0 ** -5] * 8),
+        "0.row.bias": tensor("i", "I32", [8], [5 * r for r in range(8)]),
+        "0.row.mult": tensor("H", "U16", [8], [1 << 14] * 8),
+        "0.row.shift": tensor("B", "U8", [8], [18] * 8),
+        "0.row_b.bias": tensor("i", "I32", [8], [0, 1, 2, 3, 4, 0, 0, 0]),
+        "0.row_b.mult": tensor("H", "U16", [8], [1 << 14] * 8),
+        "0.row_b.shift": tensor("B", "U8", [8], [16] * 8),
+    }
+    return tensors, [copy.deepcopy(LSTMP)]
+
+
 def crc(data):
     return f"{zlib.crc32(data):08x}"
 
 
-def build(tensors, layers, edit=lambda header: None):
+def build(tensors, layers, edit=lambda header: None, version="1"):
     """The bytes of a file; `edit` may damage the header before it is written."""
     texts = [json.dumps(layer) for layer in layers]
-    meta = {"spacc.format": "1", "spacc.source": "model.onnx", "spacc.source_sha256": "ab" * 32,
+    meta = {"spacc.format": version, "spacc.source": "model.onnx", "spacc.source_sha256": "ab" * 32,
             "spacc.layers": str(len(layers)), "unknown": "is ignored"}
     for i, text in enumerate(texts):
         meta[f"spacc.layer.{i}"] = text
@@ -107,7 +138,7 @@ def damaged():
     yield "not_json", frame(b"{\"a\": ") + whole[8 + header_bytes:]
     yield "deep_json", frame(b"{\"a\":" + b"[" * 5000 + b"]" * 5000 + b"}")
     yield "no_format", with_header(lambda h: h["__metadata__"].pop("spacc.format"))
-    yield "format_2", with_header(lambda h: h["__metadata__"].update({"spacc.format": "2"}))
+    yield "format_3", with_header(lambda h: h["__metadata__"].update({"spacc.format": "3"}))
     yield "metadata_list", with_header(lambda h: h.update({"__metadata__": ["spacc.format"]}))
     yield "no_crc", with_header(lambda h: h["__metadata__"].pop("spacc.crc32.1.y_scale"))
     yield "lost_layer", with_header(lambda h: h["__metadata__"].pop("spacc.layer.1"))
@@ -133,13 +164,53 @@ def damaged():
     yield "no_w_h", with_layer(0, w_h=None)
     yield "h_frac", with_layer(0, h_frac=12)
     yield "fraction", with_layer(0, x_cols=3.5)
+    yield "lstm_w_b", with_layer(0, w_b={"bank_size": 2, "k": 1})
+
+
+def damaged_lstmp():
+    """The same for what only a file with a projection can have wrong."""
+    tensors, layers = good_lstmp()
+
+    def with_tensor(name, code, dtype, shape, values):
+        changed = dict(tensors)
+        changed[name] = tensor(code, dtype, shape, values)
+        return build(changed, layers, version="2")
+
+    def without(name):
+        return build({n: t for n, t in tensors.items() if n != name}, layers, version="2")
+
+    def with_layer(**fields):
+        changed = copy.deepcopy(layers)
+        changed[0].update(fields)
+        return build(tensors, changed, version="2")
+
+    flipped = bytearray(build(tensors, layers, version="2"))
+    flipped[-64] ^= 1
+    yield "bit_flip", bytes(flipped)
+    yield "format_1", build(tensors, layers)
+    yield "no_projection", with_layer(w_b=None)
+    yield "no_row_b", without("0.row_b.mult")
+    yield "rows_of_units", with_tensor("0.row_b.shift", "B", "U8", [4], [16] * 4)
+    yield "no_outputs", with_layer(outputs=0)
+    yield "outputs", with_layer(outputs=9)
+    yield "wide", with_layer(outputs=65536)
+    yield "wide_projection", with_layer(units=65537)
+    yield "cells", with_layer(cell="LSTM", h_frac=12)
+    yield "h_frac", with_layer(h_frac=31)
+    yield "index", with_tensor("0.w_b.index", "B", "U8", [8, 1, 2], [0, 1] + [0] * 14)
+    yield "h_index", with_tensor("0.w_h.index", "B", "U8", [8, 2, 1], [1, 5] + [1, 4] * 7)
+    yield "spare_weight", with_tensor("0.w_b.value", "b", "I8", [8, 1, 2], [1] * 11 + [0] * 5)
+    yield "spare_bias", with_tensor("0.row_b.bias", "i", "I32", [8], [0] * 7 + [1])
 
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
     (folder / "pack_good.safetensors").write_bytes(build(*good()))
+    (folder / "pack_lstmp.safetensors").write_bytes(build(*good_lstmp(), version="2"))
     for name, data in damaged():
         (folder / f"pack_bad_{name}.safetensors").write_bytes(data)
+    for name, data in damaged_lstmp():
+        (folder / f"pack_bad_lstmp_{name}.safetensors").write_bytes(data)
 
 
 if __name__ == "__main__":
