@@ -24,6 +24,11 @@ size_t spacc_card_position(size_t c, size_t bank, size_t lanes)
     return c % bank * lanes + c / bank;
 }
 
+size_t spacc_batch_position(size_t s, size_t b, size_t batch, size_t chunk)
+{
+    return (s / chunk * batch + b) * chunk + s % chunk;
+}
+
 static enum spacc_status check_part(const struct spacc_csb *m, size_t lanes,
                                     const struct spacc_card_info *card, const char *name,
                                     const char *part, struct spacc_error *err)
@@ -59,6 +64,12 @@ size_t spacc_layout_drain(const struct spacc_layout *l)
     return log2_of(l->lanes) + 8 + (moves(l) - 1) + 6 + 13;
 }
 
+/* Streamed weights come in chunks of 2 KiB, or of a word that is longer. */
+static size_t chunk_words(const struct spacc_layout *l)
+{
+    return max_size(2048 / (l->pes * l->lanes * 2), 1);
+}
+
 static enum spacc_status check_fit(const struct spacc_layout *l,
                                    const struct spacc_card_info *card, const char *name,
                                    struct spacc_error *err)
@@ -78,22 +89,30 @@ static enum spacc_status check_fit(const struct spacc_layout *l,
     return SPACC_OK;
 }
 
-/* Weights that the card cannot hold go through all of its weight memory as a ring, which has
- * to take the longest part of a group and a chunk of 2 KiB less a word. */
+/* Words of the ring that hold the longest part of a group, and a chunk of 2 KiB; of a batch
+ * both at once, since it frees no word before its last sequence has read it. */
+static size_t ring_for(const struct spacc_layout *l, bool batch)
+{
+    const size_t group = max_size(l->k_x + l->k_h, l->k_b), chunk = max_size(chunk_words(l), 2);
+
+    return batch ? group + chunk - 1 : max_size(group, chunk);
+}
+
+/* Weights that the card cannot hold go through all of its weight memory as a ring. */
 static enum spacc_status stream_weights(struct spacc_layout *l,
                                         const struct spacc_card_info *card, const char *name,
                                         struct spacc_error *err)
 {
-    const size_t chunk = max_size(2048 / (l->pes * l->lanes * 2), 1);
-    const size_t need = chunk - 1 + max_size(max_size(l->k_x + l->k_h, l->k_b), 2);
+    const size_t least = ring_for(l, false), for_batch = ring_for(l, card->batch_max > 1);
 
+    l->ring_least = for_batch <= card->weight_words ? for_batch : least;
     if (l->weight_words <= card->weight_words)
         return SPACC_OK;
-    if (need > card->weight_words)
+    if (least > card->weight_words)
         return spacc_fail(err, SPACC_ENOFIT,
                           "node %s: needs %zu weight words a PE, the card has %u and cannot "
                           "stream them: that takes %zu",
-                          name, l->weight_words, card->weight_words, need);
+                          name, l->weight_words, card->weight_words, least);
     l->ring_words = card->weight_words;
     return SPACC_OK;
 }
@@ -106,9 +125,37 @@ static void lay_linear(struct spacc_layout *l, const struct spacc_fixed_layer *l
     l->param_units = l->units;
 }
 
+/* Pass B: of GRU_RESET a row for every row of pass A, of LSTMP a row for every position of r,
+ * which is the h of the layer. */
+static void lay_pass_b(struct spacc_layout *l, const struct spacc_fixed_layer *layer)
+{
+    l->m_words = l->units / l->lanes;
+    l->k_b = max_size(layer->w_b->k, 1);
+    l->groups_b = l->groups;
+    if (layer->cell == SPACC_CELL_LSTMP) {
+        const size_t positions = spacc_card_bank(layer->outputs, l->lanes) * l->lanes;
+        l->groups_b = ceil_div(positions, l->pes);
+        l->h_words = ceil_div(l->groups_b * l->pes, l->lanes);
+    }
+}
+
+/* Least multiple of both. */
+static size_t multiple(size_t a, size_t b)
+{
+    size_t divisor = a, rest = b;
+
+    while (rest > 0) {
+        const size_t next = divisor % rest;
+        divisor = rest;
+        rest = next;
+    }
+    return a / divisor * b;
+}
+
+/* Units come in whole words of h, whole groups and whole beats of y. */
 static void lay_cell(struct spacc_layout *l, const struct spacc_fixed_layer *layer)
 {
-    const size_t step = max_size(max_size(l->lanes, l->pes / 4), 4);
+    const size_t step = multiple(multiple(l->lanes, l->pes / 4), 4);
     const size_t bank = spacc_card_bank(layer->units, l->lanes);
 
     l->units = ceil_div(bank * l->lanes, step) * step;
@@ -116,11 +163,8 @@ static void lay_cell(struct spacc_layout *l, const struct spacc_fixed_layer *lay
     l->groups = l->units * 4 / l->pes;
     l->k_x = max_size(layer->w_x->k, 1);
     l->k_h = max_size(layer->w_h->k, 1);
-    if (layer->w_b) {
-        l->groups_b = l->groups;
-        l->m_words = l->h_words;
-        l->k_b = max_size(layer->w_b->k, 1);
-    }
+    if (layer->w_b)
+        lay_pass_b(l, layer);
     l->param_units = l->units + l->groups_b * l->pes / 4;
     l->h_memory = 2 * l->h_words + l->m_words;
 }
@@ -128,36 +172,56 @@ static void lay_cell(struct spacc_layout *l, const struct spacc_fixed_layer *lay
 /* ---- prologue: the x parts that run while the cells of the step before drain ------------ */
 
 /* Cycles of a step, up to a constant, with P groups of prologue of which B before pass B.
- * Without prologue the first group's x part still runs during the drain. */
-static size_t step_cost(const struct spacc_layout *l, size_t p, size_t b)
+ * Without prologue the first group's x part still runs during the drain. `last` is the drain
+ * behind the last pass. */
+static size_t step_cost(const struct spacc_layout *l, size_t last, size_t p, size_t b)
 {
     const size_t drain = spacc_layout_drain(l), least = moves(l);
     const size_t after = p == 0 ? l->k_x : (p - b) * l->k_x;
     const size_t whole = max_size(l->k_x + l->k_h, least), head = max_size(l->k_h, least);
     const size_t body = p == 0 ? (l->groups - 1) * whole + l->k_h : (l->groups - p) * whole;
 
-    return max_size(drain, after) + p * head + body +
+    return max_size(last, after) + p * head + body +
            (l->groups_b ? max_size(drain, b * l->k_x) : 0);
 }
 
-static void choose_prologue(struct spacc_layout *l, size_t psum_words)
+static void choose_prologue(struct spacc_layout *l, size_t last, size_t psum_words)
 {
-    size_t best = step_cost(l, 0, 0);
+    size_t best = step_cost(l, last, 0, 0);
     const size_t most = l->groups < psum_words ? l->groups : psum_words;
 
     for (size_t p = 4; p <= most; p++) /* fewer would be read before they are written */
         for (size_t b = 0; b <= (l->groups_b ? p : 0); b++)
-            if (step_cost(l, p, b) < best) {
-                best = step_cost(l, p, b);
+            if (step_cost(l, last, p, b) < best) {
+                best = step_cost(l, last, p, b);
                 l->prologue = p;
                 l->prologue_b = b;
             }
 }
 
-static size_t choose_slots(const struct spacc_layout *l, size_t x_words)
+size_t spacc_layout_slots(const struct spacc_layout *l, size_t batch)
 {
-    const size_t slots = x_words / l->x_words;
+    const size_t slots = l->x_room / (batch * l->x_words);
     return slots > 8 ? 8 : slots;
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Sequences for which every memory has room. */
+static size_t choose_batch(const struct spacc_layout *l, const struct spacc_card_info *card)
+{
+    size_t most = min_size(card->batch_max, card->x_words / (2 * l->x_words));
+
+    if (l->h_memory)
+        most = min_size(most, min_size(card->h_words / l->h_memory, card->units / l->units));
+    if (l->prologue)
+        most = min_size(most, card->psum_words / l->prologue);
+    if (l->ring_words && ring_for(l, true) > l->ring_words)
+        most = 1;
+    return max_size(most, 1);
 }
 
 enum spacc_status spacc_layout_make(struct spacc_layout *out,
@@ -177,7 +241,8 @@ enum spacc_status spacc_layout_make(struct spacc_layout *out,
                           "node %s: weights have %d bits, the card multiplies %u bits", name,
                           layer->weight_bits, card->weight_bits);
     if ((s = check_part(layer->w_x, l.lanes, card, name, "input", err)) ||
-        (layer->w_h && (s = check_part(layer->w_h, l.lanes, card, name, "recurrent", err))))
+        (layer->w_h && (s = check_part(layer->w_h, l.lanes, card, name, "recurrent", err))) ||
+        (layer->w_b && (s = check_part(layer->w_b, l.lanes, card, name, "second", err))))
         return s;
     l.x_words = spacc_card_bank(layer->x_cols, l.lanes);
     if (layer->cell == SPACC_CELL_LINEAR)
@@ -190,18 +255,29 @@ enum spacc_status spacc_layout_make(struct spacc_layout *out,
     l.param_bytes = l.param_units * 4 * 8;
     if ((s = check_fit(&l, card, name, err)) || (s = stream_weights(&l, card, name, err)))
         return s;
-    l.x_slots = choose_slots(&l, card->x_words);
-    l.x_memory = l.x_slots * l.x_words;
+    l.x_room = card->x_words;
+    l.x_slots = spacc_layout_slots(&l, 1);
     if (layer->w_h && !l.ring_words)
-        choose_prologue(&l, card->psum_words);
+        choose_prologue(&l, spacc_layout_drain(&l) - (layer->cell == SPACC_CELL_LSTMP ? 13 : 0),
+                        card->psum_words);
+    l.batch_max = choose_batch(&l, card);
     *out = l;
     return SPACC_OK;
 }
 
-size_t spacc_layout_y_bytes(const struct spacc_layout *l, const struct spacc_fixed_layer *layer)
+size_t spacc_layout_y_chunk(const struct spacc_layout *l, const struct spacc_fixed_layer *layer)
 {
-    const size_t bytes = layer->cell == SPACC_CELL_LINEAR ? l->units * 4 * 4 : l->units * 2;
-    return ceil_div(bytes, l->beat_bytes) * l->beat_bytes;
+    return layer->cell == SPACC_CELL_LINEAR || layer->cell == SPACC_CELL_LSTMP ? l->pes
+                                                                               : l->pes / 4;
+}
+
+size_t spacc_layout_y_bytes(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
+                            size_t batch)
+{
+    const size_t bytes = layer->cell == SPACC_CELL_LINEAR  ? l->units * 4 * 4
+                         : layer->cell == SPACC_CELL_LSTMP ? l->groups_b * l->pes * 2
+                                                           : l->units * 2;
+    return ceil_div(batch * bytes, l->beat_bytes) * l->beat_bytes;
 }
 
 /* ---- memory images ----------------------------------------------------------- */
@@ -278,8 +354,26 @@ static void put_unit(const struct spacc_layout *l, const struct spacc_fixed_laye
         put_row(l, layer->w_x, row, x_word(l, group), pe, image);
         if (layer->w_h)
             put_row(l, layer->w_h, row, h_word(l, group), pe, image);
-        if (layer->w_b)
+        if (layer->cell == SPACC_CELL_GRU_RESET)
             put_row(l, layer->w_b, row, pass_b + group * l->k_b, pe, image);
+    }
+}
+
+/* Row of LSTMP's pass B that makes r[row]. */
+static size_t r_row(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
+                    size_t row)
+{
+    return spacc_card_position(row, spacc_card_bank(layer->outputs, l->lanes), l->lanes);
+}
+
+static void put_projection(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
+                           uint8_t *image)
+{
+    const size_t pass_b = l->groups * (l->k_x + l->k_h);
+
+    for (size_t row = 0; row < layer->outputs; row++) {
+        const size_t to = r_row(l, layer, row);
+        put_row(l, layer->w_b, row, pass_b + to / l->pes * l->k_b, to % l->pes, image);
     }
 }
 
@@ -289,6 +383,8 @@ void spacc_layout_weights(const struct spacc_layout *l, const struct spacc_fixed
     memset(image, 0, l->weight_bytes);
     for (size_t u = 0; u < layer->units; u++)
         put_unit(l, layer, u, image);
+    if (layer->cell == SPACC_CELL_LSTMP)
+        put_projection(l, layer, image);
 }
 
 static void put_param(uint8_t *to, const struct spacc_fixed_row *row)
@@ -299,13 +395,10 @@ static void put_param(uint8_t *to, const struct spacc_fixed_row *row)
     to[7] = 0;
 }
 
+/* Row parameters of a quad a unit. */
 static void put_params(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
                        const struct spacc_fixed_row *row, uint8_t *image)
 {
-    const struct spacc_fixed_row none = {.bias = 0, .mult = 0, .shift = 1};
-
-    for (size_t i = 0; i < 4 * l->units; i++)
-        put_param(image + i * 8, &none);
     for (size_t u = 0; u < layer->units; u++)
         for (size_t i = 0; i < 4; i++)
             put_param(image + (quad_of(l, layer, u) * 4 + i) * 8, &row[4 * u + i]);
@@ -314,9 +407,16 @@ static void put_params(const struct spacc_layout *l, const struct spacc_fixed_la
 void spacc_layout_params(const struct spacc_layout *l, const struct spacc_fixed_layer *layer,
                          uint8_t *image)
 {
+    const struct spacc_fixed_row none = {.bias = 0, .mult = 0, .shift = 1};
+    uint8_t *const pass_b = image + l->units * 4 * 8;
+
+    for (size_t i = 0; i < 4 * l->param_units; i++)
+        put_param(image + i * 8, &none);
     put_params(l, layer, layer->row, image);
-    if (layer->row_b)
-        put_params(l, layer, layer->row_b, image + l->units * 4 * 8);
+    if (layer->cell == SPACC_CELL_GRU_RESET)
+        put_params(l, layer, layer->row_b, pass_b);
+    for (size_t row = 0; layer->cell == SPACC_CELL_LSTMP && row < layer->outputs; row++)
+        put_param(pass_b + r_row(l, layer, row) * 8, &layer->row_b[row]);
 }
 
 /* ---- vectors ----------------------------------------------------------------- */

@@ -66,29 +66,31 @@ void spacc_program_load(struct spacc_program *p, const struct spacc_layout *l,
     SET(w, LOAD_PARAMS, UNITS, l->param_units);
     SET(w, LOAD_PARAMS, UNIT_BASE, at->param_base);
 }
-/* h memory of a RUN begins at 0: every RUN loads its own h and state, so all layers use the
- * same words. */
+
 static void add_initial(struct spacc_program *p, const struct spacc_layout *l,
-                        const struct spacc_run_args *args)
+                        const struct spacc_place *at, const struct spacc_run_args *args)
 {
     uint32_t *w = add(p, SPACC_OP_LOAD_VECTOR);
     SET(w, LOAD_VECTOR, REGION, SPACC_REGION_INPUT);
     SET(w, LOAD_VECTOR, OFFSET, args->h_offset);
-    SET(w, LOAD_VECTOR, WORDS, l->h_words);
+    SET(w, LOAD_VECTOR, WORDS, args->batch * l->h_words);
+    SET(w, LOAD_VECTOR, WORD_BASE, at->h_base);
 
     w = add(p, SPACC_OP_LOAD_STATE);
     SET(w, LOAD_STATE, REGION, SPACC_REGION_INPUT);
     SET(w, LOAD_STATE, OFFSET, args->state_offset);
-    SET(w, LOAD_STATE, UNITS, l->units);
+    SET(w, LOAD_STATE, UNITS, args->batch * l->units);
+    SET(w, LOAD_STATE, UNIT_BASE, at->state_base);
 }
 
 static void add_final(struct spacc_program *p, const struct spacc_layout *l,
-                      const struct spacc_run_args *args)
+                      const struct spacc_place *at, const struct spacc_run_args *args)
 {
     uint32_t *w = add(p, SPACC_OP_STORE_STATE);
     SET(w, STORE_STATE, REGION, SPACC_REGION_OUTPUT);
     SET(w, STORE_STATE, OFFSET, args->state_out);
-    SET(w, STORE_STATE, UNITS, l->units);
+    SET(w, STORE_STATE, UNITS, args->batch * l->units);
+    SET(w, STORE_STATE, UNIT_BASE, at->state_base);
 }
 
 static const uint32_t card_cell[] = {
@@ -96,6 +98,7 @@ static const uint32_t card_cell[] = {
     [SPACC_CELL_LSTM] = SPACC_CARD_CELL_LSTM,
     [SPACC_CELL_GRU] = SPACC_CARD_CELL_GRU,
     [SPACC_CELL_GRU_RESET] = SPACC_CARD_CELL_GRU_RESET,
+    [SPACC_CELL_LSTMP] = SPACC_CARD_CELL_LSTMP,
 };
 
 static const uint32_t card_act[] = {
@@ -109,15 +112,16 @@ static void add_run(struct spacc_program *p, const struct spacc_layout *l,
                     const struct spacc_run_args *args)
 {
     const uint32_t x_step = args->x_step_bytes;
-    const uint32_t y_step = (uint32_t)spacc_layout_y_bytes(l, layer);
+    const uint32_t y_step = (uint32_t)spacc_layout_y_bytes(l, layer, args->batch);
     const uint32_t back = args->reverse ? args->steps - 1 : 0;
     uint32_t *w = add(p, SPACC_OP_RUN);
 
     SET(w, RUN, CELL, card_cell[layer->cell]);
     SET(w, RUN, ACT_G, card_act[layer->act_g]);
     SET(w, RUN, ACT_H, card_act[layer->act_h]);
-    SET(w, RUN, BATCH, 1);
-    SET(w, RUN, ZERO, args->zero);
+    SET(w, RUN, BATCH, args->batch);
+    SET(w, RUN, ZERO, args->start == SPACC_START_ZERO);
+    SET(w, RUN, HALF, args->half);
     SET(w, RUN, X_REGION, args->x_region);
     SET(w, RUN, Y_REGION, SPACC_REGION_OUTPUT);
     SET(w, RUN, STEPS, args->steps);
@@ -128,12 +132,14 @@ static void add_run(struct spacc_program *p, const struct spacc_layout *l,
     SET(w, RUN, K_B, l->k_b);
     SET(w, RUN, PROLOGUE, l->prologue);
     SET(w, RUN, PROLOGUE_B, l->prologue_b);
-    SET(w, RUN, X_SLOTS, l->x_slots);
+    SET(w, RUN, X_SLOTS, spacc_layout_slots(l, args->batch));
     SET(w, RUN, M_WORDS, l->m_words);
     SET(w, RUN, WEIGHT_BASE, at->word_base);
     SET(w, RUN, PARAM_BASE, at->param_base);
+    SET(w, RUN, STATE_BASE, at->state_base);
     SET(w, RUN, X_WORDS, l->x_words);
     SET(w, RUN, H_WORDS, l->h_words);
+    SET(w, RUN, H_BASE, at->h_base);
     SET(w, RUN, X_OFFSET, args->x_offset + back * x_step);
     SET(w, RUN, X_STRIDE, args->reverse ? 0u - x_step : x_step);
     SET(w, RUN, Y_OFFSET, args->y_offset + back * y_step);
@@ -146,13 +152,13 @@ void spacc_program_run(struct spacc_program *p, const struct spacc_layout *l,
 {
     const bool recurrent = layer->cell != SPACC_CELL_LINEAR;
 
-    if (recurrent && !args->zero)
-        add_initial(p, l, args);
+    if (recurrent && args->start == SPACC_START_LOAD)
+        add_initial(p, l, at, args);
     if (l->ring_words)
         add_stream(p, l, at);
     add_run(p, l, layer, at, args);
     if (recurrent && args->want_state)
-        add_final(p, l, args);
+        add_final(p, l, at, args);
 }
 
 void spacc_program_mark(struct spacc_program *p, uint32_t offset)

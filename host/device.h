@@ -22,23 +22,31 @@ extern "C" {
 
 enum { SPACC_CARD_CAUSES = 8 };
 
-/* What one job cost; zeros for times and bytes on the CPU. */
+/* What one job cost; zeros for times and bytes on the CPU.
+ *
+ * A card runs jobs that are alike as one batch (host/fpga/card_batches.h) and counts them
+ * together: each gets an equal share of every cause, of the bytes and of the saturations, the
+ * first ones one more where that leaves a rest. So the sums over jobs are what the card
+ * counted, and the causes of a job add up to its cycles. Saturations of a single job of a
+ * batch are known only on the CPU and on a card that only counts. */
 struct spacc_job_counts {
     uint64_t cycles, cause[SPACC_CARD_CAUSES];
     uint64_t gate_saturations, state_saturations;
     uint64_t bytes_read, bytes_written;
 };
 
+/* Widths are those of spacc_fixed_layer: outputs of an LSTMP is the width of its r, else units;
+ * h is as wide as outputs. */
 struct spacc_job {
     size_t layer;     /* number from spacc_device_add() */
     size_t steps;     /* 1 or more */
     bool reverse;     /* last step first; x and y stay in natural order */
     const int16_t *x; /* [steps][x_cols]; NULL with x_job */
-    int x_job;        /* earlier job of the list whose y is x, else -1: as many units as
+    int x_job;        /* earlier job of the list whose y is x, else -1: as many outputs as
                          x_cols, the same steps, not LINEAR */
-    int16_t *h;       /* [units], in: initial, out: last. NULL for LINEAR */
+    int16_t *h;       /* [outputs], in: initial, out: last. NULL for LINEAR */
     int32_t *state;   /* [units], in: initial c (h of a GRU), out: last. NULL for LINEAR */
-    void *y;          /* out: LINEAR int32 [steps][4 * units], else int16 [steps][units] */
+    void *y;          /* out: LINEAR int32 [steps][4 * units], else int16 [steps][outputs] */
     struct spacc_job_counts counts; /* out */
 };
 
@@ -84,7 +92,10 @@ static inline enum spacc_status spacc_device_load(struct spacc_device *d,
 }
 
 /* SPACC_EDEVICE, SPACC_ETIMEOUT: nothing in the jobs is valid, the device stays usable.
- * SPACC_ENOFIT when vectors of one list pass 4 GiB. */
+ * SPACC_ENOFIT when vectors of one list pass 4 GiB.
+ *
+ * h and states of a job stay on a card when it has room for those of all jobs: a later job of
+ * the layer that begins with exactly what an earlier one ended with then loads nothing. */
 static inline enum spacc_status spacc_device_run(struct spacc_device *d, struct spacc_job *job,
                                                  size_t jobs, struct spacc_error *err)
 {
@@ -100,7 +111,9 @@ struct spacc_card_totals {
     uint64_t load_cycles; /* loading weights: prepare, and again after resets */
     uint64_t run_cycles;  /* everything else */
     uint64_t runs;        /* card runs */
-    bool resident;        /* all layers stay on the card */
+    size_t layers, away;  /* of all layers those that share one place, loaded in turn */
+    uint64_t batches;     /* RUNs: a batch of jobs each */
+    uint64_t kept;        /* of these began with what the card still had of h and states */
 };
 
 const struct spacc_layout *spacc_card_device_layout(const struct spacc_device *d, size_t layer);

@@ -220,7 +220,9 @@ static struct spacc_fixed_layer *copy_layer(const struct spacc_fixed_layer *from
     l->w_h = from->w_h ? copy_csb(from->w_h) : NULL;
     l->w_b = from->w_b ? copy_csb(from->w_b) : NULL;
     l->row = copy_bytes(from->row, rows * sizeof(*l->row));
-    l->row_b = from->row_b ? copy_bytes(from->row_b, rows * sizeof(*l->row)) : NULL;
+    l->row_b = from->row_b ? copy_bytes(from->row_b,
+                                        4 * spacc_fixed_quads_b(from) * sizeof(*l->row_b))
+                           : NULL;
     l->y_scale = from->y_scale ? copy_bytes(from->y_scale, rows * sizeof(float)) : NULL;
     if (!l->w_x || !l->row || (from->w_h && !l->w_h) || (from->w_b && !l->w_b) ||
         (from->row_b && !l->row_b) || (from->y_scale && !l->y_scale)) {
@@ -237,6 +239,11 @@ static enum spacc_status take_packed(struct spacc_plan_layer *l,
     const struct spacc_fixed_weights *w = &l->weights;
     enum spacc_status s;
 
+    if (from->cell == SPACC_CELL_LSTMP)
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "node %s: the packed layer is an LSTM with projection (LSTMP), which "
+                          "no node of an ONNX model is",
+                          l->name);
     if (from->cell != w->cell || from->outputs != w->units || from->x_cols != w->x_cols ||
         from->act_g != w->act_g || from->act_h != w->act_h)
         return spacc_fail(err, SPACC_EFORMAT,

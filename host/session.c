@@ -312,6 +312,17 @@ static void tell_reason(struct spacc_session *s, struct spacc_plan_node *n)
                           where);
 }
 
+static void tell_places(struct spacc_session *s)
+{
+    const struct spacc_card_totals t = spacc_card_device_totals(s->device);
+
+    if (t.away > 1)
+        spacc_session_note(s,
+                           "the layers do not fit the card together: %zu of %zu are loaded "
+                           "before they run (their LOAD cycles)",
+                           t.away, t.layers);
+}
+
 static enum spacc_status load_device(struct spacc_session *s, struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
@@ -325,10 +336,8 @@ static enum spacc_status load_device(struct spacc_session *s, struct spacc_error
     }
     if (status || (status = spacc_device_load(s->device, err)))
         return status;
-    if (s->on_card && !spacc_card_device_totals(s->device).resident)
-        spacc_session_note(s,
-                           "the layers do not fit the card together: each is loaded before it "
-                           "runs (its LOAD cycles)");
+    if (s->on_card)
+        tell_places(s);
     return SPACC_OK;
 }
 

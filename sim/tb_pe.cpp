@@ -1,10 +1,6 @@
-// A PE of 16 lanes and 16-bit weights. Replay a failure: ./tb_pe <seed>
-// verilator: -GLanes=16 -GWeightBits=16 -GWeightWords=64 -GXWords=64 -GHWords=32 -GPsumWords=8
+// A PE of 16 lanes and int16 weights that a bus of 64 bits fills.
+// verilator: -GLanes=16 -GBeatLanes=4 -GHLanes=4 -GWeightBits=16 -GWeightWords=64 -GXWords=64 -GHWords=32 -GPsumWords=8
 #include "Vpe.h"
+using Vdut = Vpe;
+constexpr unsigned kLanes = 16, kBeatLanes = 4, kHLanes = 4, kWeightBits = 16;
 #include "sim/pe_bench.h"
-
-int main(int argc, char **argv)
-{
-    const unsigned seed = argc > 1 ? (unsigned)std::atoi(argv[1]) : 1;
-    return Bench<Vpe, 16, 16>(seed).run(seed);
-}

@@ -1,11 +1,7 @@
-// A PE of 4 lanes and 8-bit weights. Replay a failure: ./tb_pe_narrow <seed>
-// verilator: -GLanes=4 -GWeightBits=8 -GWeightWords=64 -GXWords=64 -GHWords=32 -GPsumWords=8
+// A PE of 4 lanes and int8 weights.
+// verilator: -GLanes=4 -GBeatLanes=4 -GHLanes=4 -GWeightBits=8 -GWeightWords=64 -GXWords=64 -GHWords=32 -GPsumWords=8
 // module: spacc_pe
 #include "Vpe_narrow.h"
+using Vdut = Vpe_narrow;
+constexpr unsigned kLanes = 4, kBeatLanes = 4, kHLanes = 4, kWeightBits = 8;
 #include "sim/pe_bench.h"
-
-int main(int argc, char **argv)
-{
-    const unsigned seed = argc > 1 ? (unsigned)std::atoi(argv[1]) : 1;
-    return Bench<Vpe_narrow, 4, 8>(seed).run(seed);
-}

@@ -17,7 +17,7 @@ mkdir -p "$work"
 generic='proc; opt_expr; opt_clean; opt -nodffe -nosdff; fsm; opt; wreduce; peepopt; opt_clean
     share; opt; memory -nomap; opt -full; clean'
 cells=
-layers=40
+layers=40 seeds='1 2'
 case $kind in
 int16)
     parameters='Pes=4 Lanes=4 WeightWords=512 XWords=128 HWords=128 Units=64 PsumWords=16 Instructions=16'
@@ -35,7 +35,7 @@ ice40)
     synthesis='setattr -set keep 1 *spacc_control*/w:*_q
         synth_ice40 -dsp -top spacc_card -run begin:check'
     cells=$("$yosys"-config --datdir 2>/dev/null || echo /usr/share/yosys)/ice40/cells_sim.v
-    layers=10
+    layers=12 seeds=1
     ;;
 *)
     echo "no such netlist: $kind" >&2
@@ -72,7 +72,7 @@ build rtl --assert $defines "$@"
 # shellcheck disable=SC2086
 build netlist -DNO_ICE40_DEFAULT_ASSIGNMENTS "$work/netlist.v" $cells
 
-for seed in 1 2; do
+for seed in $seeds; do
     "$work/rtl/bench" $seed $layers >"$work/rtl.txt" || { cat "$work/rtl.txt"; exit 1; }
     "$work/netlist/bench" $seed $layers >"$work/netlist.txt" || { cat "$work/netlist.txt"; exit 1; }
     cat "$work/rtl.txt"

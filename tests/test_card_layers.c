@@ -1,6 +1,7 @@
 /* The proof of the card: random layers of every cell, activation, size and density on every
  * configuration of this build, through compiler and driver, equal spacc_fixed_run() bit for
- * bit: outputs, states and saturation counts. SPACC_TEST_SEED replays a run. */
+ * bit: outputs, states and saturation counts; and cost what the card that only counts says.
+ * SPACC_TEST_SEED replays a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +34,7 @@ int main(void)
 
 #include "sim/sim.h"
 
-enum { LAYERS = 4, JOBS = 6 };
+enum { LAYERS = 5, JOBS = 7 };
 
 /* The card's own watchdog ends a run after 1048576 idle cycles, 5243 us. */
 enum { LONG_US = 100000, SHORT_US = 2000 };
@@ -69,7 +70,7 @@ static void ok(enum spacc_status s, const struct spacc_error *err)
 struct shape {
     enum spacc_cell cell;
     enum spacc_act act_g, act_h;
-    size_t units, x_cols;
+    size_t units, x_cols, outputs; /* outputs: LSTMP */
     double density;
     int bits;
     float scale; /* of weights: large ones saturate */
@@ -89,11 +90,15 @@ static float *random_part(size_t count, double density, float scale)
 
 static struct spacc_fixed_layer *make_layer(const struct shape *s, size_t lanes)
 {
-    const bool linear = s->cell == SPACC_CELL_LINEAR;
-    const size_t rows = s->units * (linear ? 1 : s->cell == SPACC_CELL_LSTM ? 4 : 3);
+    const bool linear = s->cell == SPACC_CELL_LINEAR, lstmp = s->cell == SPACC_CELL_LSTMP;
+    const bool lstm = lstmp || s->cell == SPACC_CELL_LSTM;
+    const size_t rows = s->units * (linear ? 1 : lstm ? 4 : 3);
+    const size_t h_cols = lstmp ? s->outputs : s->units;
     float *w = random_part(rows * s->x_cols, s->density, s->scale);
-    float *r = random_part(rows * s->units, s->density, s->scale);
+    float *r = random_part(rows * h_cols, s->density, s->scale);
+    float *p = random_part(s->outputs * s->units, s->density, s->scale);
     float *b_w = random_part(rows, 1.0, s->scale), *b_r = random_part(rows, 1.0, s->scale);
+    float *b_p = random_part(s->outputs, 1.0, s->scale);
     const struct spacc_fixed_weights weights = {.cell = s->cell,
                                                 .act_g = s->act_g,
                                                 .act_h = s->act_h,
@@ -102,25 +107,32 @@ static struct spacc_fixed_layer *make_layer(const struct shape *s, size_t lanes)
                                                 .w = w,
                                                 .r = linear ? NULL : r,
                                                 .b_w = b_w,
-                                                .b_r = linear ? NULL : b_r};
+                                                .b_r = linear ? NULL : b_r,
+                                                .p = p,
+                                                .outputs = s->outputs,
+                                                .b_p = b_p,
+                                                .r_range = s->scale * 3.0f};
     struct spacc_fixed_layer *layer;
     struct spacc_error err = {0};
 
     ok(spacc_fixed_quantise(&layer, &weights, s->bits, 8 + (int)draw(8),
                             spacc_card_bank(s->x_cols, lanes),
-                            linear ? 1 : spacc_card_bank(s->units, lanes), 1, &err),
+                            linear ? 1 : spacc_card_bank(h_cols, lanes),
+                            spacc_card_bank(s->units, lanes), &err),
        &err);
     free(w);
     free(r);
+    free(p);
     free(b_w);
     free(b_r);
+    free(b_p);
     return layer;
 }
 
 static struct shape random_shape(int bits, enum spacc_cell cell, size_t largest)
 {
     static const double densities[] = {1.0, 0.5, 0.2, 0.05, 0.0};
-    const bool lstm = cell == SPACC_CELL_LSTM;
+    const bool lstm = cell == SPACC_CELL_LSTM || cell == SPACC_CELL_LSTMP;
 
     return (struct shape){
         .cell = cell,
@@ -128,6 +140,7 @@ static struct shape random_shape(int bits, enum spacc_cell cell, size_t largest)
         .act_h = lstm ? (enum spacc_act)draw(3) : SPACC_ACT_TANH,
         .units = 1 + draw((uint32_t)largest),
         .x_cols = 1 + draw((uint32_t)largest),
+        .outputs = cell == SPACC_CELL_LSTMP ? 1 + draw((uint32_t)largest) : 0,
         .density = densities[draw(5)],
         .bits = bits == 16 && draw(2) ? 8 : bits,
         .scale = draw(4) ? 0.5f : 6.0f,
@@ -138,7 +151,7 @@ static struct shape random_shape(int bits, enum spacc_cell cell, size_t largest)
 
 static size_t y_count(const struct spacc_fixed_layer *l, size_t steps)
 {
-    return steps * l->units * (l->cell == SPACC_CELL_LINEAR ? 4 : 1);
+    return steps * (l->cell == SPACC_CELL_LINEAR ? 4 * l->units : l->outputs);
 }
 
 static int16_t random16(void)
@@ -148,9 +161,16 @@ static int16_t random16(void)
     return draw(8) ? (int16_t)((int)draw(65536) - 32768) : hard[draw(5)];
 }
 
-static void random_job(struct spacc_job *job, size_t number, const struct spacc_fixed_layer *l)
+static int32_t random_state(const struct spacc_fixed_layer *l, int16_t h)
 {
-    const size_t steps = 1 + draw(10);
+    return l->cell == SPACC_CELL_LSTM || l->cell == SPACC_CELL_LSTMP
+               ? (int32_t)draw(1u << 24) - (1 << 23)
+               : h;
+}
+
+static void long_job(struct spacc_job *job, size_t number, const struct spacc_fixed_layer *l,
+                     size_t steps, bool reverse)
+{
     int16_t *x = calloc(steps * l->x_cols, sizeof(*x));
     const bool linear = l->cell == SPACC_CELL_LINEAR;
 
@@ -158,15 +178,21 @@ static void random_job(struct spacc_job *job, size_t number, const struct spacc_
     for (size_t i = 0; i < steps * l->x_cols; i++)
         x[i] = random16();
     *job = (struct spacc_job){
-        .layer = number, .steps = steps, .reverse = draw(2), .x = x, .x_job = -1};
+        .layer = number, .steps = steps, .reverse = reverse, .x = x, .x_job = -1};
     job->y = calloc(y_count(l, steps), sizeof(int32_t));
-    job->h = linear ? NULL : calloc(l->units, sizeof(int16_t));
+    job->h = linear ? NULL : calloc(l->outputs, sizeof(int16_t));
     job->state = linear ? NULL : calloc(l->units, sizeof(int32_t));
-    for (size_t u = 0; u < l->units && !linear; u++) {
+    for (size_t u = 0; u < l->outputs && !linear; u++)
         job->h[u] = random16();
-        job->state[u] =
-            l->cell == SPACC_CELL_LSTM ? (int32_t)draw(1u << 24) - (1 << 23) : job->h[u];
-    }
+    for (size_t u = 0; u < l->units && !linear; u++)
+        job->state[u] = random_state(l, job->h[u < l->outputs ? u : 0]);
+}
+
+static void random_job(struct spacc_job *job, size_t number, const struct spacc_fixed_layer *l)
+{
+    const size_t steps = 1 + draw(10);
+
+    long_job(job, number, l, steps, draw(2));
 }
 
 static struct spacc_job copy_job(const struct spacc_job *job, const struct spacc_fixed_layer *l)
@@ -175,9 +201,9 @@ static struct spacc_job copy_job(const struct spacc_job *job, const struct spacc
 
     c.y = calloc(y_count(l, job->steps), sizeof(int32_t));
     if (job->h) {
-        c.h = calloc(l->units, sizeof(int16_t));
+        c.h = calloc(l->outputs, sizeof(int16_t));
         c.state = calloc(l->units, sizeof(int32_t));
-        memcpy(c.h, job->h, l->units * sizeof(int16_t));
+        memcpy(c.h, job->h, l->outputs * sizeof(int16_t));
         memcpy(c.state, job->state, l->units * sizeof(int32_t));
     }
     return c;
@@ -211,26 +237,24 @@ static uint64_t sum_causes(const struct spacc_job_counts *c)
 /* Counts of what was exercised, over all tests. */
 static uint64_t gate_cuts, state_cuts, jobs_run, jobs_reversed, x_waits;
 
-static void check_job(const struct spacc_fixed_layer *l, const struct spacc_job *got,
-                      const struct spacc_job *want)
+static bool same_results(const struct spacc_fixed_layer *l, const struct spacc_job *got,
+                         const struct spacc_job *want)
 {
     const size_t bytes =
         y_count(l, got->steps) * (l->cell == SPACC_CELL_LINEAR ? sizeof(int32_t) : 2);
-    const bool same = memcmp(got->y, want->y, bytes) == 0 &&
-                      (!got->h || (memcmp(got->h, want->h, l->units * 2) == 0 &&
-                                   memcmp(got->state, want->state, l->units * 4) == 0)) &&
-                      got->counts.gate_saturations == want->counts.gate_saturations &&
-                      got->counts.state_saturations == want->counts.state_saturations;
 
-    if (!same)
+    return memcmp(got->y, want->y, bytes) == 0 &&
+           (!got->h || (memcmp(got->h, want->h, l->outputs * 2) == 0 &&
+                        memcmp(got->state, want->state, l->units * 4) == 0));
+}
+
+static void check_job(const struct spacc_fixed_layer *l, const struct spacc_job *got,
+                      const struct spacc_job *want)
+{
+    if (!same_results(l, got, want)) {
         print_layer(l, got);
-    assert_memory_equal(got->y, want->y, bytes);
-    if (got->h) {
-        assert_memory_equal(got->h, want->h, l->units * 2);
-        assert_memory_equal(got->state, want->state, l->units * 4);
+        fail_msg("other bits than on the CPU");
     }
-    assert_int_equal(got->counts.gate_saturations, want->counts.gate_saturations);
-    assert_int_equal(got->counts.state_saturations, want->counts.state_saturations);
     assert_int_equal(sum_causes(&got->counts), got->counts.cycles);
     assert_true(got->counts.cycles > 0);
     gate_cuts += want->counts.gate_saturations;
@@ -242,13 +266,25 @@ static void check_job(const struct spacc_fixed_layer *l, const struct spacc_job 
 
 /* ---- a card and the same layers on the CPU ----------------------------------- */
 
+/* The card that only counts goes along when the memory of the simulated one is polite. */
 struct pair {
     struct spacc_sim *sim;
-    struct spacc_device *card, *cpu;
+    struct spacc_device *card, *cpu, *counter;
     const struct spacc_card_info *info;
     size_t layers;
     struct spacc_fixed_layer *layer[LAYERS];
 };
+
+static void open_counter(struct pair *p, const char *config)
+{
+    char name[32];
+    struct spacc_card *card;
+    struct spacc_error err = {0};
+
+    snprintf(name, sizeof(name), "model:%s", config);
+    ok(spacc_card_open(&card, name, &err), &err);
+    ok(spacc_card_device_new(&p->counter, card, LONG_US, &err), &err);
+}
 
 static void open_with(struct pair *p, const char *config, uint32_t stalls, uint64_t limit_us)
 {
@@ -268,6 +304,8 @@ static void open_with(struct pair *p, const char *config, uint32_t stalls, uint6
 static void open_pair(struct pair *p, const char *config, uint32_t stalls)
 {
     open_with(p, config, stalls, LONG_US);
+    if (!stalls)
+        open_counter(p, config);
 }
 
 static void add_layer(struct pair *p, const struct shape *shape)
@@ -278,6 +316,8 @@ static void add_layer(struct pair *p, const struct shape *shape)
 
     ok(spacc_device_add(p->card, "layer", layer, &number, &err), &err);
     ok(spacc_device_add(p->cpu, "layer", layer, &number, &err), &err);
+    if (p->counter)
+        ok(spacc_device_add(p->counter, "layer", layer, &number, &err), &err);
     assert_int_equal(number, p->layers);
     p->layer[p->layers++] = layer;
 }
@@ -288,34 +328,87 @@ static void load_pair(struct pair *p)
 
     ok(spacc_device_load(p->card, &err), &err);
     ok(spacc_device_load(p->cpu, &err), &err);
+    if (p->counter)
+        ok(spacc_device_load(p->counter, &err), &err);
 }
 
 static void close_pair(struct pair *p)
 {
     spacc_device_free(p->card);
     spacc_device_free(p->cpu);
+    spacc_device_free(p->counter);
     for (size_t i = 0; i < p->layers; i++)
         spacc_fixed_free(p->layer[i]);
+}
+
+/* ---- the same jobs on all of them -------------------------------------------- */
+
+static void check_counter(struct pair *p, const struct spacc_job *got, struct spacc_job *job,
+                          size_t jobs)
+{
+    struct spacc_error err = {0};
+
+    ok(spacc_device_run(p->counter, job, jobs, &err), &err);
+    for (size_t i = 0; i < jobs; i++) {
+        assert_int_equal(job[i].counts.cycles, got[i].counts.cycles);
+        assert_memory_equal(job[i].counts.cause, got[i].counts.cause,
+                            sizeof(job[i].counts.cause));
+        assert_int_equal(job[i].counts.bytes_read, got[i].counts.bytes_read);
+        assert_int_equal(job[i].counts.bytes_written, got[i].counts.bytes_written);
+        assert_true(same_results(p->layer[job[i].layer], &job[i], &got[i]));
+    }
+}
+
+/* Run `got`; `want` and `counted` begin as it does. */
+static void compare(struct pair *p, struct spacc_job *got, struct spacc_job *want,
+                    struct spacc_job *counted, size_t jobs)
+{
+    struct spacc_job_counts sum[2] = {{0}};
+    struct spacc_error err = {0};
+
+    ok(spacc_device_run(p->card, got, jobs, &err), &err);
+    ok(spacc_device_run(p->cpu, want, jobs, &err), &err);
+    for (size_t i = 0; i < jobs; i++) {
+        check_job(p->layer[got[i].layer], &got[i], &want[i]);
+        sum[0].gate_saturations += got[i].counts.gate_saturations;
+        sum[0].state_saturations += got[i].counts.state_saturations;
+        sum[1].gate_saturations += want[i].counts.gate_saturations;
+        sum[1].state_saturations += want[i].counts.state_saturations;
+    }
+    assert_int_equal(sum[0].gate_saturations, sum[1].gate_saturations);
+    assert_int_equal(sum[0].state_saturations, sum[1].state_saturations);
+    if (p->counter)
+        check_counter(p, got, counted, jobs);
+}
+
+/* Run jobs, which are left as they ended. */
+static void run_jobs(struct pair *p, struct spacc_job *got, size_t jobs)
+{
+    struct spacc_job want[JOBS * 4], counted[JOBS * 4];
+
+    for (size_t i = 0; i < jobs; i++) {
+        want[i] = copy_job(&got[i], p->layer[got[i].layer]);
+        counted[i] = copy_job(&got[i], p->layer[got[i].layer]);
+    }
+    compare(p, got, want, counted, jobs);
+    for (size_t i = 0; i < jobs; i++) {
+        free_job(&want[i], false);
+        free_job(&counted[i], false);
+    }
 }
 
 /* Random jobs on random layers, in one list. */
 static void run_and_compare(struct pair *p, size_t jobs)
 {
-    struct spacc_job got[JOBS * 4], want[JOBS * 4];
-    struct spacc_error err = {0};
+    struct spacc_job job[JOBS * 4];
 
     for (size_t i = 0; i < jobs; i++) {
         const size_t number = i < p->layers ? i : draw((uint32_t)p->layers);
-        random_job(&got[i], number, p->layer[number]);
-        want[i] = copy_job(&got[i], p->layer[number]);
+        random_job(&job[i], number, p->layer[number]);
     }
-    ok(spacc_device_run(p->card, got, jobs, &err), &err);
-    ok(spacc_device_run(p->cpu, want, jobs, &err), &err);
-    for (size_t i = 0; i < jobs; i++) {
-        check_job(p->layer[got[i].layer], &got[i], &want[i]);
-        free_job(&got[i], true);
-        free_job(&want[i], false);
-    }
+    run_jobs(p, job, jobs);
+    for (size_t i = 0; i < jobs; i++)
+        free_job(&job[i], true);
 }
 
 static size_t largest_of(const struct spacc_card_info *info)
@@ -328,11 +421,11 @@ static void compare_cells(const char *config, uint32_t stalls, int rounds)
     for (int round = 0; round < rounds; round++) {
         struct pair p;
         open_pair(&p, config, stalls);
-        for (int cell = 0; cell < 4; cell++) {
+        for (int cell = 0; cell < 5; cell++) {
             struct shape s = random_shape((int)p.info->weight_bits, (enum spacc_cell)cell,
                                           largest_of(p.info) / 2);
             if (round == 0) /* one that does not divide in any way */
-                s.units = 13, s.x_cols = 7, s.density = 1.0;
+                s.units = 13, s.x_cols = 7, s.outputs = s.outputs ? 9 : 0, s.density = 1.0;
             add_layer(&p, &s);
         }
         load_pair(&p);
@@ -416,51 +509,46 @@ static void larger_layers_equal_the_model(void **state)
     each_config(large);
 }
 
-/* y of one job is x of the next, without the host. */
+/* y of one job is x of the next, without the host: LSTM, LSTMP, GRU, LINEAR, `batch` sequences
+ * of each. */
+static void chain(const char *config, uint32_t stalls, size_t batch)
+{
+    static const enum spacc_cell cells[] = {SPACC_CELL_LSTM, SPACC_CELL_LSTMP, SPACC_CELL_GRU,
+                                            SPACC_CELL_LINEAR};
+    const size_t steps = 1 + draw(7);
+    struct spacc_job job[4 * 4];
+    struct shape s = {.units = 19, .x_cols = 11, .density = 0.7, .scale = 0.8f};
+    struct pair p;
+
+    open_pair(&p, config, stalls);
+    s.bits = (int)p.info->weight_bits;
+    for (size_t i = 0; i < 4; i++) {
+        s.cell = cells[i];
+        s.outputs = cells[i] == SPACC_CELL_LSTMP ? 13 : 0;
+        add_layer(&p, &s);
+        s.x_cols = cells[i] == SPACC_CELL_LSTMP ? 13 : 19;
+    }
+    load_pair(&p);
+    for (size_t i = 0; i < 4 * batch; i++) {
+        long_job(&job[i], i / batch, p.layer[i / batch], steps, i / batch % 2);
+        if (i < batch)
+            continue;
+        free((void *)(uintptr_t)job[i].x);
+        job[i].x = NULL;
+        job[i].x_job = (int)(i - batch);
+    }
+    run_jobs(&p, job, 4 * batch);
+    for (size_t i = 0; i < 4 * batch; i++)
+        free_job(&job[i], true);
+    close_pair(&p);
+}
+
 static void chained(const char *config)
 {
-    struct pair p;
-    struct spacc_job got[3], want[3];
-    struct spacc_error err = {0};
-    open_pair(&p, config, 100);
-    const int bits = (int)p.info->weight_bits;
-    struct shape s = {.cell = SPACC_CELL_LSTM,
-                      .units = 19,
-                      .x_cols = 11,
-                      .density = 0.7,
-                      .bits = bits,
-                      .scale = 0.8f};
-
-    add_layer(&p, &s);
-    s.x_cols = 19;
-    s.cell = SPACC_CELL_GRU;
-    add_layer(&p, &s);
-    s.cell = SPACC_CELL_LINEAR;
-    s.units = 10;
-    add_layer(&p, &s);
-    load_pair(&p);
-    for (size_t i = 0; i < 3; i++) {
-        do {
-            random_job(&got[i], i, p.layer[i]);
-            if (i == 0 || got[i].steps == got[0].steps)
-                break;
-            free_job(&got[i], true);
-        } while (1);
-        if (i > 0) {
-            free((void *)(uintptr_t)got[i].x);
-            got[i].x = NULL;
-            got[i].x_job = (int)i - 1;
-        }
-        want[i] = copy_job(&got[i], p.layer[i]);
-    }
-    ok(spacc_device_run(p.card, got, 3, &err), &err);
-    ok(spacc_device_run(p.cpu, want, 3, &err), &err);
-    for (size_t i = 0; i < 3; i++) {
-        check_job(p.layer[i], &got[i], &want[i]);
-        free_job(&got[i], i == 0);
-        free_job(&want[i], false);
-    }
-    close_pair(&p);
+    chain(config, 100, 1);
+    chain(config, 0, 1);
+    chain(config, 0, 3);
+    chain(config, 200, 4);
 }
 
 static void a_layer_reads_the_results_of_another_on_the_card(void **state)
@@ -516,7 +604,7 @@ static void crowded(const char *config)
     add_layer(&p, &linear);
     add_layer(&p, &s);
     load_pair(&p);
-    assert_false(spacc_card_device_totals(p.card).resident);
+    assert_int_equal(spacc_card_device_totals(p.card).away, 2);
     run_and_compare(&p, 4);
     run_and_compare(&p, 4);
     close_pair(&p);
@@ -526,6 +614,186 @@ static void layers_that_do_not_fit_together_are_loaded_in_turn(void **state)
 {
     (void)state;
     each_config(crowded);
+}
+
+/* ---- batches ---- */
+
+/* Sequences that are alike become RUNs of as many as the card takes. */
+static void alike(const char *config)
+{
+    enum { ALIKE = 5 };
+    struct spacc_job job[LAYERS * ALIKE];
+    struct pair p;
+
+    open_pair(&p, config, 0);
+    for (int cell = 0; cell < LAYERS; cell++) {
+        struct shape s = random_shape((int)p.info->weight_bits, (enum spacc_cell)cell, 30);
+        add_layer(&p, &s);
+    }
+    load_pair(&p);
+    for (int round = 0; round < 3; round++) {
+        const uint64_t before = spacc_card_device_totals(p.card).batches;
+        const size_t steps = 1 + draw(5);
+        for (size_t i = 0; i < LAYERS * ALIKE; i++)
+            long_job(&job[i], i / ALIKE, p.layer[i / ALIKE], steps, i / ALIKE % 2);
+        run_jobs(&p, job, LAYERS * ALIKE);
+        assert_int_equal(spacc_card_device_totals(p.card).batches - before,
+                         p.info->batch_max > 1 ? LAYERS : LAYERS * ALIKE);
+        for (size_t i = 0; i < LAYERS * ALIKE; i++)
+            free_job(&job[i], true);
+    }
+    close_pair(&p);
+}
+
+static void alike_jobs_run_together(void **state)
+{
+    (void)state;
+    each_config(alike);
+}
+
+/* A batch of four costs less than two of its sequences alone. */
+static void shared_weights(const char *config)
+{
+    const struct shape s = {.cell = SPACC_CELL_LSTM,
+                            .units = 64,
+                            .x_cols = 64,
+                            .density = 0.125,
+                            .bits = 8,
+                            .scale = 0.3f};
+    uint64_t cycles[2] = {0, 0};
+    struct spacc_job job[4];
+    struct pair p;
+
+    open_pair(&p, config, 0);
+    add_layer(&p, &s);
+    load_pair(&p);
+    for (int n = 0; n < 2; n++) {
+        for (size_t i = 0; i < (n ? 4 : 1); i++)
+            long_job(&job[i], 0, p.layer[0], 10, false);
+        run_jobs(&p, job, n ? 4 : 1);
+        for (size_t i = 0; i < (n ? 4 : 1); i++) {
+            cycles[n] += job[i].counts.cycles;
+            assert_true(job[i].counts.cycles <= job[0].counts.cycles &&
+                        job[i].counts.cycles + SPACC_CARD_CAUSES >= job[0].counts.cycles);
+            free_job(&job[i], true);
+        }
+    }
+    printf("%s: one sequence %llu cycles, four %llu\n", config, (unsigned long long)cycles[0],
+           (unsigned long long)cycles[1]);
+    if (p.info->batch_max > 1 && p.info->lanes > 16)
+        assert_true(cycles[1] < 2 * cycles[0]);
+    assert_true(cycles[1] <= 4 * cycles[0]);
+    close_pair(&p);
+}
+
+static void a_batch_costs_less_than_its_sequences(void **state)
+{
+    (void)state;
+    each_config(shared_weights);
+}
+
+/* ---- states that stay ---- */
+
+static uint64_t kept_of(const struct pair *p)
+{
+    return spacc_card_device_totals(p->card).kept;
+}
+
+/* A step at a time from where the last one ended: nothing is loaded, whatever is the number of
+ * steps, whoever runs in between; but all is when a bit was changed. */
+static void kept(const char *config)
+{
+    enum { SEQUENCES = 3 };
+    struct spacc_job job[LAYERS * SEQUENCES];
+    struct pair p;
+    size_t recurrent = 0;
+    uint64_t first = 0;
+
+    open_pair(&p, config, 0);
+    for (int cell = 0; cell < LAYERS; cell++) {
+        const struct shape s = {.cell = (enum spacc_cell)cell,
+                                .units = 9,
+                                .x_cols = 6,
+                                .outputs = cell == SPACC_CELL_LSTMP ? 7 : 0,
+                                .density = 0.6,
+                                .bits = (int)p.info->weight_bits,
+                                .scale = 0.5f};
+        add_layer(&p, &s);
+    }
+    load_pair(&p);
+    for (size_t i = 0; i < LAYERS * SEQUENCES; i++) {
+        const size_t layer = p.info->batch_max > 1 ? i / SEQUENCES : i % LAYERS;
+        long_job(&job[i], layer, p.layer[layer], 1 + layer % 2, false);
+        recurrent += job[i].h != NULL;
+    }
+    if (p.info->batch_max > 1)
+        recurrent /= SEQUENCES;
+    for (int step = 0; step < 5; step++) {
+        const uint64_t before = kept_of(&p);
+        uint64_t load = 0;
+        if (step == 3)
+            job[LAYERS * SEQUENCES - 1].state[0] ^= 1;
+        run_jobs(&p, job, LAYERS * SEQUENCES);
+        assert_int_equal(kept_of(&p) - before,
+                         step == 0 ? 0 : step == 3 ? recurrent - 1 : recurrent);
+        for (size_t i = 0; i < LAYERS * SEQUENCES; i++)
+            load += job[i].counts.cause[1];
+        first = step == 0 ? load : first;
+        assert_true(step == 0 || load < first);
+    }
+    for (size_t i = 0; i < LAYERS * SEQUENCES; i++)
+        free_job(&job[i], true);
+    close_pair(&p);
+}
+
+static void states_stay_on_the_card_between_runs(void **state)
+{
+    (void)state;
+    each_config(kept);
+}
+
+/* A layer that is streamed has its ring beside one that stays. */
+static void streamed_beside(const char *config)
+{
+    struct pair p;
+    open_pair(&p, config, 0);
+    const size_t words = p.info->weight_words, lanes = p.info->lanes, pes = p.info->pes;
+    const struct shape small = {.cell = SPACC_CELL_GRU,
+                                .units = 12,
+                                .x_cols = 12,
+                                .density = 1.0,
+                                .bits = 8,
+                                .scale = 0.5f};
+    struct shape large = small;
+
+    /* a little more than the weight memory: groups of rows times words of x */
+    large.cell = SPACC_CELL_LINEAR;
+    large.x_cols = lanes * (p.info->x_words / 4);
+    large.units = (words / (p.info->x_words / 4) + 2) * pes;
+    add_layer(&p, &small);
+    add_layer(&p, &large);
+    load_pair(&p);
+    assert_int_equal(spacc_card_device_totals(p.card).away, 1);
+    const uint64_t loads = spacc_card_device_totals(p.card).load_cycles;
+    struct spacc_job job[4];
+    for (size_t i = 0; i < 4; i++) { /* small, large, large, small */
+        const size_t layer = i == 1 || i == 2;
+        long_job(&job[i], layer, p.layer[layer], 1, false);
+    }
+    run_jobs(&p, job, 4);
+    assert_true(job[1].counts.cause[7] > 0);   /* waits for weights */
+    assert_true(job[3].counts.cause[1] < 200); /* the other one is not loaded again */
+    assert_int_equal(spacc_card_device_totals(p.card).load_cycles, loads);
+    assert_int_equal(spacc_card_device_totals(p.card).batches, p.info->batch_max > 1 ? 3 : 4);
+    for (size_t i = 0; i < 4; i++)
+        free_job(&job[i], true);
+    close_pair(&p);
+}
+
+static void a_streamed_layer_leaves_the_others_where_they_are(void **state)
+{
+    (void)state;
+    each_config(streamed_beside);
 }
 
 /* The card is lost in the middle of a run; the next run is right again. */
@@ -546,18 +814,19 @@ static void break_and_repeat(const char *config, const struct spacc_sim_options 
                             .scale = 0.5f};
     add_layer(&p, &s);
     load_pair(&p);
-    run_and_compare(&p, 2);
+    random_job(&job, 0, p.layer[0]);
+    run_jobs(&p, &job, 1);
     const uint64_t loads = spacc_card_device_totals(p.card).load_cycles;
 
-    random_job(&job, 0, p.layer[0]);
     bad.config = config;
     spacc_sim_set(p.sim, &bad);
     assert_int_equal(spacc_device_run(p.card, &job, 1, &err), expected);
     assert_true(strlen(err.text) > 0);
     printf("%s: %s\n", config, err.text);
-    free_job(&job, true);
 
     spacc_sim_set(p.sim, &good);
+    run_jobs(&p, &job, 1); /* it begins where the last good run ended, which is lost now */
+    free_job(&job, true);
     run_and_compare(&p, 2);
     assert_true(spacc_card_device_totals(p.card).load_cycles > loads);
     close_pair(&p);
@@ -612,6 +881,10 @@ int main(void)
         cmocka_unit_test(a_layer_reads_the_results_of_another_on_the_card),
         cmocka_unit_test(long_lists_of_jobs_become_several_programs),
         cmocka_unit_test(layers_that_do_not_fit_together_are_loaded_in_turn),
+        cmocka_unit_test(alike_jobs_run_together),
+        cmocka_unit_test(a_batch_costs_less_than_its_sequences),
+        cmocka_unit_test(states_stay_on_the_card_between_runs),
+        cmocka_unit_test(a_streamed_layer_leaves_the_others_where_they_are),
         cmocka_unit_test(a_run_after_a_time_out_or_a_bite_of_the_watchdog_is_right),
         cmocka_unit_test(a_run_after_a_bus_error_is_right),
     };

@@ -120,6 +120,7 @@ static void a_layer_is_padded_to_whole_groups_and_vectors(void **state)
     assert_int_equal(lay.weight_words, 8);
     assert_int_equal(lay.param_units, 4);
     assert_int_equal(lay.h_memory, 4);
+    assert_int_equal(lay.batch_max, 1);
     assert_int_equal(lay.x_slots, 8);
     assert_int_equal(lay.ring_words, 0);
     assert_int_equal(lay.prologue, 0); /* two groups: too few to be kept as partial sums */
@@ -222,7 +223,8 @@ static void programs_read_back_as_they_were_written(void **state)
     struct spacc_program p = {0};
     const struct spacc_place at = {
         .weight_offset = 128, .param_offset = 640, .word_base = 9, .param_base = 6};
-    const struct spacc_run_args args = {.steps = 5,
+    const struct spacc_run_args args = {.batch = 1,
+                                        .steps = 5,
                                         .reverse = true,
                                         .want_state = true,
                                         .x_region = SPACC_REGION_OUTPUT,
@@ -296,7 +298,7 @@ static void zero_states_are_not_loaded_and_unwanted_ones_not_stored(void **state
     struct spacc_layout lay;
     struct spacc_program p = {0};
     const struct spacc_place at = {0};
-    const struct spacc_run_args args = {.steps = 1, .zero = true, .x_region = 2};
+    const struct spacc_run_args args = {.steps = 1, .batch = 1, .start = SPACC_START_ZERO, .x_region = 2};
 
     assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
     spacc_program_run(&p, &lay, l, &at, &args);
@@ -361,7 +363,7 @@ static void weights_that_do_not_fit_are_streamed(void **state)
     struct spacc_layout lay;
     struct spacc_program p = {0};
     const struct spacc_place at = {.weight_offset = 192};
-    const struct spacc_run_args args = {.steps = 3, .zero = true, .x_region = 2};
+    const struct spacc_run_args args = {.steps = 3, .batch = 1, .start = SPACC_START_ZERO, .x_region = 2};
 
     card.weight_words = 64;
     assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
@@ -375,6 +377,198 @@ static void weights_that_do_not_fit_are_streamed(void **state)
     assert_int_equal(GET(p.word[1], STREAM, WORDS), 8);
     assert_int_equal(GET(p.word[1], STREAM, RING_WORDS), 64);
     assert_int_equal(p.word[2][0] & 0xff, SPACC_OP_RUN);
+    spacc_fixed_free(l);
+}
+
+/* ---- batches ---- */
+
+static void sequences_of_a_batch_lie_between_each_other(void **state)
+{
+    (void)state;
+    /* chunks of 2 positions of 3 sequences: 0a 0b 0c 1a .. */
+    assert_int_equal(spacc_batch_position(0, 0, 3, 2), 0);
+    assert_int_equal(spacc_batch_position(1, 0, 3, 2), 1);
+    assert_int_equal(spacc_batch_position(0, 1, 3, 2), 2);
+    assert_int_equal(spacc_batch_position(1, 2, 3, 2), 5);
+    assert_int_equal(spacc_batch_position(2, 0, 3, 2), 6);
+    assert_int_equal(spacc_batch_position(5, 1, 3, 2), 15);
+    for (size_t s = 0; s < 9; s++)
+        assert_int_equal(spacc_batch_position(s, 0, 1, 4), s);
+}
+
+static size_t batch_max_with(struct spacc_card_info card)
+{
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_layout lay;
+
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    spacc_fixed_free(l);
+    return lay.batch_max;
+}
+
+/* The layer: 2 words of x, 4 of h, 4 units. */
+static void a_batch_is_as_large_as_every_memory_allows(void **state)
+{
+    (void)state;
+    struct spacc_card_info card = small;
+
+    card.batch_max = 255;
+    card.x_words = card.h_words = card.units = 400;
+    assert_int_equal(batch_max_with(card), 100);
+    card.batch_max = 99;
+    assert_int_equal(batch_max_with(card), 99);
+    card.x_words = 39;
+    assert_int_equal(batch_max_with(card), 9);
+    card.h_words = 35;
+    assert_int_equal(batch_max_with(card), 8);
+    card.units = 31;
+    assert_int_equal(batch_max_with(card), 7);
+}
+
+/* Chunks of 64 words and groups of 4, of a batch both at once. */
+static void a_batch_needs_a_longer_ring(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_card_info card = small;
+    struct spacc_layout lay;
+
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.ring_least, 64);
+    card.batch_max = 2;
+    card.weight_words = 67;
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.ring_least, 67);
+    card.weight_words = 66;
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.ring_least, 64);
+    spacc_fixed_free(l);
+}
+
+static void a_batch_loads_runs_and_stores_all_its_sequences(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstm();
+    struct spacc_card_info card = small;
+    struct spacc_layout lay;
+    struct spacc_program p = {0};
+    const struct spacc_place at = {.h_base = 12, .state_base = 8};
+    struct spacc_run_args args = {
+        .batch = 3, .steps = 2, .want_state = true, .x_region = 2, .reverse = true};
+
+    card.batch_max = 8;
+    assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);
+    assert_int_equal(spacc_layout_y_bytes(&lay, l, 1), 8);
+    assert_int_equal(spacc_layout_y_bytes(&lay, l, 3), 24);
+    spacc_program_run(&p, &lay, l, &at, &args);
+    assert_int_equal(p.instructions, 4);
+    assert_int_equal(GET(p.word[0], LOAD_VECTOR, WORDS), 3 * 2);
+    assert_int_equal(GET(p.word[0], LOAD_VECTOR, WORD_BASE), 12);
+    assert_int_equal(GET(p.word[1], LOAD_STATE, UNITS), 3 * 4);
+    assert_int_equal(GET(p.word[1], LOAD_STATE, UNIT_BASE), 8);
+    assert_int_equal(GET(p.word[2], RUN, BATCH), 3);
+    assert_int_equal(GET(p.word[2], RUN, X_SLOTS), 2); /* of 16 words, 6 each */
+    assert_int_equal(GET(p.word[2], RUN, H_BASE), 12);
+    assert_int_equal(GET(p.word[2], RUN, STATE_BASE), 8);
+    assert_int_equal(GET(p.word[2], RUN, Y_OFFSET), 24);
+    assert_int_equal(GET(p.word[2], RUN, Y_STRIDE), (uint32_t)-24);
+    assert_int_equal(GET(p.word[3], STORE_STATE, UNITS), 3 * 4);
+    assert_int_equal(GET(p.word[3], STORE_STATE, UNIT_BASE), 8);
+
+    p.instructions = 0;
+    args.start = SPACC_START_KEPT;
+    args.half = 1;
+    spacc_program_run(&p, &lay, l, &at, &args);
+    assert_int_equal(p.instructions, 2);
+    assert_int_equal(GET(p.word[0], RUN, HALF), 1);
+    assert_int_equal(GET(p.word[0], RUN, ZERO), 0);
+    assert_int_equal(p.word[1][0] & 0xff, SPACC_OP_STORE_STATE);
+    spacc_fixed_free(l);
+}
+
+/* ---- projection ---- */
+
+/* The LSTM with r of 5 outputs, which is its h: banks of 3. Weight of row r, column c of the
+ * projection: 10 r + c + 1. */
+static struct spacc_fixed_layer *make_lstmp(void)
+{
+    enum { P = 5, ROWS_B = 8 };
+    struct spacc_fixed_layer *l = make_lstm();
+    int16_t h[ROWS * P] = {0}, b[ROWS_B * UNITS] = {0};
+
+    for (int r = 0; r < ROWS; r++)
+        h[r * P + 3] = (int16_t)(r + 1); /* lane 1, word 0 */
+    for (int r = 0; r < P; r++)
+        for (int c = 0; c < UNITS; c++)
+            b[r * UNITS + c] = (int16_t)(10 * r + c + 1);
+    l->cell = SPACC_CELL_LSTMP;
+    l->outputs = P;
+    spacc_csb_free(l->w_h);
+    l->w_h = pack(h, ROWS, P, 3);
+    l->w_b = pack(b, ROWS_B, UNITS, 2);
+    l->row_b = calloc(ROWS_B, sizeof(*l->row_b));
+    for (int r = 0; r < ROWS_B; r++)
+        l->row_b[r] = (struct spacc_fixed_row){.bias = r + 1, .mult = 1, .shift = 1};
+    return l;
+}
+
+static void rows_of_a_projection_stand_where_h_reads_them(void **state)
+{
+    (void)state;
+    /* r[0], r[1], r[2] at 0, 2, 4; r[3], r[4] at 1, 3 */
+    static const size_t place[] = {0, 2, 4, 1, 3};
+    struct spacc_fixed_layer *l = make_lstmp();
+    struct spacc_layout lay;
+
+    assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
+    assert_int_equal(lay.groups, 2);
+    assert_int_equal(lay.groups_b, 1); /* 6 positions of r on 8 PEs */
+    assert_int_equal(lay.m_words, 2);  /* of 4 units */
+    assert_int_equal(lay.h_words, 4);  /* 8 rows */
+    assert_int_equal(lay.h_memory, 2 * 4 + 2);
+    assert_int_equal(lay.k_h, 1);
+    assert_int_equal(lay.k_b, 2);
+    assert_int_equal(lay.weight_words, 2 * (2 + 1) + 2);
+    assert_int_equal(lay.param_units, 4 + 2);
+    assert_int_equal(spacc_layout_y_bytes(&lay, l, 1), 16);
+    assert_int_equal(spacc_layout_y_chunk(&lay, l), 8);
+
+    uint8_t *image = malloc(lay.weight_bytes), *params = malloc(lay.param_bytes);
+    spacc_layout_weights(&lay, l, image);
+    spacc_layout_params(&lay, l, params);
+    assert_entry(image, 2, 0, 1, 1, 0); /* h part of unit 0: column 3 */
+    for (size_t r = 0; r < 5; r++) {
+        assert_entry(image, 6, place[r], 0, (int)(10 * r + 1), 0);
+        assert_entry(image, 7, place[r], 0, (int)(10 * r + 2), 1);
+        assert_entry(image, 6, place[r], 1, (int)(10 * r + 3), 0);
+        assert_int_equal(get32(params + 4 * 4 * 8 + place[r] * 8), r + 1);
+    }
+    assert_entry(image, 6, 5, 0, 0, 0); /* no row */
+    assert_int_equal(get32(params + 4 * 4 * 8 + 5 * 8), 0);
+    free(image);
+    free(params);
+    spacc_fixed_free(l);
+}
+
+static void a_projection_is_a_second_pass_of_the_run(void **state)
+{
+    (void)state;
+    struct spacc_fixed_layer *l = make_lstmp();
+    struct spacc_layout lay;
+    struct spacc_program p = {0};
+    const struct spacc_place at = {.word_base = 3};
+    const struct spacc_run_args args = {
+        .batch = 1, .steps = 1, .want_state = true, .x_region = 2};
+
+    assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
+    spacc_program_run(&p, &lay, l, &at, &args);
+    assert_int_equal(GET(p.word[0], LOAD_VECTOR, WORDS), 4); /* r */
+    assert_int_equal(GET(p.word[1], LOAD_STATE, UNITS), 4);  /* c */
+    assert_int_equal(GET(p.word[2], RUN, CELL), SPACC_CARD_CELL_LSTMP);
+    assert_int_equal(GET(p.word[2], RUN, GROUPS_B), 1);
+    assert_int_equal(GET(p.word[2], RUN, K_B), 2);
+    assert_int_equal(GET(p.word[2], RUN, M_WORDS), 2);
+    assert_int_equal(GET(p.word[2], RUN, H_WORDS), 4);
     spacc_fixed_free(l);
 }
 
@@ -401,7 +595,7 @@ static void a_layer_that_does_not_fit_is_told_what_would(void **state)
     expect(
         l, &card, SPACC_ENOFIT,
         "node lstm_4: needs 8 weight words a PE, the card has 7 and cannot stream them: that "
-        "takes 67");
+        "takes 64");
     card = small;
     card.units = 3;
     expect(l, &card, SPACC_ENOFIT, "needs 4 row parameters (quads of rows), the card has 3");
@@ -436,6 +630,12 @@ int main(void)
         cmocka_unit_test(zero_states_are_not_loaded_and_unwanted_ones_not_stored),
         cmocka_unit_test(the_prologue_comes_first),
         cmocka_unit_test(weights_that_do_not_fit_are_streamed),
+        cmocka_unit_test(sequences_of_a_batch_lie_between_each_other),
+        cmocka_unit_test(a_batch_is_as_large_as_every_memory_allows),
+        cmocka_unit_test(a_batch_needs_a_longer_ring),
+        cmocka_unit_test(a_batch_loads_runs_and_stores_all_its_sequences),
+        cmocka_unit_test(rows_of_a_projection_stand_where_h_reads_them),
+        cmocka_unit_test(a_projection_is_a_second_pass_of_the_run),
         cmocka_unit_test(a_layer_that_does_not_fit_is_told_what_would),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

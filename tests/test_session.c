@@ -516,7 +516,225 @@ static void a_packed_file_of_another_model_is_refused(void **state)
     end(&w);
 }
 
+/* There is no such ONNX operator, so no node can ask for it. */
+static void a_packed_layer_with_projection_is_refused(void **state)
+{
+    (void)state;
+    static float ones[4 * 7 * 7];
+    const struct spacc_fixed_weights weights = {.cell = SPACC_CELL_LSTMP,
+                                                .units = 7,
+                                                .x_cols = 5,
+                                                .outputs = 3,
+                                                .w = ones,
+                                                .r = ones,
+                                                .p = ones};
+    const struct spacc_options none = {0};
+    struct spacc_pack_layer layer = {.name = (char[]){"rnn0"}};
+    struct spacc_pack pack = {.source = (char[]){"m.onnx"}, .layers = 1, .layer = &layer};
+    struct work w;
+
+    begin(&w, &small_lstm, 2, 1);
+    for (size_t i = 0; i < sizeof(ones) / sizeof(*ones); i++)
+        ones[i] = 1.0f;
+    ok(spacc_fixed_quantise(&layer.layer, &weights, 8, 12, 5, 3, 7, &w.err), &w.err);
+    ok(spacc_sha256_file(pack.source_sha256, path("m.onnx"), &w.err), &w.err);
+    ok(spacc_pack_save(&pack, path("m.safetensors"), &w.err), &w.err);
+    spacc_fixed_free(layer.layer);
+    spacc_model_free(w.model);
+    ok(spacc_model_load(&w.model, path("m.safetensors"), &w.err), &w.err);
+    ok(spacc_session_new(&w.session, w.model, &none, &w.err), &w.err);
+    assert_int_equal(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), SPACC_EUNSUPPORTED);
+    assert_non_null(
+        strstr(w.err.text, "node rnn0: the packed layer is an LSTM with projection"));
+    end(&w);
+}
+
 #if SPACC_SIM
+/* ---- several sequences, several runs, several layers on a card ---- */
+
+enum { LOAD = 1 }; /* cause */
+
+static const char *const batch_card = "sim"; /* of cards[] the one that takes batches */
+
+static enum spacc_precision bits_of(const char *card)
+{
+    return strcmp(card, "sim:8x8") ? SPACC_PRECISION_INT16 : SPACC_PRECISION_INT8;
+}
+
+/* Outputs of a session without a card in its arithmetic, and those of `w`. */
+static void same_bits(const struct work *w, const struct work *cpu)
+{
+    for (size_t o = 0; o < INPUTS_MAX && w->out[o]; o++)
+        assert_memory_equal(w->out[o]->data, cpu->out[o]->data,
+                            w->out[o]->count * sizeof(float));
+}
+
+static uint64_t card_cycles(const struct work *w)
+{
+    return spacc_session_report(w->session)->run_cycles;
+}
+
+/* Bits as on the CPU; returns the cycles. */
+static uint64_t cycles_of(const struct rnn_model *rnn, const char *card, int64_t steps,
+                          int64_t batch)
+{
+    const struct spacc_options options = {.fpga = card};
+    const struct spacc_options arithmetic = {.precision = bits_of(card)};
+    struct work w, cpu;
+    uint64_t cycles;
+
+    begin(&w, rnn, steps, batch);
+    cpu = w;
+    run(&w, &options);
+    run(&cpu, &arithmetic);
+    same_bits(&w, &cpu);
+    cycles = card_cycles(&w);
+    assert_int_equal(node_named(&w, "rnn0")->steps,
+                     (uint64_t)(steps * batch * rnn_directions(rnn)));
+    end_session(&cpu);
+    end(&w);
+    return cycles;
+}
+
+static void sequences_of_a_node_run_together(void **state)
+{
+    (void)state;
+    static const char *const directions[] = {NULL, "reverse", "bidirectional"};
+
+    for (const char *const *c = cards; *c; c++)
+        for (int i = 0; i < 6; i++) {
+            const struct rnn_model rnn = {.op = i < 3 ? "LSTM" : "GRU",
+                                          .layers = i == 0 ? 2 : 1,
+                                          .inputs = 6,
+                                          .hidden = 8,
+                                          .direction = directions[i % 3],
+                                          .layout = i == 4,
+                                          .states = i % 2};
+            const uint64_t one = cycles_of(&rnn, *c, 5, 1), three = cycles_of(&rnn, *c, 5, 3);
+            if (strcmp(*c, batch_card) == 0)
+                assert_true(three < 2 * one);
+            else
+                assert_true(three > 2 * one);
+        }
+}
+
+/* The last outputs become the next first states. */
+static void feed_back(struct work *w)
+{
+    for (size_t i = 1; i < w->inputs; i++) {
+        spacc_tensor_free(w->in[i]);
+        w->in[i] = w->out[i];
+        w->out[i] = NULL;
+    }
+    free_outputs(w);
+}
+
+/* Cycles of one more run. */
+static uint64_t step(struct work *w)
+{
+    const uint64_t before = card_cycles(w);
+
+    ok(spacc_session_run(w->session, in_of(w), w->out, &w->err), &w->err);
+    return card_cycles(w) - before;
+}
+
+static void stream_of(const struct rnn_model *rnn, const char *card, int64_t batch)
+{
+    enum { STEPS = 5 };
+    const struct spacc_options options = {.fpga = card};
+    const struct spacc_options arithmetic = {.precision = bits_of(card)};
+    uint64_t cycles[STEPS];
+    struct work w, cpu;
+
+    begin(&w, rnn, 1, batch);
+    cpu = w;
+    cpu.in[1] = cpu.in[2] = NULL;
+    for (size_t i = 1; i < w.inputs; i++)
+        assert_int_equal(spacc_tensor_copy(&cpu.in[i], w.in[i]), SPACC_OK);
+    prepare(&w, &options);
+    prepare(&cpu, &arithmetic);
+    for (int i = 0; i < STEPS; i++) {
+        if (i == 3) /* not what the card has */
+            for (size_t k = 1; k < w.inputs; k++)
+                ((float *)w.in[k]->data)[0] = ((float *)cpu.in[k]->data)[0] = 0.25f;
+        cycles[i] = step(&w);
+        ok(spacc_session_run(cpu.session, in_of(&cpu), cpu.out, &cpu.err), &cpu.err);
+        same_bits(&w, &cpu);
+        feed_back(&w);
+        feed_back(&cpu);
+    }
+    assert_true(cycles[1] < cycles[0]);
+    assert_int_equal(cycles[2], cycles[1]);
+    assert_true(cycles[3] > cycles[2]);
+    assert_int_equal(cycles[4], cycles[1]);
+    end_session(&cpu);
+    for (size_t i = 1; i < cpu.inputs; i++)
+        spacc_tensor_free(cpu.in[i]);
+    end(&w);
+}
+
+static void a_step_at_a_time_loads_no_states(void **state)
+{
+    (void)state;
+    struct rnn_model rnn = {
+        .op = "LSTM", .layers = 1, .inputs = 6, .hidden = 20, .states = true};
+
+    for (const char *const *c = cards; *c; c++) {
+        rnn.op = "LSTM";
+        stream_of(&rnn, *c, 1);
+        stream_of(&rnn, *c, 3);
+        rnn.op = "GRU";
+        stream_of(&rnn, *c, 2);
+    }
+}
+
+/* 2048 words a PE each, on a card of 4096. */
+static void of_layers_that_do_not_fit_together_the_largest_set_stays(void **state)
+{
+    (void)state;
+    const struct rnn_model rnn = {.op = "LSTM", .layers = 3, .inputs = 64, .hidden = 64};
+    const struct spacc_options card = {.fpga = "sim:4x4"};
+    const struct spacc_options arithmetic = {.precision = SPACC_PRECISION_INT16};
+    struct work w, cpu;
+
+    begin(&w, &rnn, 1, 1);
+    cpu = w;
+    run(&w, &card);
+    run(&cpu, &arithmetic);
+    same_bits(&w, &cpu);
+    assert_true(has_note(&w, "do not fit the card together: 2 of 3 are loaded before they run"));
+    assert_true(node_named(&w, "rnn0")->cause[LOAD] < 2048);
+    assert_true(node_named(&w, "rnn1")->cause[LOAD] > 2048 * 4 * 4 * 4 / 8);
+    assert_true(node_named(&w, "rnn2")->cause[LOAD] > 2048 * 4 * 4 * 4 / 8);
+    end_session(&cpu);
+    end(&w);
+}
+
+/* 8192 words of an LSTM through the ring, a matrix beside it. */
+static void a_streamed_layer_does_not_drive_out_the_others(void **state)
+{
+    (void)state;
+    const struct rnn_model rnn = {
+        .op = "LSTM", .layers = 1, .inputs = 128, .hidden = 128, .matmul = 6};
+    const struct spacc_options card = {.fpga = "sim:4x4"};
+    const struct spacc_options arithmetic = {.precision = SPACC_PRECISION_INT16};
+    struct work w, cpu;
+
+    begin(&w, &rnn, 1, 1);
+    cpu = w;
+    run(&w, &card);
+    free_outputs(&w);
+    ok(spacc_session_run(w.session, in_of(&w), w.out, &w.err), &w.err);
+    run(&cpu, &arithmetic);
+    same_bits(&w, &cpu);
+    assert_false(has_note(&w, "do not fit the card together"));
+    assert_true(node_named(&w, "rnn0")->cause[7] > 8192);
+    assert_true(node_named(&w, "rnn0")->cause[LOAD] < 1000); /* parameters alone are 512 */
+    assert_int_equal(node_named(&w, "dense")->cause[LOAD], 0);
+    end_session(&cpu);
+    end(&w);
+}
+
 /* 8192 words a PE on a card of 4096: streamed, with the same numbers as a card that holds
  * them. */
 static void weights_that_the_card_does_not_hold_are_streamed(void **state)
@@ -615,7 +833,12 @@ int main(void)
         cmocka_unit_test(banks_that_do_not_divide_are_padded_and_told),
         cmocka_unit_test(a_packed_model_gives_the_same_bits),
         cmocka_unit_test(a_packed_file_of_another_model_is_refused),
+        cmocka_unit_test(a_packed_layer_with_projection_is_refused),
 #if SPACC_SIM
+        cmocka_unit_test(sequences_of_a_node_run_together),
+        cmocka_unit_test(a_step_at_a_time_loads_no_states),
+        cmocka_unit_test(of_layers_that_do_not_fit_together_the_largest_set_stays),
+        cmocka_unit_test(a_streamed_layer_does_not_drive_out_the_others),
         cmocka_unit_test(weights_that_the_card_does_not_hold_are_streamed),
         cmocka_unit_test(a_matrix_too_large_for_the_card_stays_on_the_cpu),
         cmocka_unit_test(a_time_limit_too_short_is_a_time_out),

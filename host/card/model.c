@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/board.h"
 #include "rtl/card_map.h"
 #include "scheduler/card_cycles.h"
 
@@ -14,14 +15,11 @@ enum { PROGRAM_MOST = 64 * 64 };
 
 static const char kind[] = "model";
 
-struct config {
+static const struct config {
     const char *name;
-    uint32_t pes, lanes, cells, weight_bits, index_bits, axi_bits, weight_words, x_words,
-        h_words, units, psum_words, instructions;
-};
-
-static const struct config configs[] = {
-#define X(token, name, ...) {name, __VA_ARGS__},
+    struct spacc_card_config card;
+} configs[] = {
+#define X(token, name, ...) {name, {__VA_ARGS__, .small_cell = 0}},
     SPACC_CARD_CONFIG_MAP(X)
 #undef X
 };
@@ -35,8 +33,9 @@ struct buffer {
 };
 
 struct model {
-    const struct config *config;
+    const struct spacc_card_config *config;
     uint32_t reg[REGISTERS / 4];
+    size_t memory_bytes, used_bytes; /* memory_bytes 0: without end */
     uint64_t next_address;
     struct buffer *buffer;
 };
@@ -61,20 +60,33 @@ static void model_close(void *self)
     free(m);
 }
 
+static size_t pages_of(size_t size_bytes)
+{
+    return (size_bytes + PAGE - 1) / PAGE * PAGE;
+}
+
 static enum spacc_status model_alloc(void *self, size_t size_bytes, uint64_t *address,
                                      struct spacc_error *err)
 {
     struct model *m = self;
-    struct buffer *b = calloc(1, sizeof(*b));
+    struct buffer *b;
 
-    if (!b || size_bytes == 0 || !(b->bytes = calloc(1, size_bytes))) {
+    if (size_bytes == 0)
+        return spacc_fail(err, SPACC_EINVAL, "no card buffer of 0 bytes");
+    if (m->memory_bytes && (size_bytes > m->memory_bytes ||
+                            pages_of(size_bytes) > m->memory_bytes - m->used_bytes))
+        return spacc_fail(err, SPACC_ENOFIT,
+                          "memory of the card: %zu bytes are needed, %zu of %zu are free",
+                          size_bytes, m->memory_bytes - m->used_bytes, m->memory_bytes);
+    b = calloc(1, sizeof(*b));
+    if (!b || !(b->bytes = calloc(1, size_bytes))) {
         free(b);
-        return spacc_fail(err, size_bytes ? SPACC_ENOMEM : SPACC_EINVAL,
-                          "no card buffer of %zu bytes", size_bytes);
+        return spacc_fail(err, SPACC_ENOMEM, "no card buffer of %zu bytes", size_bytes);
     }
     b->size_bytes = size_bytes;
     b->address = m->next_address;
-    m->next_address += (size_bytes + 2 * PAGE - 1) / PAGE * PAGE;
+    m->next_address += pages_of(size_bytes) + PAGE;
+    m->used_bytes += pages_of(size_bytes);
     b->next = m->buffer;
     m->buffer = b;
     *address = b->address;
@@ -89,6 +101,7 @@ static void model_release(void *self, uint64_t address)
         if ((*at)->address == address) {
             struct buffer *b = *at;
             *at = b->next;
+            m->used_bytes -= pages_of(b->size_bytes);
             free(b->bytes);
             free(b);
             return;
@@ -166,7 +179,7 @@ static enum spacc_status write_marks(struct model *m, const uint32_t (*word)[16]
 
 static enum spacc_status count(struct model *m, struct spacc_error *err)
 {
-    const struct config *c = m->config;
+    const struct spacc_card_config *c = m->config;
     const struct spacc_card_shape shape = {c->pes, c->lanes, c->cells, c->axi_bits, LATENCY};
     const uint64_t pointers[4] = {
         pointer(m, SPACC_REG_PROGRAM_PTR), pointer(m, SPACC_REG_WEIGHTS_PTR),
@@ -232,7 +245,7 @@ static enum spacc_status model_wait(void *self, uint64_t limit_us, bool *interru
 
 static void describe(struct model *m)
 {
-    const struct config *c = m->config;
+    const struct spacc_card_config *c = m->config;
     const uint32_t batch = c->pes / 4 * 16 == c->axi_bits ? 255 : 1;
 
     memset(m->reg, 0, sizeof(m->reg));
@@ -259,27 +272,50 @@ static const struct spacc_card_ops model_ops = {
     kind,       model_close,     model_alloc,    model_release, model_write,
     model_read, model_reg_write, model_reg_read, model_wait,    model_reset};
 
+/* The card of a configuration or of a board, its clock and its memory; false: the names that
+ * there are. */
+static bool find_config(struct model *m, const char *name, double *clock_hz, char *names,
+                        size_t names_bytes)
+{
+    const struct spacc_board *board = spacc_board_find(name), *boards;
+    size_t count, used = 0;
+
+    *clock_hz = board ? board->clock_mhz * 1e6 : CLOCK_HZ;
+    m->config = board ? &board->card : NULL;
+    m->memory_bytes = board ? board->memory_bytes : 0;
+    for (size_t i = 0; i < CONFIGS; i++)
+        if (strcmp(configs[i].name, name) == 0)
+            m->config = &configs[i].card;
+    boards = spacc_boards(&count);
+    for (size_t i = 0; i < CONFIGS + count && used < names_bytes; i++)
+        used += (size_t)snprintf(names + used, names_bytes - used, " %s",
+                                 i < CONFIGS ? configs[i].name : boards[i - CONFIGS].name);
+    return m->config != NULL;
+}
+
 enum spacc_status spacc_model_card_open(struct spacc_card **out, const char *config,
                                         struct spacc_error *err)
 {
+    const char *name = config ? config : "16x16";
     struct model *m = calloc(1, sizeof(*m));
-    char names[256] = "";
+    char names[256];
+    double clock_hz;
+    enum spacc_status s = SPACC_OK;
 
     *out = NULL;
     if (!m)
         return spacc_fail(err, SPACC_ENOMEM, "no memory for a card");
-    for (int i = 0; i < CONFIGS; i++) {
-        const size_t used = strlen(names);
-        if (strcmp(configs[i].name, config ? config : "16x16") == 0)
-            m->config = &configs[i];
-        snprintf(names + used, sizeof(names) - used, " %s", configs[i].name);
-    }
-    if (!m->config) {
+    if (!find_config(m, name, &clock_hz, names, sizeof(names)))
+        s = spacc_fail(err, SPACC_EUNSUPPORTED, "no card 'model:%s'; there are:%s", name,
+                       names);
+    else if (m->config->small_cell)
+        s = spacc_fail(err, SPACC_EUNSUPPORTED,
+                       "card 'model:%s': cycles of its small cell unit are not modelled", name);
+    if (s) {
         free(m);
-        return spacc_fail(err, SPACC_EUNSUPPORTED, "no card 'model:%s'; there are:%s", config,
-                          names);
+        return s;
     }
     m->next_address = UINT64_C(1) << 36;
     describe(m);
-    return spacc_card_attach(out, &model_ops, m, CLOCK_HZ, err);
+    return spacc_card_attach(out, &model_ops, m, clock_hz, err);
 }

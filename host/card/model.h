@@ -11,9 +11,10 @@
 extern "C" {
 #endif
 
-/* `config` as in rtl/card.toml ("16x16"); NULL is that. SPACC_EUNSUPPORTED names those there
- * are; SPACC_ENOMEM. The stated clock is 200 MHz, the memory's latency that of the simulated
- * one. */
+/* `config` as in rtl/card.toml ("16x16"; NULL is that), or a board ("ulx3s"). The stated clock
+ * is 200 MHz, or the board's, whose memory may be small (SPACC_ENOFIT of an allocation); the
+ * memory's latency is that of the simulated one. SPACC_EUNSUPPORTED: no such card (names those
+ * there are), or one with the small cell unit; SPACC_ENOMEM. */
 enum spacc_status spacc_model_card_open(struct spacc_card **out, const char *config,
                                         struct spacc_error *err);
 

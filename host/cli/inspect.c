@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/cli/board.h"
 #include "host/cli/cli.h"
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
 #include "sparse/csb.h"
 
-enum { BANK_SIZE, JSON };
+enum { BANK_SIZE, JSON, BOARD, SPARSITY, DIM };
 enum { BANKS = 4 };
 
 static const size_t bank_sizes[BANKS] = {8, 16, 32, 64};
@@ -19,11 +20,15 @@ static const size_t bank_sizes[BANKS] = {8, 16, 32, 64};
 static const struct cli_option options[] = {
     [BANK_SIZE] = {"bank-size", 0, "B", "bank of the CSB sizes (default 16)"},
     [JSON] = {"json", 0, NULL, "as JSON"},
+    [BOARD] = {"board", 0, "BOARD", "does it fit, at which clock, and how long is a run"},
+    [SPARSITY] = {"sparsity", 0, "S", "with --board: prune to this share of zeros first"},
+    [DIM] = {"dim", 0, "NAME=N", "with --board: size of a dynamic dimension (default 1)"},
     {0}};
 
 struct settings {
     size_t bank_size;
     bool json;
+    struct cli_board on; /* of --board, and options with it */
 };
 
 /* How a matrix lies in banks of one size. */
@@ -38,14 +43,24 @@ struct weights {
     struct banks bank[BANKS], csb; /* csb: of --bank-size */
 };
 
+static int take_dim(struct settings *set, const char *value)
+{
+    if (cli_dim(&set->on.in, value))
+        return CLI_OK;
+    return cli_usage(&cli_inspect, "--dim %s: wants NAME=N", value);
+}
+
 static int take(void *to, int option, const char *value)
 {
     struct settings *set = to;
 
-    if (option == BANK_SIZE)
-        return cli_bank_size(&set->bank_size, &cli_inspect, value);
-    set->json = true;
-    return CLI_OK;
+    switch (option) {
+    case BANK_SIZE: return cli_bank_size(&set->bank_size, &cli_inspect, value);
+    case BOARD: set->on.board = value; return CLI_OK;
+    case SPARSITY: return cli_sparsity(&set->on.sparsity, &cli_inspect, value);
+    case DIM: return take_dim(set, value);
+    default: set->json = true; return CLI_OK;
+    }
 }
 
 /* ---- weights ---- */
@@ -325,23 +340,42 @@ static int inspect_onnx(const char *file, const struct settings *set)
     return status;
 }
 
+static int inspect(struct settings *set, const char *file)
+{
+    set->on.file = file;
+    set->on.json = set->json;
+    if (set->on.board)
+        return cli_board(&set->on);
+    if (set->on.in.dims || set->on.sparsity > 0.0)
+        return cli_usage(&cli_inspect, "--dim and --sparsity need --board");
+    if (cli_ends_with(file, ".safetensors"))
+        return cli_inspect_pack(file, set->json);
+    return inspect_onnx(file, set);
+}
+
 static int run(int argc, char **argv)
 {
-    struct settings set = {.bank_size = 16};
+    struct settings set = {.bank_size = 16, .on.in = {.seed = 1, .quiet = true}};
     const char *file;
     int status;
 
-    if (!cli_parse(&cli_inspect, argc, argv, take, &set, &file, &status))
-        return status;
-    if (cli_ends_with(file, ".safetensors"))
-        return cli_inspect_pack(file, set.json);
-    return inspect_onnx(file, &set);
+    /* No list can be longer than the command line. */
+    set.on.in.dim = calloc((size_t)argc, sizeof(*set.on.in.dim));
+    if (!set.on.in.dim)
+        status = cli_fail("out of memory");
+    else if (cli_parse(&cli_inspect, argc, argv, take, &set, &file, &status))
+        status = inspect(&set, file);
+    free(set.on.in.dim);
+    return status;
 }
 
 const struct cli_command cli_inspect = {
     .name = "inspect",
     .arguments = "FILE",
     .summary = "Tell what is in an ONNX or packed model, and how balanced its weights are.",
+    .more =
+        "With --board: resources of the board's card, estimated before any synthesis, and the\n"
+        "cycles of one run, counted exactly. boards/README.md lists the boards.\n",
     .example = "spacc inspect models/demo/charlm.onnx",
     .option = options,
     .run = run};

@@ -55,7 +55,7 @@ static enum spacc_status run_job(const struct spacc_fixed_layer *layer, struct s
 {
     const bool linear = layer->cell == SPACC_CELL_LINEAR;
     const size_t x_bytes = layer->x_cols * sizeof(int16_t);
-    const size_t y_bytes = linear ? layer->units * 16 : layer->units * 2;
+    const size_t y_bytes = linear ? layer->units * 16 : layer->outputs * 2;
     struct spacc_fixed_counts counts = {0};
     int16_t *x_turned = malloc(job->steps * x_bytes);
     char *y = malloc(job->steps * y_bytes);

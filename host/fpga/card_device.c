@@ -1,28 +1,22 @@
-/* Layers on a card: where they lie in its memories, and lists of jobs as programs.
+/* Layers on a card behind the device interface.
  *
- * When all layers fit side by side they are loaded once (`resident`). Else each layer is
- * loaded at the same place before it runs, unless it is the one that is there already.
- * Vector and state memory belong to one RUN at a time, since every RUN loads its own h
- * and state. */
+ *   card_places    which layers stay on the card          card_load
+ *   card_batches   which jobs of a list are one RUN       card_run, from here on
+ *   card_kept      which h and states are there still
+ *   card_jobs      vectors to the card's memory and back
+ *   card_programs  what the card executes */
 #include "host/device.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/card/model.h"
+#include "host/fpga/card_batches.h"
+#include "host/fpga/card_places.h"
+#include "host/fpga/card_programs.h"
 #include "rtl/card_map.h"
 
-enum { ALIGN = 64, LAYER_NONE = -1 };
-enum { JOB_INSTRUCTIONS = 8 }; /* load 2, run 5, mark 1 */
-enum { MARK_BYTES = 128 };     /* rtl/card.toml */
-
-struct card_layer {
-    char *name;
-    const struct spacc_fixed_layer *layer;
-    struct spacc_layout layout;
-    struct spacc_place place;
-};
+enum { ALIGN = 64 };
 
 /* Memory on the card's side that grows. */
 struct buffer {
@@ -36,21 +30,24 @@ struct card_device {
     const struct spacc_card_info *info;
     uint64_t time_limit_us;
     size_t layers;
-    struct card_layer *layer;
+    struct spacc_card_layer *layer;
+    struct spacc_card_kept *kept;
     struct buffer program, weights, input, output;
     struct spacc_card_totals totals;
     bool loaded; /* what should be on the card is, under `generation` */
     uint32_t generation;
-    int on_card;                     /* layer that is on the card when not resident */
-    struct spacc_device *arithmetic; /* of a card that only counts; else NULL */
+    const struct spacc_card_layer *in_window; /* of those that do not stay */
+    struct spacc_device *arithmetic;          /* of a card that only counts; else NULL */
 };
 
-/* Where one job's vectors are: bytes in region 2 (x, h, state) and 3. */
-struct job_place {
-    uint32_t x, h, state, y, state_out, first_mark, mark_before, mark_after;
+/* One list of jobs under way. */
+struct list {
+    struct spacc_job *job;
+    size_t jobs, batches;
+    struct spacc_card_batch *batch;
+    size_t in_bytes, out_bytes;
+    uint8_t *in, *out;
 };
-
-/* ---- memory ------------------------------------------------------------------ */
 
 static size_t aligned(size_t size_bytes)
 {
@@ -80,6 +77,7 @@ static void card_close(struct spacc_device *device)
     for (size_t i = 0; i < d->layers; i++)
         free(d->layer[i].name);
     free(d->layer);
+    spacc_card_kept_free(d->kept);
     spacc_device_free(d->arithmetic);
     spacc_card_close(d->card); /* its memory goes with it */
     free(d);
@@ -92,8 +90,8 @@ static enum spacc_status card_add(struct spacc_device *device, const char *name,
                                   struct spacc_error *err)
 {
     struct card_device *d = (struct card_device *)device;
-    struct card_layer *more = realloc(d->layer, (d->layers + 1) * sizeof(*more));
-    struct card_layer *l;
+    struct spacc_card_layer *more = realloc(d->layer, (d->layers + 1) * sizeof(*more));
+    struct spacc_card_layer *l;
     enum spacc_status s;
 
     if (!more)
@@ -112,27 +110,41 @@ static enum spacc_status card_add(struct spacc_device *device, const char *name,
     return SPACC_OK;
 }
 
-/* Side by side when that fits, else all at 0. Returns the size of region 1. */
-static size_t place_layers(struct card_device *d)
+/* Where every layer is on the card. */
+static enum spacc_status place_on_card(struct card_device *d)
 {
-    size_t words = 0, params = 0, bytes = 0;
-    bool streams = false; /* a streamed layer takes all of the weight memory */
+    struct spacc_card_spot *spot = calloc(d->layers + 1, sizeof(*spot));
+
+    if (!spot)
+        return SPACC_ENOMEM;
+    for (size_t i = 0; i < d->layers; i++)
+        spot[i].layout = &d->layer[i].layout;
+    d->totals.layers = d->layers;
+    d->totals.away =
+        spacc_card_places(spot, d->layers, d->info->weight_words, d->info->units);
+    for (size_t i = 0; i < d->layers; i++) {
+        struct spacc_card_layer *l = &d->layer[i];
+        l->stays = spot[i].stays;
+        l->place.word_base = spot[i].word_base;
+        l->place.param_base = spot[i].param_base;
+        l->layout.ring_words = spot[i].ring_words;
+    }
+    free(spot);
+    return SPACC_OK;
+}
+
+/* Where every image is in region 1; returns its size. */
+static size_t place_images(struct card_device *d)
+{
+    size_t bytes = 0;
 
     for (size_t i = 0; i < d->layers; i++) {
-        struct card_layer *l = &d->layer[i];
-        l->place.word_base = (uint32_t)words;
-        l->place.param_base = (uint32_t)params;
-        words += l->layout.weight_words;
-        params += l->layout.param_units;
-        streams |= l->layout.ring_words != 0;
+        struct spacc_card_layer *l = &d->layer[i];
         l->place.weight_offset = (uint32_t)bytes;
         bytes = aligned(bytes + l->layout.weight_bytes);
         l->place.param_offset = (uint32_t)bytes;
         bytes = aligned(bytes + l->layout.param_bytes);
     }
-    d->totals.resident = !streams && words <= d->info->weight_words && params <= d->info->units;
-    for (size_t i = 0; i < d->layers && !d->totals.resident; i++)
-        d->layer[i].place.word_base = d->layer[i].place.param_base = 0;
     return bytes;
 }
 
@@ -145,7 +157,7 @@ static enum spacc_status write_images(struct card_device *d, size_t bytes,
     if (!image)
         return spacc_fail(err, SPACC_ENOMEM, "no memory for %zu bytes of weights", bytes);
     for (size_t i = 0; i < d->layers; i++) {
-        const struct card_layer *l = &d->layer[i];
+        const struct spacc_card_layer *l = &d->layer[i];
         spacc_layout_weights(&l->layout, l->layer, image + l->place.weight_offset);
         spacc_layout_params(&l->layout, l->layer, image + l->place.param_offset);
     }
@@ -157,10 +169,17 @@ static enum spacc_status write_images(struct card_device *d, size_t bytes,
 
 /* ---- running a program ------------------------------------------------------- */
 
+/* Half a program may have run: nothing that was on the card can be trusted. */
+static void distrust(struct card_device *d)
+{
+    d->loaded = false;
+    d->in_window = NULL;
+    spacc_card_kept_forget(d->kept);
+}
+
 static enum spacc_status run_program(struct card_device *d, const struct spacc_program *p,
                                      size_t input_bytes, size_t output_bytes,
-                                     struct spacc_card_counters *counters,
-                                     struct spacc_error *err)
+                                     uint64_t *cycles, struct spacc_error *err)
 {
     const size_t program_bytes = p->instructions * SPACC_INSTRUCTION_BYTES;
     const struct spacc_card_run run = {
@@ -173,6 +192,7 @@ static enum spacc_status run_program(struct card_device *d, const struct spacc_p
         .input_bytes = (uint32_t)input_bytes,
         .output_bytes = (uint32_t)output_bytes,
     };
+    struct spacc_card_counters counters;
     uint8_t bytes[sizeof(p->word)];
     enum spacc_status s;
 
@@ -181,29 +201,40 @@ static enum spacc_status run_program(struct card_device *d, const struct spacc_p
     if ((s = spacc_card_write(d->card, d->program.address, bytes, program_bytes, err)))
         return s;
     d->totals.runs++;
-    s = spacc_card_run(d->card, &run, d->time_limit_us, counters, err);
-    if (s) /* half a program may have run: trust nothing that was on the card */
-        d->loaded = false, d->on_card = LAYER_NONE;
-    return s;
+    if ((s = spacc_card_run(d->card, &run, d->time_limit_us, &counters, err))) {
+        distrust(d);
+        return s;
+    }
+    *cycles += counters.value[SPACC_COUNTER_CYCLES];
+    return SPACC_OK;
 }
 
-/* Load all layers, as many programs as that takes. */
-static enum spacc_status load_resident(struct card_device *d, struct spacc_error *err)
+/* Layers that stay, and one that has the window for itself. */
+static bool preloaded(const struct card_device *d, size_t layer)
+{
+    return d->layer[layer].stays || d->totals.away == 1;
+}
+
+/* Load them, as many programs as that takes. */
+static enum spacc_status load_layers(struct card_device *d, struct spacc_error *err)
 {
     const size_t room = (d->info->instructions - 1) / 2;
-    struct spacc_card_counters counters;
-    enum spacc_status s;
+    enum spacc_status s = SPACC_OK;
+    size_t i = 0;
 
-    for (size_t first = 0; first < d->layers; first += room) {
+    while (i < d->layers && !s) {
         struct spacc_program p = {0};
-        for (size_t i = first; i < d->layers && i < first + room; i++)
-            spacc_program_load(&p, &d->layer[i].layout, &d->layer[i].place);
+        for (; i < d->layers && p.instructions + 2 <= 2 * room; i++)
+            if (preloaded(d, i))
+                spacc_program_load(&p, &d->layer[i].layout, &d->layer[i].place);
         spacc_program_end(&p);
-        if ((s = run_program(d, &p, 0, 0, &counters, err)))
-            return s;
-        d->totals.load_cycles += counters.value[SPACC_COUNTER_CYCLES];
+        if (p.instructions > 1)
+            s = run_program(d, &p, 0, 0, &d->totals.load_cycles, err);
     }
-    return SPACC_OK;
+    for (i = 0; i < d->layers && !s; i++)
+        if (preloaded(d, i) && !d->layer[i].stays)
+            d->in_window = &d->layer[i];
+    return s;
 }
 
 /* Bring back what a reset took. */
@@ -214,9 +245,9 @@ static enum spacc_status make_loaded(struct card_device *d, struct spacc_error *
 
     if (d->loaded && d->generation == generation)
         return SPACC_OK;
-    d->on_card = LAYER_NONE;
+    distrust(d);
     d->generation = generation;
-    if (d->totals.resident && (s = load_resident(d, err)))
+    if ((s = load_layers(d, err)))
         return s;
     d->loaded = true;
     return SPACC_OK;
@@ -225,7 +256,7 @@ static enum spacc_status make_loaded(struct card_device *d, struct spacc_error *
 static enum spacc_status card_load(struct spacc_device *device, struct spacc_error *err)
 {
     struct card_device *d = (struct card_device *)device;
-    const size_t bytes = place_layers(d);
+    const size_t bytes = place_images(d);
     enum spacc_status s;
 
     if (bytes > UINT32_MAX)
@@ -233,6 +264,8 @@ static enum spacc_status card_load(struct spacc_device *device, struct spacc_err
                           bytes);
     if (d->layers == 0)
         return SPACC_OK;
+    if ((s = place_on_card(d)))
+        return spacc_fail(err, s, "no memory for the places of %zu layers", d->layers);
     if ((s = grow(d, &d->program, sizeof(((struct spacc_program *)0)->word), err)) ||
         (s = write_images(d, bytes, err)))
         return s;
@@ -240,209 +273,7 @@ static enum spacc_status card_load(struct spacc_device *device, struct spacc_err
     return make_loaded(d, err);
 }
 
-/* ---- jobs -------------------------------------------------------------------- */
-
-static size_t take(size_t *used, size_t size_bytes)
-{
-    const size_t at = *used;
-    *used += aligned(size_bytes);
-    return at;
-}
-
-static size_t x_bytes(const struct spacc_layout *l)
-{
-    return l->x_words * l->lanes * sizeof(int16_t);
-}
-
-/* Give every job its place. Sizes of regions 2 and 3 into *in, *out. */
-static enum spacc_status place_jobs(const struct card_device *d, const struct spacc_job *job,
-                                    size_t jobs, struct job_place *at, size_t *in, size_t *out,
-                                    struct spacc_error *err)
-{
-    *in = *out = 0;
-    for (size_t i = 0; i < jobs; i++) {
-        const struct card_layer *l = &d->layer[job[i].layer];
-        const size_t y_bytes = spacc_layout_y_bytes(&l->layout, l->layer);
-
-        if (job[i].steps > UINT32_MAX / 2 / (y_bytes + x_bytes(&l->layout)))
-            return spacc_fail(err, SPACC_ENOFIT, "node %s: %zu steps are too many for one run",
-                              l->name, job[i].steps);
-        at[i].x = (uint32_t)take(in, job[i].x_job < 0 ? job[i].steps * x_bytes(&l->layout) : 0);
-        at[i].h = (uint32_t)take(in, l->layout.h_words * l->layout.lanes * 2);
-        at[i].state = (uint32_t)take(in, l->layout.units * 4);
-        at[i].y = (uint32_t)take(out, job[i].steps * y_bytes);
-        at[i].state_out = (uint32_t)take(out, l->layout.units * 4);
-        at[i].first_mark = (uint32_t)take(out, MARK_BYTES);
-        at[i].mark_after = (uint32_t)take(out, MARK_BYTES);
-        if (*in > UINT32_MAX || *out > UINT32_MAX)
-            return spacc_fail(err, SPACC_ENOFIT,
-                              "node %s: vectors of one run take %zu and %zu bytes, a region "
-                              "has 4 GiB",
-                              l->name, *in, *out);
-    }
-    return SPACC_OK;
-}
-
-static void put_inputs(const struct card_device *d, const struct spacc_job *job, size_t jobs,
-                       const struct job_place *at, uint8_t *in)
-{
-    for (size_t i = 0; i < jobs; i++) {
-        const struct card_layer *l = &d->layer[job[i].layer];
-        const struct spacc_layout *lay = &l->layout;
-        const size_t cols = l->layer->x_cols, units = l->layer->units;
-
-        for (size_t t = 0; t < job[i].steps && job[i].x_job < 0; t++)
-            spacc_to_card16(job[i].x + t * cols, cols, lay->x_words, lay->lanes, lay->x_words,
-                            (int16_t *)(void *)(in + at[i].x + t * x_bytes(lay)));
-        if (l->layer->cell == SPACC_CELL_LINEAR)
-            continue;
-        const size_t bank = spacc_card_bank(units, lay->lanes);
-        spacc_to_card16(job[i].h, units, bank, lay->lanes, lay->h_words,
-                        (int16_t *)(void *)(in + at[i].h));
-        spacc_to_card32(job[i].state, units, bank, lay->lanes, lay->h_words,
-                        (int32_t *)(void *)(in + at[i].state));
-    }
-}
-
-static void get_y(const struct card_layer *l, struct spacc_job *job, const uint8_t *out)
-{
-    const size_t units = l->layer->units, bytes = spacc_layout_y_bytes(&l->layout, l->layer);
-    const size_t bank = spacc_card_bank(units, l->layout.lanes);
-
-    for (size_t t = 0; t < job->steps; t++)
-        if (l->layer->cell == SPACC_CELL_LINEAR)
-            memcpy((int32_t *)job->y + t * 4 * units, out + t * bytes, units * 16);
-        else
-            spacc_from_card16((const int16_t *)(const void *)(out + t * bytes), units, bank,
-                              l->layout.lanes, (int16_t *)job->y + t * units);
-}
-
-static void get_counts(struct spacc_job_counts *c, const uint8_t *before, const uint8_t *after)
-{
-    uint64_t a[SPACC_CARD_COUNTERS], b[SPACC_CARD_COUNTERS];
-
-    memcpy(b, before, sizeof(b));
-    memcpy(a, after, sizeof(a));
-    for (int i = 0; i < SPACC_CARD_COUNTERS; i++)
-        a[i] -= b[i];
-    c->cycles = a[SPACC_COUNTER_CYCLES];
-    for (int i = 0; i < SPACC_CARD_CAUSES; i++)
-        c->cause[i] = a[SPACC_COUNTER_ISSUE + i]; /* card.toml keeps causes together */
-    c->gate_saturations = a[SPACC_COUNTER_GATE_SATURATIONS];
-    c->state_saturations = a[SPACC_COUNTER_STATE_SATURATIONS];
-    c->bytes_read = a[SPACC_COUNTER_BYTES_READ];
-    c->bytes_written = a[SPACC_COUNTER_BYTES_WRITTEN];
-}
-
-/* What a card that only counts would have given, from the same arithmetic in C. */
-static enum spacc_status compute_outputs(const struct card_device *d, struct spacc_job *job,
-                                         size_t jobs, const struct job_place *at,
-                                         const uint8_t *out, struct spacc_error *err)
-{
-    const enum spacc_status s = spacc_device_run(d->arithmetic, job, jobs, err);
-
-    for (size_t i = 0; i < jobs && !s; i++) {
-        const struct spacc_job_counts cut = job[i].counts;
-        get_counts(&job[i].counts, out + at[i].mark_before, out + at[i].mark_after);
-        job[i].counts.gate_saturations = cut.gate_saturations;
-        job[i].counts.state_saturations = cut.state_saturations;
-    }
-    return s;
-}
-
-static void get_outputs(const struct card_device *d, struct spacc_job *job, size_t jobs,
-                        const struct job_place *at, const uint8_t *out)
-{
-    for (size_t i = 0; i < jobs; i++) {
-        const struct card_layer *l = &d->layer[job[i].layer];
-        const size_t units = l->layer->units;
-
-        get_y(l, &job[i], out + at[i].y);
-        get_counts(&job[i].counts, out + at[i].mark_before, out + at[i].mark_after);
-        if (l->layer->cell == SPACC_CELL_LINEAR)
-            continue;
-        spacc_from_card32((const int32_t *)(const void *)(out + at[i].state_out), units,
-                          spacc_card_bank(units, l->layout.lanes), l->layout.lanes,
-                          job[i].state);
-        memcpy(job[i].h, (int16_t *)job[i].y + (job[i].reverse ? 0 : job[i].steps - 1) * units,
-               units * sizeof(int16_t));
-    }
-}
-
-/* Whether a recurrent job begins with h and state of 0. */
-static bool starts_at_zero(const struct spacc_job *job, const struct spacc_fixed_layer *layer)
-{
-    if (layer->cell == SPACC_CELL_LINEAR)
-        return false;
-    for (size_t u = 0; u < layer->units; u++)
-        if (job->h[u] || job->state[u])
-            return false;
-    return true;
-}
-
-/* Job i's instructions. When its layer has to be loaded first, that counts as its LOAD. */
-static void add_job(struct card_device *d, struct spacc_program *p, const struct spacc_job *job,
-                    const struct job_place *place, size_t i)
-{
-    const struct card_layer *l = &d->layer[job[i].layer];
-    const struct job_place *at = &place[i];
-    const int from = job[i].x_job;
-    const struct card_layer *x_layer = from < 0 ? NULL : &d->layer[job[from].layer];
-    const struct spacc_run_args args = {
-        .steps = (uint32_t)job[i].steps,
-        .reverse = job[i].reverse,
-        .zero = starts_at_zero(&job[i], l->layer),
-        .want_state = true,
-        .x_region = x_layer ? SPACC_REGION_OUTPUT : SPACC_REGION_INPUT,
-        .x_offset = x_layer ? place[from].y : at->x,
-        .x_step_bytes =
-            (uint32_t)(x_layer ? spacc_layout_y_bytes(&x_layer->layout, x_layer->layer)
-                               : x_bytes(&l->layout)),
-        .h_offset = at->h,
-        .state_offset = at->state,
-        .y_offset = at->y,
-        .state_out = at->state_out,
-    };
-
-    if (!d->totals.resident && d->on_card != (int)job[i].layer) {
-        spacc_program_load(p, &l->layout, &l->place);
-        d->on_card = (int)job[i].layer;
-    }
-    spacc_program_run(p, &l->layout, l->layer, &l->place, &args);
-    spacc_program_mark(p, at->mark_after);
-}
-
-/* Programs of as many jobs as the instruction memory takes. A mark stands at the start of
- * a program and behind every job. */
-static enum spacc_status run_programs(struct card_device *d, const struct spacc_job *job,
-                                      size_t jobs, struct job_place *at, size_t in_bytes,
-                                      size_t out_bytes, uint64_t *cycles,
-                                      struct spacc_error *err)
-{
-    const size_t room = (d->info->instructions < SPACC_PROGRAM_MAX ? d->info->instructions
-                                                                   : SPACC_PROGRAM_MAX) -
-                        1;
-    struct spacc_card_counters counters;
-    size_t i = 0;
-    enum spacc_status s;
-
-    while (i < jobs) {
-        struct spacc_program p = {0};
-        at[i].mark_before = at[i].first_mark;
-        spacc_program_mark(&p, at[i].mark_before);
-        do {
-            add_job(d, &p, job, at, i);
-            if (i + 1 < jobs)
-                at[i + 1].mark_before = at[i].mark_after;
-            i++;
-        } while (i < jobs && p.instructions + JOB_INSTRUCTIONS <= room);
-        spacc_program_end(&p);
-        if ((s = run_program(d, &p, in_bytes, out_bytes, &counters, err)))
-            return s;
-        *cycles += counters.value[SPACC_COUNTER_CYCLES];
-    }
-    return SPACC_OK;
-}
+/* ---- a list of jobs ---------------------------------------------------------- */
 
 static enum spacc_status check_job(const struct card_device *d, const struct spacc_job *job,
                                    size_t i, struct spacc_error *err)
@@ -457,61 +288,172 @@ static enum spacc_status check_job(const struct card_device *d, const struct spa
         return SPACC_OK;
     l = d->layer[j->layer].layer;
     from = d->layer[job[j->x_job].layer].layer;
-    if (from->cell == SPACC_CELL_LINEAR || from->units != l->x_cols ||
+    if (from->cell == SPACC_CELL_LINEAR || from->outputs != l->x_cols ||
         job[j->x_job].steps != j->steps)
         return spacc_fail(err, SPACC_EINVAL,
                           "job %zu takes %zu x %zu from a job that gives %zu x %zu", i,
-                          j->steps, l->x_cols, job[j->x_job].steps, from->units);
+                          j->steps, l->x_cols, job[j->x_job].steps, from->outputs);
     return SPACC_OK;
 }
 
-static enum spacc_status run_placed(struct card_device *d, struct spacc_job *job, size_t jobs,
-                                    struct job_place *at, size_t in_bytes, size_t out_bytes,
-                                    uint8_t *in, uint8_t *out, struct spacc_error *err)
+/* Sequences that the layer of a job takes at once. y of a batch of LSTMP is not in the order in
+ * which a batch reads x. */
+static size_t most_of(const struct card_device *d, const struct list *list, size_t i)
 {
+    const struct spacc_job *j = &list->job[i];
+    const struct spacc_card_layer *from =
+        j->x_job < 0 ? NULL : &d->layer[list->job[j->x_job].layer];
+
+    return from && from->layer->cell == SPACC_CELL_LSTMP ? 1
+                                                         : d->layer[j->layer].layout.batch_max;
+}
+
+static void fill_batches(const struct card_device *d, struct list *list, const size_t *size)
+{
+    for (size_t i = 0; i < list->jobs; i += size[i]) {
+        struct spacc_card_batch *b = &list->batch[list->batches++];
+        b->first = i;
+        b->size = size[i];
+        b->of = &d->layer[list->job[i].layer];
+        b->from = -1;
+        for (size_t k = 0; k + 1 < list->batches; k++)
+            if (list->job[i].x_job >= 0 && list->batch[k].first == (size_t)list->job[i].x_job)
+                b->from = (int)k;
+    }
+}
+
+static enum spacc_status make_batches(struct card_device *d, struct list *list)
+{
+    size_t *most = calloc(list->jobs + 1, sizeof(*most));
+    size_t *size = calloc(list->jobs + 1, sizeof(*size));
+    enum spacc_status s = SPACC_ENOMEM;
+
+    list->batch = calloc(list->jobs + 1, sizeof(*list->batch));
+    if (!most || !size || !list->batch)
+        goto out;
+    for (size_t i = 0; i < list->jobs; i++)
+        most[i] = most_of(d, list, i);
+    if ((s = spacc_card_batches(list->job, list->jobs, most, size)))
+        goto out;
+    fill_batches(d, list, size);
+out:
+    free(most);
+    free(size);
+    return s;
+}
+
+/* Where the batches run, and what they begin with. */
+static enum spacc_status take_states(struct card_device *d, struct list *list)
+{
+    enum spacc_status s = SPACC_OK;
+
+    spacc_card_kept_begin(d->kept);
+    for (size_t i = 0; i < list->batches && !s; i++) {
+        struct spacc_card_batch *b = &list->batch[i];
+        if (b->of->layer->cell != SPACC_CELL_LINEAR)
+            s = spacc_card_kept_take(d->kept, &b->of->layout, b->of->layer,
+                                     &list->job[b->first], b->size, &b->hold);
+    }
+    return s;
+}
+
+static void keep_states(struct card_device *d, const struct list *list)
+{
+    for (size_t i = 0; i < list->batches; i++) {
+        const struct spacc_card_batch *b = &list->batch[i];
+        if (b->of->layer->cell == SPACC_CELL_LINEAR)
+            continue;
+        spacc_card_kept_put(d->kept, &b->hold, &list->job[b->first]);
+        d->totals.kept += b->hold.start == SPACC_START_KEPT;
+    }
+    d->totals.batches += list->batches;
+}
+
+static enum spacc_status run_programs(struct card_device *d, struct list *list,
+                                      struct spacc_error *err)
+{
+    struct spacc_program p;
     uint64_t cycles = 0;
+    size_t next = 0;
     enum spacc_status s;
 
-    put_inputs(d, job, jobs, at, in);
-    if ((s = grow(d, &d->input, in_bytes, err)) || (s = grow(d, &d->output, out_bytes, err)) ||
-        (s = spacc_card_write(d->card, d->input.address, in, in_bytes, err)) ||
-        (s = run_programs(d, job, jobs, at, in_bytes, out_bytes, &cycles, err)) ||
-        (s = spacc_card_read(d->card, d->output.address, out, out_bytes, err)))
-        return s;
-    if (d->arithmetic)
-        s = compute_outputs(d, job, jobs, at, out, err);
-    else
-        get_outputs(d, job, jobs, at, out);
+    while (next < list->batches) {
+        spacc_card_program(&p, list->batch, list->batches, list->job, d->info->instructions,
+                           &next, &d->in_window);
+        if ((s = run_program(d, &p, list->in_bytes, list->out_bytes, &cycles, err)))
+            return s;
+    }
     d->totals.run_cycles += cycles;
+    return SPACC_OK;
+}
+
+/* Results; those of a card that only counts come from the same arithmetic in C. */
+static enum spacc_status get_results(struct card_device *d, struct list *list,
+                                     struct spacc_error *err)
+{
+    enum spacc_status s = SPACC_OK;
+
+    if (d->arithmetic)
+        s = spacc_device_run(d->arithmetic, list->job, list->jobs, err);
+    else
+        spacc_card_get_outputs(list->batch, list->batches, list->job, list->out);
+    if (!s)
+        spacc_card_get_counts(list->batch, list->batches, list->job, list->out,
+                              !d->arithmetic);
     return s;
+}
+
+static enum spacc_status run_list(struct card_device *d, struct list *list,
+                                  struct spacc_error *err)
+{
+    enum spacc_status s;
+
+    spacc_card_put_inputs(list->batch, list->batches, list->job, list->in);
+    if ((s = grow(d, &d->input, list->in_bytes, err)) ||
+        (s = grow(d, &d->output, list->out_bytes, err)) ||
+        (s = spacc_card_write(d->card, d->input.address, list->in, list->in_bytes, err)) ||
+        (s = run_programs(d, list, err)) ||
+        (s = spacc_card_read(d->card, d->output.address, list->out, list->out_bytes, err)))
+        return s;
+    return get_results(d, list, err);
+}
+
+static enum spacc_status plan_list(struct card_device *d, struct list *list,
+                                   struct spacc_error *err)
+{
+    enum spacc_status s;
+
+    if ((s = make_batches(d, list)) || (s = take_states(d, list)))
+        return s;
+    if ((s = spacc_card_place_batches(list->batch, list->batches, list->job, &list->in_bytes,
+                                      &list->out_bytes, err)))
+        return s;
+    list->in = calloc(1, list->in_bytes + 1);
+    list->out = malloc(list->out_bytes + 1);
+    return list->in && list->out ? SPACC_OK : SPACC_ENOMEM;
 }
 
 static enum spacc_status card_run(struct spacc_device *device, struct spacc_job *job,
                                   size_t jobs, struct spacc_error *err)
 {
     struct card_device *d = (struct card_device *)device;
-    struct job_place *at = calloc(jobs + 1, sizeof(*at));
-    size_t in_bytes, out_bytes;
-    uint8_t *in = NULL, *out = NULL;
-    enum spacc_status s = SPACC_ENOMEM;
+    struct list list = {.job = job, .jobs = jobs};
+    enum spacc_status s;
 
-    if (!at)
-        goto out;
     for (size_t i = 0; i < jobs; i++)
         if ((s = check_job(d, job, i, err)))
-            goto out;
-    if ((s = make_loaded(d, err)) ||
-        (s = place_jobs(d, job, jobs, at, &in_bytes, &out_bytes, err)))
-        goto out;
-    s = SPACC_ENOMEM;
-    in = calloc(1, in_bytes + 1);
-    out = malloc(out_bytes + 1);
-    if (in && out)
-        s = run_placed(d, job, jobs, at, in_bytes, out_bytes, in, out, err);
-out:
-    free(at);
-    free(in);
-    free(out);
+            return s;
+    if ((s = make_loaded(d, err)))
+        return s;
+    if (!(s = plan_list(d, &list, err)))
+        s = run_list(d, &list, err);
+    if (s == SPACC_OK)
+        keep_states(d, &list);
+    else
+        spacc_card_kept_forget(d->kept);
+    free(list.batch);
+    free(list.in);
+    free(list.out);
     return s == SPACC_ENOMEM ? spacc_fail(err, s, "no memory for the vectors of a run") : s;
 }
 
@@ -524,7 +466,7 @@ enum spacc_status spacc_card_device_new(struct spacc_device **out, struct spacc_
                                         uint64_t time_limit_us, struct spacc_error *err)
 {
     struct card_device *d = calloc(1, sizeof(*d));
-    enum spacc_status s;
+    enum spacc_status s = SPACC_OK;
 
     *out = NULL;
     if (!d) {
@@ -535,8 +477,11 @@ enum spacc_status spacc_card_device_new(struct spacc_device **out, struct spacc_
     d->card = card;
     d->info = spacc_card_info(card);
     d->time_limit_us = time_limit_us;
-    d->on_card = LAYER_NONE;
-    if (spacc_card_only_counts(d->info) && (s = spacc_cpu_device_new(&d->arithmetic, err))) {
+    if (spacc_card_kept_new(&d->kept, d->info->h_words, d->info->units))
+        s = spacc_fail(err, SPACC_ENOMEM, "no memory for a device");
+    if (!s && spacc_card_only_counts(d->info))
+        s = spacc_cpu_device_new(&d->arithmetic, err);
+    if (s) {
         card_close(&d->base);
         return s;
     }

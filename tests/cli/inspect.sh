@@ -24,6 +24,41 @@ refused 1 "odd.safetensors" "$spacc" inspect odd.safetensors
 refused 1 "empty.onnx" "$spacc" inspect empty.onnx
 refused 1 "." "$spacc" inspect .
 
+# On a board: does it fit, at which clock, how long. The cycles are those that the card of that
+# board counts; they are not in this file, so that an RTL that gets faster does not fail here.
+ok "$spacc" inspect --board kv260 --dim T=10 lstm.onnx
+says "card     fits the part"
+says "model    fits the card"
+says "clock    200 MHz, assumed"
+says "latency  "
+ok "$spacc" predict lstm.onnx --fpga model:kv260 --dim T=10 --json --quiet
+cp out.txt predicted.json
+ok "$spacc" inspect --board kv260 --dim T=10 lstm.onnx --json
+json 'r["fits"] and r["card_fits"] and r["model_fits"] and r["clock_mhz"] == 200'
+json 'r["cycles"] == json.load(open("predicted.json"))["run_cycles"] > 0'
+json 'r["latency_us"] == r["cycles"] / 200 and r["layers"][0]["steps"] == 10'
+json '0.8 * 32 * 16 <= r["resources"]["dsp"]["estimate"] <= r["resources"]["dsp"]["capacity"]'
+cp out.txt dense.json
+ok "$spacc" inspect --board kv260 --dim T=10 --sparsity 0.75 lstm.onnx --json
+json 'r["cycles"] <= json.load(open("dense.json"))["cycles"]'
+# A longer sequence takes longer; PEs that are no power of two.
+ok "$spacc" inspect --board ulx3s lstm.onnx --json
+cp out.txt short.json
+ok "$spacc" inspect --board ulx3s --dim T=40 lstm.onnx --json
+json 'r["cycles"] > 5 * json.load(open("short.json"))["cycles"]'
+# Answers, not failures: too large for the card, nothing for a card.
+make lstm wide.onnx --inputs 24 --hidden 600
+ok "$spacc" inspect --board ulx3s wide.onnx --json
+json 'not r["fits"] and not r["model_fits"] and r["card_fits"] and "node lstm_0" in r["why_not"]'
+ok "$spacc" inspect --board ulx3s wide.onnx
+says "model    node lstm_0: needs"
+refused 2 "--board nowhere: no such board; there are icebreaker, ulx3s, arty-a7-100t, pynq-z2, kv260, u50" \
+    "$spacc" inspect --board nowhere lstm.onnx
+refused 1 "absent.onnx" "$spacc" inspect --board kv260 absent.onnx
+refused 1 "odd.onnx" "$spacc" inspect --board kv260 odd.onnx
+refused 2 "--dim T: wants NAME=N" "$spacc" inspect --board kv260 --dim T lstm.onnx
+refused 2 "need --board" "$spacc" inspect --dim T=4 lstm.onnx
+
 # Every line of the operator list, and only those four on the card.
 ok "$spacc" ops --json
 json "len(r) == $(grep -c '^SPACC_OP(' "$source/models/ops.def")"

@@ -1,0 +1,238 @@
+#include "host/fpga/card_jobs.h"
+
+#include <string.h>
+
+#include "rtl/card_map.h"
+
+enum { ALIGN = 64 };
+enum { MARK_BYTES = 128 }; /* rtl/card.toml */
+
+static bool linear(const struct spacc_card_batch *b)
+{
+    return b->of->layer->cell == SPACC_CELL_LINEAR;
+}
+
+/* ---- places ------------------------------------------------------------------ */
+
+static uint32_t take(size_t *used, size_t size_bytes)
+{
+    const size_t at = *used;
+
+    *used += (size_bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return (uint32_t)at;
+}
+
+size_t spacc_card_x_bytes(const struct spacc_layout *l, size_t batch)
+{
+    return batch * l->x_words * l->lanes * sizeof(int16_t);
+}
+
+static size_t h_bytes(const struct spacc_layout *l)
+{
+    return l->h_words * l->lanes * sizeof(int16_t);
+}
+
+static size_t state_bytes(const struct spacc_layout *l)
+{
+    return l->units * sizeof(int32_t);
+}
+
+static void place_batch(struct spacc_card_batch *b, size_t steps, size_t *in, size_t *out)
+{
+    const struct spacc_layout *l = &b->of->layout;
+    const bool loads = !linear(b) && b->hold.start == SPACC_START_LOAD;
+
+    b->x = take(in, b->from < 0 ? steps * spacc_card_x_bytes(l, b->size) : 0);
+    b->h = take(in, loads ? b->size * h_bytes(l) : 0);
+    b->state = take(in, loads ? b->size * state_bytes(l) : 0);
+    b->y = take(out, steps * spacc_layout_y_bytes(l, b->of->layer, b->size));
+    b->state_out = take(out, linear(b) ? 0 : b->size * state_bytes(l));
+    b->first_mark = take(out, MARK_BYTES);
+    b->mark_after = take(out, MARK_BYTES);
+}
+
+enum spacc_status spacc_card_place_batches(struct spacc_card_batch *batch, size_t batches,
+                                           const struct spacc_job *job, size_t *in, size_t *out,
+                                           struct spacc_error *err)
+{
+    *in = *out = 0;
+    for (size_t i = 0; i < batches; i++) {
+        struct spacc_card_batch *b = &batch[i];
+        const size_t steps = job[b->first].steps;
+        const size_t step_bytes = spacc_layout_y_bytes(&b->of->layout, b->of->layer, b->size) +
+                                  spacc_card_x_bytes(&b->of->layout, b->size);
+
+        if (steps > UINT32_MAX / 2 / step_bytes)
+            return spacc_fail(err, SPACC_ENOFIT,
+                              "node %s: %zu steps of %zu sequences are too many for one run",
+                              b->of->name, steps, b->size);
+        place_batch(b, steps, in, out);
+        if (*in > UINT32_MAX || *out > UINT32_MAX)
+            return spacc_fail(err, SPACC_ENOFIT,
+                              "node %s: vectors of one run take %zu and %zu bytes, a region "
+                              "has 4 GiB",
+                              b->of->name, *in, *out);
+    }
+    return SPACC_OK;
+}
+
+/* ---- inputs ------------------------------------------------------------------ */
+
+/* x of sequence s of a batch: column c of step t is in chunks between those of the others. */
+static void put_x(const struct spacc_card_batch *b, size_t s, const struct spacc_job *job,
+                  uint8_t *in)
+{
+    const struct spacc_layout *l = &b->of->layout;
+    const size_t cols = b->of->layer->x_cols, chunk = l->pes / 4;
+
+    for (size_t t = 0; t < job->steps; t++) {
+        int16_t *to =
+            (int16_t *)(void *)(in + b->x + t * spacc_card_x_bytes(l, b->size));
+        for (size_t c = 0; c < cols; c++)
+            to[spacc_batch_position(spacc_card_position(c, l->x_words, l->lanes), s, b->size,
+                                    chunk)] = job->x[t * cols + c];
+    }
+}
+
+static void put_states(const struct spacc_card_batch *b, size_t s, const struct spacc_job *job,
+                       uint8_t *in)
+{
+    const struct spacc_layout *l = &b->of->layout;
+    const size_t h_cols = spacc_fixed_h_cols(b->of->layer), units = b->of->layer->units;
+
+    spacc_to_card16(job->h, h_cols, spacc_card_bank(h_cols, l->lanes), l->lanes, l->h_words,
+                    (int16_t *)(void *)(in + b->h + s * h_bytes(l)));
+    spacc_to_card32(job->state, units, spacc_card_bank(units, l->lanes), l->lanes,
+                    l->units / l->lanes,
+                    (int32_t *)(void *)(in + b->state + s * state_bytes(l)));
+}
+
+void spacc_card_put_inputs(const struct spacc_card_batch *batch, size_t batches,
+                           const struct spacc_job *job, uint8_t *in)
+{
+    for (size_t i = 0; i < batches; i++)
+        for (size_t s = 0; s < batch[i].size; s++) {
+            const struct spacc_card_batch *b = &batch[i];
+            if (b->from < 0)
+                put_x(b, s, &job[b->first + s], in);
+            if (!linear(b) && b->hold.start == SPACC_START_LOAD)
+                put_states(b, s, &job[b->first + s], in);
+        }
+}
+
+/* ---- outputs ----------------------------------------------------------------- */
+
+static void get_linear(const struct spacc_card_batch *b, size_t s, struct spacc_job *job,
+                       const uint8_t *out)
+{
+    const struct spacc_layout *l = &b->of->layout;
+    const size_t rows = 4 * b->of->layer->units;
+    const size_t bytes = spacc_layout_y_bytes(l, b->of->layer, b->size);
+
+    for (size_t t = 0; t < job->steps; t++) {
+        const int32_t *from = (const int32_t *)(const void *)(out + b->y + t * bytes);
+        for (size_t r = 0; r < rows; r++)
+            ((int32_t *)job->y)[t * rows + r] =
+                from[spacc_batch_position(r, s, b->size, l->pes)];
+    }
+}
+
+static void get_y(const struct spacc_card_batch *b, size_t s, struct spacc_job *job,
+                  const uint8_t *out)
+{
+    const struct spacc_layout *l = &b->of->layout;
+    const size_t width = b->of->layer->outputs, bank = spacc_card_bank(width, l->lanes);
+    const size_t bytes = spacc_layout_y_bytes(l, b->of->layer, b->size);
+    const size_t chunk = spacc_layout_y_chunk(l, b->of->layer);
+
+    for (size_t t = 0; t < job->steps; t++) {
+        const int16_t *from = (const int16_t *)(const void *)(out + b->y + t * bytes);
+        for (size_t c = 0; c < width; c++)
+            ((int16_t *)job->y)[t * width + c] = from[spacc_batch_position(
+                spacc_card_position(c, bank, l->lanes), s, b->size, chunk)];
+    }
+}
+
+/* The last h is the y of the last step. */
+static void get_states(const struct spacc_card_batch *b, size_t s, struct spacc_job *job,
+                       const uint8_t *out)
+{
+    const struct spacc_layout *l = &b->of->layout;
+    const size_t width = b->of->layer->outputs, units = b->of->layer->units;
+
+    spacc_from_card32(
+        (const int32_t *)(const void *)(out + b->state_out + s * state_bytes(l)), units,
+        spacc_card_bank(units, l->lanes), l->lanes, job->state);
+    memcpy(job->h, (const int16_t *)job->y + (job->reverse ? 0 : job->steps - 1) * width,
+           width * sizeof(int16_t));
+}
+
+void spacc_card_get_outputs(const struct spacc_card_batch *batch, size_t batches,
+                            struct spacc_job *job, const uint8_t *out)
+{
+    for (size_t i = 0; i < batches; i++)
+        for (size_t s = 0; s < batch[i].size; s++) {
+            struct spacc_job *j = &job[batch[i].first + s];
+            if (linear(&batch[i])) {
+                get_linear(&batch[i], s, j, out);
+                continue;
+            }
+            get_y(&batch[i], s, j, out);
+            get_states(&batch[i], s, j, out);
+        }
+}
+
+/* ---- counts ------------------------------------------------------------------ */
+
+/* What the card counted during a batch, in order of its counters. */
+static void count_batch(const struct spacc_card_batch *b, const uint8_t *out,
+                        uint64_t count[SPACC_CARD_COUNTERS])
+{
+    uint64_t before[SPACC_CARD_COUNTERS];
+
+    memcpy(before, out + b->mark_before, sizeof(before));
+    memcpy(count, out + b->mark_after, sizeof(before));
+    for (int i = 0; i < SPACC_CARD_COUNTERS; i++)
+        count[i] -= before[i];
+}
+
+/* Share s of n: equal ones, the first ones one more. */
+static uint64_t share(uint64_t whole, size_t s, size_t n)
+{
+    return whole / n + (s < whole % n);
+}
+
+static struct spacc_job_counts share_counts(const uint64_t count[SPACC_CARD_COUNTERS], size_t s,
+                                            size_t n)
+{
+    struct spacc_job_counts c = {0};
+
+    for (int i = 0; i < SPACC_CARD_CAUSES; i++) { /* card.toml keeps causes together */
+        c.cause[i] = share(count[SPACC_COUNTER_ISSUE + i], s, n);
+        c.cycles += c.cause[i];
+    }
+    c.gate_saturations = share(count[SPACC_COUNTER_GATE_SATURATIONS], s, n);
+    c.state_saturations = share(count[SPACC_COUNTER_STATE_SATURATIONS], s, n);
+    c.bytes_read = share(count[SPACC_COUNTER_BYTES_READ], s, n);
+    c.bytes_written = share(count[SPACC_COUNTER_BYTES_WRITTEN], s, n);
+    return c;
+}
+
+void spacc_card_get_counts(const struct spacc_card_batch *batch, size_t batches,
+                           struct spacc_job *job, const uint8_t *out, bool saturations)
+{
+    uint64_t count[SPACC_CARD_COUNTERS];
+
+    for (size_t i = 0; i < batches; i++) {
+        count_batch(&batch[i], out, count);
+        for (size_t s = 0; s < batch[i].size; s++) {
+            struct spacc_job_counts *c = &job[batch[i].first + s].counts;
+            const struct spacc_job_counts own = *c;
+            *c = share_counts(count, s, batch[i].size);
+            if (!saturations) {
+                c->gate_saturations = own.gate_saturations;
+                c->state_saturations = own.state_saturations;
+            }
+        }
+    }
+}
