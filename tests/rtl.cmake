@@ -13,6 +13,6 @@ if(SPACC_SIM AND YOSYS)
     add_test(NAME rtl_netlist_${kind} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/rtl_netlist.sh
       ${kind} ${CMAKE_CURRENT_BINARY_DIR}/netlist_${kind} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}
       ${VERILATOR} ${YOSYS} ${SPACC_RTL_SOURCES})
-    set_tests_properties(rtl_netlist_${kind} PROPERTIES TIMEOUT 900)
+    set_tests_properties(rtl_netlist_${kind} PROPERTIES TIMEOUT 1200 COST 300)
   endforeach()
 endif()
