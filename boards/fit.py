@@ -8,7 +8,7 @@
 
 A sample is a block with its parameters and what yosys made of it. Blocks: pe, requant, cell
 (the modules), cell_small; array (what it has besides PEs); control, run; host (registers and DMAs); core
-(what it has besides those). host/board.c says what memories and which terms a block has; fit
+(what it has besides those); micro (all of spacc_micro). host/board.c says what memories and which terms a block has; fit
 compiles that file and asks it, so the formula stands in one place."""
 
 import argparse
@@ -40,6 +40,7 @@ PES = [config(4, lanes, 1, bits, 64, words, x, h, 64, psums) for lanes, bits, wo
 CARDS = [config(4, 4, 1, 16, 64, 512, 64, 64, 64, 8, 8), config(16, 8, 2, 8, 128, 512, 128, 128, 256, 16),
          config(16, 16, 4, 16, 256, 256, 64, 64, 1024, 32, 64)]
 SMALL_CELLS = [config(4, 4, 1, 8, 64, 512, 64, 64, units, 8, 8, 1) for units in (64, 512)]
+MICROS = [{**config(4, 4, 1, 8, 64, 1728, 512, 256, units, 1, 64, 1), "micro": 1} for units in (64, 256)]
 SWEEPS = {"ice40": CARDS[:1], "ecp5": CARDS[:2], "xc7": CARDS[:2], "xcup": CARDS}
 
 
@@ -66,6 +67,12 @@ def sample_cell_small(files, family, c, work):
     return {"cell_small": synth.counts(modules, "spacc_cell_small", family)["spacc_cell_small"]}
 
 
+def sample_micro(files, family, c, work):
+    values = synth.parameters(c, synth.accepted(files, "spacc_micro"), "spacc_micro")
+    _, modules = synth.synthesise(files, "spacc_micro", values, family, work, options(family))
+    return {"micro": synth.counts(modules, "spacc_micro", family)["spacc_micro"]}
+
+
 def sweep(families):
     samples = []
     if os.path.exists(SAMPLES):
@@ -75,7 +82,7 @@ def sweep(families):
         files = synth.sources(work)
         for family in families:
             for take, configs in ((sample_pe, PES), (sample_cell_small, SMALL_CELLS),
-                                  (sample_card, SWEEPS[family])):
+                                  (sample_card, SWEEPS[family]), (sample_micro, MICROS if family == "ice40" else [])):
                 for c in configs:
                     for block, use in take(files, family, c, work).items():
                         samples.append({"family": family, "block": block, "config": c, "use": use})
@@ -99,7 +106,7 @@ class Config(ctypes.Structure):
 
     @classmethod
     def of(cls, c):
-        return cls(*[c[name] for name in generate.CONFIG])
+        return cls(*[c.get(name, 0) for name in generate.CONFIG])
 
 
 class Use(ctypes.Structure):

@@ -12,9 +12,9 @@ import tomllib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAMILIES = ("ice40", "ecp5", "xc7", "xcup")
-BLOCKS = ("pe", "requant", "cell", "cell_small", "array", "control", "run", "host", "core")
+BLOCKS = ("pe", "requant", "cell", "cell_small", "array", "control", "run", "host", "core", "micro")
 CONFIG = ("pes", "lanes", "cells", "weight_bits", "index_bits", "axi_bits", "weight_words", "x_words", "h_words",
-          "units", "psum_words", "instructions", "small_cell")
+          "units", "psum_words", "instructions", "small_cell", "micro")
 RESOURCES = ("lut", "ff", "dsp", "bram", "uram")
 TERMS = 5
 MARKS = ("<!-- results -->", "<!-- /results -->")
@@ -64,8 +64,8 @@ def c_board(board, result):
         f"    {{.name = {c_text(board['name'])}, .title = {c_text(board['title'])}, .part = {c_text(board['part'])},",
         f"     .source = {c_text(board['source'])},",
         f"     .family = SPACC_FAMILY_{board['family'].upper()}, .capacity = {c_use(board)},",
-        "     .card = {" + ", ".join(str(board["config"][name]) for name in CONFIG) + "},",
-        f"     .memory_bytes = {board.get('board_parameters', {}).get('MemoryBytes', 0)},",
+        "     .card = {" + ", ".join(str(board["config"].get(name, 0)) for name in CONFIG) + "},",
+        f"     .memory_bytes = {board.get('memory_bytes', board.get('board_parameters', {}).get('MemoryBytes', 0))},",
         f"     .clock_mhz = {clock}, .clock_why = {c_text(why)}, .clock_measured = {'true' if measured else 'false'},",
         f"     .fmax_mhz = {result.get('fmax_mhz', 0)}, .stage = SPACC_BOARD_{stage},",
         f"     .measured = {c_use(result.get('card', {}))}, .design = {c_use(result.get('design', {}))}}},"])
@@ -112,6 +112,8 @@ def row_of(board, result):
     c = board["config"]
     card = f"{c['pes']}x{c['lanes']}, E {c['cells']}, int{c['weight_bits']}, {c['axi_bits']} bit" + (
         ", small cell" if c["small_cell"] else "")
+    if c.get("micro"):
+        card = "`spacc_micro`: 4x4, int8, one multiplier"
     held = f"{c['pes'] * c['lanes'] * c['weight_words'] / 1024:.0f} K"
     if not result:
         return f"| {board['title']} | {card} | {held} | not run | | | | | |"

@@ -13,7 +13,7 @@ import sys
 
 import synth
 
-PART = {"name": "part", "family": "ice40", "constraints": "part.pcf", "target_mhz": 48}
+PART = {"name": "part", "family": "ice40", "constraints": "part.pcf", "target_mhz": 48, "top": "spacc_board"}
 
 
 def ports(files, module, values, work):

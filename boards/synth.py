@@ -35,11 +35,14 @@ PARAMETERS = {
 }
 
 SYNTH = {
-    "ice40": "synth_ice40 -noflatten -dsp -device u",
+    "ice40": "synth_ice40 -noflatten -dsp -spram -device u",
     "ecp5": "synth_ecp5 -noflatten",
     "xc7": "synth_xilinx -family xc7 -noiopad",
     "xcup": "synth_xilinx -family xcup -noiopad",
 }
+
+# Parameters of spacc_micro; the others are fixed in it.
+MICRO = ("weight_words", "x_words", "h_words", "units")
 
 # What a cell counts as: resource, how many. A LUT RAM is counted by the LUTs that it fills.
 CELLS = {
@@ -137,6 +140,9 @@ def accepted(files, top):
 
 def parameters(config, known, top):
     """[(name, value)] for the top; what it does not know is refused. A board's bus is 64 bits."""
+    if config.get("micro"):
+        return [(PARAMETERS[name], config[name]) for name in MICRO]
+    config = {name: value for name, value in config.items() if name != "micro"}
     fixed = {"small_cell": 0, "axi_bits": 64} if top == "spacc_board" else {"small_cell": 0}
     values = [(PARAMETERS[name], value) for name, value in config.items() if fixed.get(name) != value]
     unknown = [name for name, _ in values if name not in known]
@@ -213,6 +219,8 @@ def subtract(use, *others):
 
 def blocks_of(use, c):
     """Block of host/board.h -> resources, of the counts of a design with a card in it."""
+    if c.get("micro"):
+        return {"micro": use["spacc_micro"]}
     cell = "cell_small" if c["small_cell"] else "cell"
     parts = {name: use["spacc_" + name] for name in ("pe", "requant", cell, "control", "run")}
     parts["array"] = subtract(use["spacc_array"], (c["pes"], use["spacc_pe"]))
@@ -238,7 +246,7 @@ def find_tool(names, folder):
 
 def nextpnr(board, tools, seed):
     """Arguments of the router for this board; names are those in the work folder, where it runs."""
-    common = ["--json", "spacc_board.json", "--seed", str(seed), "--freq", str(board["target_mhz"]),
+    common = ["--json", board["top"] + ".json", "--seed", str(seed), "--freq", str(board["target_mhz"]),
               "--timing-allow-fail", "--report", f"seed{seed}.report.json"]
     if board["family"] == "ice40":
         return [find_tool(["nextpnr-ice40"], None), "--up5k", "--package", "sg48",
@@ -288,14 +296,14 @@ def synth_board(board, work, tools, seeds, routed):
     files, family = sources(work), board["family"]
     top = board["top"]
     values = parameters(board["config"], accepted(files, top), top)
-    if top == "spacc_board":
+    if top != "spacc_card":
         values += list(board.get("board_parameters", {}).items())
     seconds, modules = synthesise(files, top, values, family, work, board["yosys_options"])
     use = counts(modules, top, family)
-    result = {"stage": "synthesised", "config": board["config"], "top": top, "card": use["spacc_card"],
+    result = {"stage": "synthesised", "config": board["config"], "top": top, "card": use["spacc_micro" if board["config"].get("micro") else "spacc_card"],
               "design": use[top], "blocks": blocks_of(use, board["config"]), "rtl": rtl_hash(files, top),
               "yosys_seconds": round(seconds), "yosys": version(["yosys", "-V"])}
-    if routed and top == "spacc_board" and fits(board, use[top]):
+    if routed and top != "spacc_card" and fits(board, use[top]):
         result.update(route(board, work, tools, seeds))
         result["stage"] = "routed"
     return result

@@ -105,9 +105,10 @@ static const struct limit {
     LIMIT(x_words, 2, 1u << 16, false),
     LIMIT(h_words, 2, 1u << 16, false),
     LIMIT(units, 2, 1u << 20, false),
-    LIMIT(psum_words, 2, 1u << 12, false),
+    LIMIT(psum_words, 1, 1u << 12, false),
     LIMIT(instructions, 2, 1u << 12, false),
     LIMIT(small_cell, 0, 1, false),
+    LIMIT(micro, 0, 1, false),
 #undef LIMIT
 };
 
@@ -122,6 +123,9 @@ enum spacc_status spacc_card_config_check(const struct spacc_card_config *c,
             return spacc_fail(err, SPACC_EINVAL, "card: %s = %u: %u to %u%s", l->name, v,
                               l->least, l->most, l->power ? ", a power of two" : "");
     }
+    if (c->micro && (c->pes != 4 || c->lanes != 4 || c->weight_bits != 8 || !c->small_cell))
+        return spacc_fail(err, SPACC_EINVAL,
+                          "card: the micro card is 4x4 of 8 bits with the small cell unit");
     if (c->pes % (4 * c->cells) || c->cells > c->lanes)
         return spacc_fail(err, SPACC_EINVAL,
                           "card: %u cell lanes do not fit %u PEs of %u lanes: a quarter of "
@@ -234,6 +238,7 @@ void spacc_block_memories(struct spacc_board_use *use, enum spacc_card_block blo
                           enum spacc_family family, const struct spacc_card_config *c)
 {
     const unsigned quads = c->lanes / 4, units = parts(c->units, c->cells);
+    struct spacc_board_use cell;
 
     memset(use, 0, sizeof(*use));
     switch (block) {
@@ -265,6 +270,12 @@ void spacc_block_memories(struct spacc_board_use *use, enum spacc_card_block blo
     case SPACC_BLOCK_CORE:
         memory(use, family, 1, 128 * c->cells, 128 + 8 * (c->pes / (4 * c->cells)));
         break;
+    case SPACC_BLOCK_MICRO:
+        use->uram = 4; /* all of an UP5K */
+        memory(use, family, 1, 16, 256);
+        spacc_block_memories(&cell, SPACC_BLOCK_CELL_SMALL, family, c);
+        add(use, 1, &cell);
+        break;
     default: break;
     }
 }
@@ -273,6 +284,8 @@ void spacc_block_memories(struct spacc_board_use *use, enum spacc_card_block blo
 
 unsigned spacc_block_count(enum spacc_card_block block, const struct spacc_card_config *c)
 {
+    if (c->micro || block == SPACC_BLOCK_MICRO)
+        return c->micro && block == SPACC_BLOCK_MICRO;
     switch (block) {
     case SPACC_BLOCK_PE: return c->pes;
     case SPACC_BLOCK_REQUANT: return 4 * c->cells;
@@ -300,7 +313,8 @@ void spacc_block_terms(double term[SPACC_BLOCK_TERMS], enum spacc_card_block blo
         break;
     case SPACC_BLOCK_REQUANT:
     case SPACC_BLOCK_CELL:
-    case SPACC_BLOCK_CELL_SMALL: term[1] = units; break;
+    case SPACC_BLOCK_CELL_SMALL:
+    case SPACC_BLOCK_MICRO: term[1] = units; break;
     case SPACC_BLOCK_ARRAY:
         term[1] = c->pes;
         term[2] = (double)(c->axi_bits / 16) * (c->weight_bits + c->index_bits);

@@ -38,16 +38,18 @@ enum spacc_card_block {
     SPACC_BLOCK_RUN,     /* sequencer with its fetches and sends */
     SPACC_BLOCK_HOST,    /* registers and DMAs */
     SPACC_BLOCK_CORE,    /* the rest */
+    SPACC_BLOCK_MICRO,   /* all of spacc_micro */
     SPACC_CARD_BLOCKS
 };
 
 enum { SPACC_BLOCK_TERMS = 5 };
 
-/* Parameters of rtl/spacc_card.sv. */
+/* Parameters of rtl/spacc_card.sv; of spacc_micro.sv, of which most are fixed. */
 struct spacc_card_config {
     unsigned pes, lanes, cells, weight_bits, index_bits, axi_bits;
     unsigned weight_words, x_words, h_words, units, psum_words, instructions;
     unsigned small_cell; /* 1: spacc_cell_small */
+    unsigned micro;      /* 1: spacc_micro, 4x4 of 8 bits, one multiplication at a time */
 };
 
 struct spacc_board_use {

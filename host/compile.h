@@ -26,23 +26,23 @@ extern "C" {
 
 /* How one layer lies on a card. */
 struct spacc_layout {
-    size_t lanes, pes, cells;      /* N, M, E */
-    size_t beat_bytes;             /* of the bus: what is moved is a multiple of it */
-    size_t x_words, h_words;       /* bank sizes, words a lane; h_words 0 for LINEAR */
-    size_t m_words;                /* of the vector that pass B reads; else 0 */
-    size_t units, groups;          /* quads of rows with padding = groups * M / 4 */
-    size_t groups_b;               /* of pass B: GRU_RESET, LSTMP */
-    size_t k_x, k_h, k_b;          /* positions a row */
-    size_t prologue, prologue_b;   /* groups whose x part hides the recurrence; rtl/README.md */
-    size_t x_room;                 /* words of the x memory */
-    size_t x_slots;                /* steps of x that it holds, of one sequence */
-    size_t batch_max;              /* sequences that a RUN can take, 1 or more */
-    size_t weight_words;           /* groups * (k_x + k_h) + groups_b * k_b */
-    size_t ring_words;             /* 0: weights stay on the card; else they are streamed */
-    size_t ring_least;             /* so many words are enough for that, and for batch_max */
-    size_t param_units;            /* units, and quads of pass B */
-    size_t h_memory;               /* words of the h memory, of one sequence */
-    int weight_bits;               /* 8 or 16: format of the image */
+    size_t lanes, pes, cells;    /* N, M, E */
+    size_t beat_bytes;           /* of the bus: what is moved is a multiple of it */
+    size_t x_words, h_words;     /* bank sizes, words a lane; h_words 0 for LINEAR */
+    size_t m_words;              /* of the vector that pass B reads; else 0 */
+    size_t units, groups;        /* quads of rows with padding = groups * M / 4 */
+    size_t groups_b;             /* of pass B: GRU_RESET, LSTMP */
+    size_t k_x, k_h, k_b;        /* positions a row */
+    size_t prologue, prologue_b; /* groups whose x part hides the recurrence; rtl/README.md */
+    size_t x_room;               /* words of the x memory */
+    size_t x_slots;              /* steps of x that it holds, of one sequence */
+    size_t batch_max;            /* sequences that a RUN can take, 1 or more */
+    size_t weight_words;         /* groups * (k_x + k_h) + groups_b * k_b */
+    size_t ring_words;           /* 0: weights stay on the card; else they are streamed */
+    size_t ring_least;           /* so many words are enough for that, and for batch_max */
+    size_t param_units;          /* units, and quads of pass B */
+    size_t h_memory;             /* words of the h memory, of one sequence */
+    int weight_bits;             /* 8 or 16: format of the image */
     size_t weight_bytes, param_bytes; /* of the images */
 };
 

@@ -220,9 +220,9 @@ static struct spacc_fixed_layer *copy_layer(const struct spacc_fixed_layer *from
     l->w_h = from->w_h ? copy_csb(from->w_h) : NULL;
     l->w_b = from->w_b ? copy_csb(from->w_b) : NULL;
     l->row = copy_bytes(from->row, rows * sizeof(*l->row));
-    l->row_b = from->row_b ? copy_bytes(from->row_b,
-                                        4 * spacc_fixed_quads_b(from) * sizeof(*l->row_b))
-                           : NULL;
+    l->row_b = from->row_b
+                   ? copy_bytes(from->row_b, 4 * spacc_fixed_quads_b(from) * sizeof(*l->row_b))
+                   : NULL;
     l->y_scale = from->y_scale ? copy_bytes(from->y_scale, rows * sizeof(float)) : NULL;
     if (!l->w_x || !l->row || (from->w_h && !l->w_h) || (from->w_b && !l->w_b) ||
         (from->row_b && !l->row_b) || (from->y_scale && !l->y_scale)) {

@@ -2,7 +2,9 @@
 # own: the library does not need it. (Included at the end of sim/CMakeLists.txt.)
 set(board_rtl ${PROJECT_SOURCE_DIR}/rtl)
 set(SPACC_BOARD_SOURCES ${board_rtl}/spacc_uart.sv ${board_rtl}/spacc_bridge.sv
-    ${board_rtl}/spacc_board_memory.sv ${board_rtl}/boards/spacc_board.sv)
+    ${board_rtl}/spacc_board_memory.sv ${board_rtl}/boards/spacc_board.sv
+    ${board_rtl}/spacc_micro_memory.sv ${board_rtl}/spacc_micro_regs.sv ${board_rtl}/spacc_micro.sv
+    ${board_rtl}/boards/spacc_board_micro.sv)
 set(SPACC_BOARD_SOURCES ${SPACC_BOARD_SOURCES} PARENT_SCOPE)
 
 # As spacc_verilate(), with the board's sources behind the card's.
@@ -27,6 +29,17 @@ endfunction()
 spacc_verilate_board(source Vspacc_board spacc_board -GClockHz=200000000 -GBaud=50000000
                      -GGapClocks=20000 -GMemoryBytes=1048576)
 spacc_board_program(spacc_board_sim ${CMAKE_CURRENT_SOURCE_DIR}/board/board.cpp Vspacc_board -O3)
+
+# The same program around the micro card.
+spacc_verilate_board(source Vspacc_board_micro spacc_board_micro -GClockHz=200000000 -GBaud=50000000
+                     -GGapClocks=20000)
+get_filename_component(micro_dir ${source} DIRECTORY)
+file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/micro/Vspacc_board.h CONTENT
+     "#include \"Vspacc_board_micro.h\"\nusing Vspacc_board = Vspacc_board_micro;\n" @ONLY)
+file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/micro/board.cpp CONTENT
+     "#include \"sim/board/board.cpp\"\n" @ONLY)
+spacc_board_program(spacc_board_micro_sim ${CMAKE_CURRENT_BINARY_DIR}/micro/board.cpp Vspacc_board_micro -O3)
+target_include_directories(spacc_board_micro_sim BEFORE PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/micro)
 
 if(BUILD_TESTING)
   foreach(part uart bridge board_memory)

@@ -69,7 +69,8 @@ static struct spacc_card_config recorded_card(const cJSON *result)
         .units = (unsigned)number(result, "config", "units"),
         .psum_words = (unsigned)number(result, "config", "psum_words"),
         .instructions = (unsigned)number(result, "config", "instructions"),
-        .small_cell = (unsigned)number(result, "config", "small_cell")};
+        .small_cell = (unsigned)number(result, "config", "small_cell"),
+        .micro = cJSON_HasObjectItem(cJSON_GetObjectItem(result, "config"), "micro") ? 1 : 0};
 }
 
 static void near(const char *board, const char *what, double got, double want, double share)

@@ -13,7 +13,8 @@
 
 enum { JOBS = 40 };
 
-static void cut(const struct spacc_job *job, size_t jobs, const size_t *layer_most, size_t *size)
+static void cut(const struct spacc_job *job, size_t jobs, const size_t *layer_most,
+                size_t *size)
 {
     size_t most[JOBS];
 

@@ -115,10 +115,9 @@ static struct spacc_fixed_layer *make_layer(const struct shape *s, size_t lanes)
     struct spacc_fixed_layer *layer;
     struct spacc_error err = {0};
 
-    ok(spacc_fixed_quantise(&layer, &weights, s->bits, 8 + (int)draw(8),
-                            spacc_card_bank(s->x_cols, lanes),
-                            linear ? 1 : spacc_card_bank(h_cols, lanes),
-                            spacc_card_bank(s->units, lanes), &err),
+    ok(spacc_fixed_quantise(
+           &layer, &weights, s->bits, 8 + (int)draw(8), spacc_card_bank(s->x_cols, lanes),
+           linear ? 1 : spacc_card_bank(h_cols, lanes), spacc_card_bank(s->units, lanes), &err),
        &err);
     free(w);
     free(r);
@@ -734,8 +733,9 @@ static void kept(const char *config)
         if (step == 3)
             job[LAYERS * SEQUENCES - 1].state[0] ^= 1;
         run_jobs(&p, job, LAYERS * SEQUENCES);
-        assert_int_equal(kept_of(&p) - before,
-                         step == 0 ? 0 : step == 3 ? recurrent - 1 : recurrent);
+        assert_int_equal(kept_of(&p) - before, step == 0   ? 0
+                                               : step == 3 ? recurrent - 1
+                                                           : recurrent);
         for (size_t i = 0; i < LAYERS * SEQUENCES; i++)
             load += job[i].counts.cause[1];
         first = step == 0 ? load : first;
@@ -801,7 +801,7 @@ static void break_and_repeat(const char *config, const struct spacc_sim_options 
                              uint64_t limit_us, enum spacc_status expected)
 {
     struct pair p;
-    struct spacc_job job;
+    struct spacc_job job, other;
     struct spacc_error err = {0};
     struct spacc_sim_options good = {.config = config, .seed = seed()}, bad = *fault;
 
@@ -815,7 +815,9 @@ static void break_and_repeat(const char *config, const struct spacc_sim_options 
     add_layer(&p, &s);
     load_pair(&p);
     random_job(&job, 0, p.layer[0]);
+    random_job(&other, 0, p.layer[0]);
     run_jobs(&p, &job, 1);
+    run_jobs(&p, &other, 1);
     const uint64_t loads = spacc_card_device_totals(p.card).load_cycles;
 
     bad.config = config;
@@ -825,7 +827,12 @@ static void break_and_repeat(const char *config, const struct spacc_sim_options 
     printf("%s: %s\n", config, err.text);
 
     spacc_sim_set(p.sim, &good);
-    run_jobs(&p, &job, 1); /* it begins where the last good run ended, which is lost now */
+    run_jobs(&p, &other, 1); /* it begins where its last run ended, which is lost now */
+    run_jobs(&p, &job, 1);
+    assert_int_equal(kept_of(&p), 0);
+    run_jobs(&p, &other, 1);
+    assert_int_equal(kept_of(&p), 1);
+    free_job(&other, true);
     free_job(&job, true);
     run_and_compare(&p, 2);
     assert_true(spacc_card_device_totals(p.card).load_cycles > loads);

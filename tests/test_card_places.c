@@ -81,7 +81,8 @@ static bool apart(size_t a, size_t a_size, size_t b, size_t b_size)
     return a + a_size <= b || b + b_size <= a;
 }
 
-/* Nobody is where a layer that stays is, and all are on the card. Returns the words that stay. */
+/* Nobody is where a layer that stays is, and all are on the card. Returns the words that stay.
+ */
 static size_t check_places(const struct card *c, const struct placed *p)
 {
     size_t words = 0, away = 0;
@@ -102,8 +103,8 @@ static size_t check_places(const struct card *c, const struct placed *p)
                 continue;
             assert_true(apart(s->word_base, own, o->word_base,
                               o->ring_words ? o->ring_words : c->need[k].words));
-            assert_true(apart(s->param_base, c->need[i].params, o->param_base,
-                              c->need[k].params));
+            assert_true(
+                apart(s->param_base, c->need[i].params, o->param_base, c->need[k].params));
         }
     }
     assert_int_equal(away, p->away);
@@ -197,7 +198,8 @@ static void random_layers_stay_as_far_as_they_can(void **state)
         c.layers = 1 + draw(LAYERS);
         for (size_t i = 0; i < c.layers; i++) {
             const bool ring = draw(6) == 0;
-            c.need[i].words = ring ? c.words + 1 + draw(900) : 1 + draw(c.words / (1 + draw(6)));
+            c.need[i].words =
+                ring ? c.words + 1 + draw(900) : 1 + draw(c.words / (1 + draw(6)));
             c.need[i].ring = ring ? 2 + draw(c.words - 2) : 0;
             c.need[i].params = 1 + draw(c.units / (1 + draw(6)));
             streamed += ring;
@@ -238,8 +240,7 @@ static void begin_at(struct sequences *s, int value, size_t steps)
     for (int i = 0; i < SEQUENCES; i++) {
         for (int u = 0; u < UNITS; u++)
             s->state[i][u] = s->h[i][u] = (int16_t)(value ? value + 10 * i + u : 0);
-        s->job[i] =
-            (struct spacc_job){.steps = steps, .h = s->h[i], .state = s->state[i]};
+        s->job[i] = (struct spacc_job){.steps = steps, .h = s->h[i], .state = s->state[i]};
     }
 }
 
@@ -326,7 +327,8 @@ static void what_was_forgotten_or_is_under_way_is_not_kept(void **state)
     assert_int_equal(run_one(k, &layer_a, 1, 100, 100, 1).start, SPACC_START_LOAD);
     spacc_card_kept_begin(k);
     begin_at(&s, 100, 1);
-    const struct spacc_card_hold first = take(k, &layer_a, &s, 1), second = take(k, &layer_a, &s, 1);
+    const struct spacc_card_hold first = take(k, &layer_a, &s, 1),
+                                 second = take(k, &layer_a, &s, 1);
     assert_int_equal(first.start, SPACC_START_KEPT);
     assert_int_equal(second.start, SPACC_START_LOAD); /* the first one runs on from there */
     assert_true(apart(first.h_base, 3, second.h_base, 3));
@@ -360,7 +362,9 @@ static void the_oldest_make_room(void **state)
     }
     spacc_card_kept_begin(k);
     assert_int_equal(take(k, &layer_b, &s[1], 1).start, SPACC_START_KEPT);
-    assert_int_equal(take(k, &layer_a, &s[2], 1).start, SPACC_START_KEPT);
+    hold[2] = take(k, &layer_a, &s[2], 1);
+    assert_int_equal(hold[2].start, SPACC_START_KEPT);
+    assert_int_equal(hold[2].half, 1);
     assert_int_equal(take(k, &layer_a, &s[0], 1).start, SPACC_START_LOAD);
     spacc_card_kept_free(k);
 }

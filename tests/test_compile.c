@@ -298,7 +298,8 @@ static void zero_states_are_not_loaded_and_unwanted_ones_not_stored(void **state
     struct spacc_layout lay;
     struct spacc_program p = {0};
     const struct spacc_place at = {0};
-    const struct spacc_run_args args = {.steps = 1, .batch = 1, .start = SPACC_START_ZERO, .x_region = 2};
+    const struct spacc_run_args args = {
+        .steps = 1, .batch = 1, .start = SPACC_START_ZERO, .x_region = 2};
 
     assert_int_equal(spacc_layout_make(&lay, l, &small, "n", NULL), SPACC_OK);
     spacc_program_run(&p, &lay, l, &at, &args);
@@ -363,7 +364,8 @@ static void weights_that_do_not_fit_are_streamed(void **state)
     struct spacc_layout lay;
     struct spacc_program p = {0};
     const struct spacc_place at = {.weight_offset = 192};
-    const struct spacc_run_args args = {.steps = 3, .batch = 1, .start = SPACC_START_ZERO, .x_region = 2};
+    const struct spacc_run_args args = {
+        .steps = 3, .batch = 1, .start = SPACC_START_ZERO, .x_region = 2};
 
     card.weight_words = 64;
     assert_int_equal(spacc_layout_make(&lay, l, &card, "n", NULL), SPACC_OK);

@@ -8,6 +8,7 @@
 #include "host/board.h"
 #include "rtl/card_map.h"
 #include "scheduler/card_cycles.h"
+#include "scheduler/micro_cycles.h"
 
 enum { REGISTERS = 0x200, PAGE = 4096, LATENCY = 20, MARK_BYTES = 128, DONE = 2 };
 enum { PROGRAM_MOST = 64 * 64 };
@@ -19,7 +20,7 @@ static const struct config {
     const char *name;
     struct spacc_card_config card;
 } configs[] = {
-#define X(token, name, ...) {name, {__VA_ARGS__, .small_cell = 0}},
+#define X(token, name, ...) {name, {__VA_ARGS__, .small_cell = 0, .micro = 0}},
     SPACC_CARD_CONFIG_MAP(X)
 #undef X
 };
@@ -35,7 +36,8 @@ struct buffer {
 struct model {
     const struct spacc_card_config *config;
     uint32_t reg[REGISTERS / 4];
-    size_t memory_bytes, used_bytes; /* memory_bytes 0: without end */
+    uint8_t shift[SPACC_MICRO_UNITS][4]; /* of the row parameters of a micro card */
+    size_t memory_bytes, used_bytes;     /* memory_bytes 0: without end */
     uint64_t next_address;
     struct buffer *buffer;
 };
@@ -177,15 +179,39 @@ static enum spacc_status write_marks(struct model *m, const uint32_t (*word)[16]
     return s;
 }
 
-static enum spacc_status count(struct model *m, struct spacc_error *err)
+static const uint8_t *region_bytes(void *user, unsigned region, uint32_t offset,
+                                   size_t size_bytes)
+{
+    static const uint32_t pointers[] = {SPACC_REG_PROGRAM_PTR, SPACC_REG_WEIGHTS_PTR,
+                                        SPACC_REG_INPUT_PTR, SPACC_REG_OUTPUT_PTR};
+    struct model *m = user;
+
+    return region < 4 ? range(m, pointer(m, pointers[region]) + offset, size_bytes, NULL)
+                      : NULL;
+}
+
+static enum spacc_status count_cycles(struct model *m, const uint32_t (*word)[16],
+                                      size_t instructions, struct spacc_card_count *mark,
+                                      struct spacc_card_count *total, struct spacc_error *err)
 {
     const struct spacc_card_config *c = m->config;
     const struct spacc_card_shape shape = {c->pes, c->lanes, c->cells, c->axi_bits, LATENCY};
     const uint64_t pointers[4] = {
         pointer(m, SPACC_REG_PROGRAM_PTR), pointer(m, SPACC_REG_WEIGHTS_PTR),
         pointer(m, SPACC_REG_INPUT_PTR), pointer(m, SPACC_REG_OUTPUT_PTR)};
+
+    if (c->micro)
+        return spacc_micro_cycles(word, instructions, region_bytes, m, m->shift, mark,
+                                  PROGRAM_MOST / 64, total, err);
+    return spacc_card_cycles(&shape, word, instructions, pointers, mark, PROGRAM_MOST / 64,
+                             total, err);
+}
+
+static enum spacc_status count(struct model *m, struct spacc_error *err)
+{
     const size_t bytes = m->reg[SPACC_REG_PROGRAM_BYTES / 4];
     uint32_t word[PROGRAM_MOST / 64][16];
+    const uint32_t(*code)[16] = (const uint32_t(*)[16])word;
     struct spacc_card_count mark[PROGRAM_MOST / 64], total;
     uint64_t value[MARK_BYTES / 8];
     enum spacc_status s;
@@ -193,10 +219,9 @@ static enum spacc_status count(struct model *m, struct spacc_error *err)
     if (bytes > sizeof(word))
         return spacc_fail(err, SPACC_EINVAL, "a program of %zu bytes, at most %zu", bytes,
                           sizeof(word));
-    if ((s = model_read(m, pointers[0], word, bytes, err)) ||
-        (s = spacc_card_cycles(&shape, (const uint32_t(*)[16])word, bytes / 64, pointers, mark,
-                               PROGRAM_MOST / 64, &total, err)) ||
-        (s = write_marks(m, (const uint32_t(*)[16])word, bytes / 64, mark, err)))
+    if ((s = model_read(m, pointer(m, SPACC_REG_PROGRAM_PTR), word, bytes, err)) ||
+        (s = count_cycles(m, code, bytes / 64, mark, &total, err)) ||
+        (s = write_marks(m, code, bytes / 64, mark, err)))
         return s;
     to_counters(&total, value);
     memcpy(&m->reg[SPACC_REG_COUNTERS / 4], value, SPACC_CARD_COUNTERS * 8);
@@ -308,7 +333,7 @@ enum spacc_status spacc_model_card_open(struct spacc_card **out, const char *con
     if (!find_config(m, name, &clock_hz, names, sizeof(names)))
         s = spacc_fail(err, SPACC_EUNSUPPORTED, "no card 'model:%s'; there are:%s", name,
                        names);
-    else if (m->config->small_cell)
+    else if (m->config->small_cell && !m->config->micro)
         s = spacc_fail(err, SPACC_EUNSUPPORTED,
                        "card 'model:%s': cycles of its small cell unit are not modelled", name);
     if (s) {

@@ -65,7 +65,8 @@ enum spacc_status spacc_card_batches(const struct spacc_job *job, size_t jobs, s
         joined[i] = alike(job, jobs, i);
         size[i] = 0;
     }
-    while (narrow_by_readers(job, jobs, joined)) {}
+    while (narrow_by_readers(job, jobs, joined)) {
+    }
     for (size_t i = jobs; i-- > 0;)
         if (job[i].x_job >= 0 && most[i] < most[job[i].x_job])
             most[job[i].x_job] = most[i];

@@ -120,8 +120,7 @@ static enum spacc_status place_on_card(struct card_device *d)
     for (size_t i = 0; i < d->layers; i++)
         spot[i].layout = &d->layer[i].layout;
     d->totals.layers = d->layers;
-    d->totals.away =
-        spacc_card_places(spot, d->layers, d->info->weight_words, d->info->units);
+    d->totals.away = spacc_card_places(spot, d->layers, d->info->weight_words, d->info->units);
     for (size_t i = 0; i < d->layers; i++) {
         struct spacc_card_layer *l = &d->layer[i];
         l->stays = spot[i].stays;
@@ -178,8 +177,8 @@ static void distrust(struct card_device *d)
 }
 
 static enum spacc_status run_program(struct card_device *d, const struct spacc_program *p,
-                                     size_t input_bytes, size_t output_bytes,
-                                     uint64_t *cycles, struct spacc_error *err)
+                                     size_t input_bytes, size_t output_bytes, uint64_t *cycles,
+                                     struct spacc_error *err)
 {
     const size_t program_bytes = p->instructions * SPACC_INSTRUCTION_BYTES;
     const struct spacc_card_run run = {
@@ -398,8 +397,7 @@ static enum spacc_status get_results(struct card_device *d, struct list *list,
     else
         spacc_card_get_outputs(list->batch, list->batches, list->job, list->out);
     if (!s)
-        spacc_card_get_counts(list->batch, list->batches, list->job, list->out,
-                              !d->arithmetic);
+        spacc_card_get_counts(list->batch, list->batches, list->job, list->out, !d->arithmetic);
     return s;
 }
 

@@ -86,8 +86,7 @@ static void put_x(const struct spacc_card_batch *b, size_t s, const struct spacc
     const size_t cols = b->of->layer->x_cols, chunk = l->pes / 4;
 
     for (size_t t = 0; t < job->steps; t++) {
-        int16_t *to =
-            (int16_t *)(void *)(in + b->x + t * spacc_card_x_bytes(l, b->size));
+        int16_t *to = (int16_t *)(void *)(in + b->x + t * spacc_card_x_bytes(l, b->size));
         for (size_t c = 0; c < cols; c++)
             to[spacc_batch_position(spacc_card_position(c, l->x_words, l->lanes), s, b->size,
                                     chunk)] = job->x[t * cols + c];
@@ -160,9 +159,8 @@ static void get_states(const struct spacc_card_batch *b, size_t s, struct spacc_
     const struct spacc_layout *l = &b->of->layout;
     const size_t width = b->of->layer->outputs, units = b->of->layer->units;
 
-    spacc_from_card32(
-        (const int32_t *)(const void *)(out + b->state_out + s * state_bytes(l)), units,
-        spacc_card_bank(units, l->lanes), l->lanes, job->state);
+    spacc_from_card32((const int32_t *)(const void *)(out + b->state_out + s * state_bytes(l)),
+                      units, spacc_card_bank(units, l->lanes), l->lanes, job->state);
     memcpy(job->h, (const int16_t *)job->y + (job->reverse ? 0 : job->steps - 1) * width,
            width * sizeof(int16_t));
 }

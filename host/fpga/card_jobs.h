@@ -1,5 +1,5 @@
-/* card_jobs.h - the vectors of a list of jobs in the card's memory: where they are, and how they
- * get there and back.
+/* card_jobs.h - the vectors of a list of jobs in the card's memory: where they are, and how
+ * they get there and back.
  *
  *   region 2   x of every batch that has its own; h and states of those that load them
  *   region 3   y, last states and counter marks of every batch

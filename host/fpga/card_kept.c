@@ -110,8 +110,7 @@ static struct area *find_same(struct spacc_card_kept *k, const struct spacc_fixe
                               const struct spacc_job *job, size_t batch)
 {
     for (size_t i = 0; i < AREAS; i++)
-        if (is_own(k, &k->area[i], layer, batch) && k->area[i].valid &&
-            holds(&k->area[i], job))
+        if (is_own(k, &k->area[i], layer, batch) && k->area[i].valid && holds(&k->area[i], job))
             return &k->area[i];
     return NULL;
 }
@@ -122,8 +121,7 @@ static struct area *oldest_own(struct spacc_card_kept *k, const struct spacc_fix
     struct area *oldest = NULL;
 
     for (size_t i = 0; i < AREAS; i++)
-        if (is_own(k, &k->area[i], layer, batch) &&
-            (!oldest || k->area[i].turn < oldest->turn))
+        if (is_own(k, &k->area[i], layer, batch) && (!oldest || k->area[i].turn < oldest->turn))
             oldest = &k->area[i];
     return oldest;
 }

@@ -46,6 +46,9 @@ ok "$spacc" inspect --board ulx3s lstm.onnx --json
 cp out.txt short.json
 ok "$spacc" inspect --board ulx3s --dim T=40 lstm.onnx --json
 json 'r["cycles"] > 5 * json.load(open("short.json"))["cycles"]'
+# The micro card of the UP5K, which fits, and on which 10 steps take a tenth of a second or less.
+ok "$spacc" inspect --board icebreaker --dim T=10 lstm.onnx --json
+json 'r["fits"] and r["clock_mhz"] == 12 and 1000 < r["latency_us"] < 1e5'
 # Answers, not failures: too large for the card, nothing for a card.
 make lstm wide.onnx --inputs 24 --hidden 600
 ok "$spacc" inspect --board ulx3s wide.onnx --json
