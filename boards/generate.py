@@ -14,7 +14,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FAMILIES = ("ice40", "ecp5", "xc7", "xcup")
 BLOCKS = ("pe", "requant", "cell", "cell_small", "array", "control", "run", "host", "core", "micro")
 CONFIG = ("pes", "lanes", "cells", "weight_bits", "index_bits", "axi_bits", "weight_words", "x_words", "h_words",
-          "units", "psum_words", "instructions", "small_cell", "micro")
+          "units", "psum_words", "instructions", "shared_rows", "act_bits", "small_cell", "micro")
+CONFIG_DEFAULTS = {"shared_rows": 1, "act_bits": 16}
 RESOURCES = ("lut", "ff", "dsp", "bram", "uram")
 TERMS = 5
 MARKS = ("<!-- results -->", "<!-- /results -->")
@@ -64,7 +65,7 @@ def c_board(board, result):
         f"    {{.name = {c_text(board['name'])}, .title = {c_text(board['title'])}, .part = {c_text(board['part'])},",
         f"     .source = {c_text(board['source'])},",
         f"     .family = SPACC_FAMILY_{board['family'].upper()}, .capacity = {c_use(board)},",
-        "     .card = {" + ", ".join(str(board["config"].get(name, 0)) for name in CONFIG) + "},",
+        "     .card = {" + ", ".join(str(board["config"].get(name, CONFIG_DEFAULTS.get(name, 0))) for name in CONFIG) + "},",
         f"     .memory_bytes = {board.get('memory_bytes', board.get('board_parameters', {}).get('MemoryBytes', 0))},",
         f"     .clock_mhz = {clock}, .clock_why = {c_text(why)}, .clock_measured = {'true' if measured else 'false'},",
         f"     .fmax_mhz = {result.get('fmax_mhz', 0)}, .stage = SPACC_BOARD_{stage},",

@@ -14,7 +14,6 @@ import sys
 import tomllib
 
 INDEX_BITS = 8  # lane index kept a weight; the 16-bit index of format 1 must fit
-ACTIVATION_BITS = 16
 
 # ---------------------------------------------------------------- activation tables
 
@@ -114,6 +113,11 @@ def check(card):
         cells, axi = config["cells"], config["axi_bits"]
         if cells & (cells - 1) or config["pes"] % (4 * cells) or cells > config["lanes"]:
             sys.exit(f"config {config['name']}: {cells} cell lanes: a power of two that divides PEs / 4")
+        if config["shared_rows"] not in (1, 4):
+            sys.exit(f"config {config['name']}: 1 or 4 rows share indices")
+        packed = config["shared_rows"] == 4 and config["weight_bits"] == 8 and 10 <= config["act_bits"] <= 12
+        if config["act_bits"] != 16 and not packed:
+            sys.exit(f"config {config['name']}: {config['act_bits']} bits of x and h need 8-bit weights in shared rows, and 10 to 12")
         if axi not in (64, 128, 256, 512) or not 16 * cells <= axi <= min(16 * config["lanes"], 64 * cells):
             sys.exit(f"config {config['name']}: {axi} AXI bits do not fit {cells} cell lanes, {config['lanes']} lanes")
 
@@ -166,14 +170,14 @@ def card_map_h(card):
     out += [f"#define SPACC_CARD_CELL_{k} {v}u" for k, v in card["cells"].items()]
     out += [f"#define SPACC_CARD_ACT_{k} {v}u" for k, v in card["activations"].items()]
     out += ["", "/* Configurations: X(token, name, pes, lanes, cells, weight_bits, index_bits, axi_bits,",
-            "   weight_words, x_words, h_words, units, psum_words, instructions); the top module is",
+            "   weight_words, x_words, h_words, units, psum_words, instructions, shared_rows, act_bits);",
+            "   the top module is",
             "   spacc_card_<token>. */",
-            f"#define SPACC_CARD_ACTIVATION_BITS {ACTIVATION_BITS}",
             "#define SPACC_CARD_CONFIG_MAP(X) \\"]
     out += [" \\\n".join(
         f"    X({c['name']}, {c_text(c['name'])}, {c['pes']}, {c['lanes']}, {c['cells']}, {c['weight_bits']}, {INDEX_BITS}, "
         f"{c['axi_bits']}, {c['weight_words']}, {c['x_words']}, {c['h_words']}, {c['units']}, {c['psum_words']}, "
-        f"{c['instructions']})"
+        f"{c['instructions']}, {c['shared_rows']}, {c['act_bits']})"
         for c in card["config"])]
     return "\n".join(out + ["", "#endif", ""])
 
@@ -292,7 +296,8 @@ def top_sv(config):
     wires = ",\n".join(f"    .{name}({name})" for name, _, _ in TOP_PORTS)
     values = ",\n".join(f"    .{name}({value})" for name, value in (
         ("Pes", config["pes"]), ("Lanes", config["lanes"]), ("Cells", config["cells"]),
-        ("WeightBits", config["weight_bits"]), ("IndexBits", INDEX_BITS), ("AxiBits", config["axi_bits"]),
+        ("SharedRows", config["shared_rows"]), ("WeightBits", config["weight_bits"]),
+        ("ActBits", config["act_bits"]), ("IndexBits", INDEX_BITS), ("AxiBits", config["axi_bits"]),
         ("WeightWords", config["weight_words"]), ("XWords", config["x_words"]), ("HWords", config["h_words"]),
         ("Units", config["units"]), ("PsumWords", config["psum_words"]),
         ("Instructions", config["instructions"])))
@@ -325,12 +330,13 @@ def page_md(card, tables):
             "RUN.act_g, RUN.act_h: " + ", ".join(f"{v} {k}" for k, v in card["activations"].items()) + ".",
             "", "## Configurations", "",
             "| name | PEs | lanes | cell lanes | weight bits | index bits | AXI bits | weight words a PE | "
-            "x words a bank | h words a bank | units | partial sums a PE | instructions |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+            "x words a bank | h words a bank | units | partial sums a PE | instructions | rows that share indices | "
+            "bits of x and h |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for c in card["config"]:
         out.append(f"| {c['name']} | {c['pes']} | {c['lanes']} | {c['cells']} | {c['weight_bits']} | {INDEX_BITS} | "
                    f"{c['axi_bits']} | {c['weight_words']} | {c['x_words']} | {c['h_words']} | {c['units']} | "
-                   f"{c['psum_words']} | {c['instructions']} |")
+                   f"{c['psum_words']} | {c['instructions']} | {c['shared_rows']} | {c['act_bits']} |")
     out += ["", "## Activation tables", "", "| function | segments | slope bits | largest error over all codes, units of 2^-15 |",
             "| --- | --- | --- | --- |"]
     exact = {"tanh": math.tanh, "sigmoid": lambda v: 1.0 / (1.0 + math.exp(-v))}

@@ -11,25 +11,24 @@ module spacc_act (
 
   localparam int unsigned SlopeBits = spacc_card_pkg::TanhSlopeBits;
 
-  logic [14:0]           magnitude;    // min(|z|, 32767)
   logic [SlopeBits+14:0] rom_q;
   logic [SlopeBits+6:0]  product;
   logic [6:0]            fraction_q;
   logic [14:0]           base_q, rise_q;
   logic signed [15:0]    z1_q, z2_q, curve;
 
-  always_comb begin
-    magnitude = z_i[14:0];
-    if (z_i[15]) magnitude = z_i[14:0] == 15'd0 ? 15'h7fff : -z_i[14:0];
-  end
+  // min(|z|, 32767); a function, so that the simulator works it out only when stage 0 moves
+  function automatic logic [14:0] magnitude(input logic [15:0] z);
+    magnitude = !z[15] ? z[14:0] : z[14:0] == 15'd0 ? 15'h7fff : -z[14:0];
+  endfunction
 
   assign product = {7'd0, rom_q[SlopeBits-1:0]} * {{SlopeBits{1'b0}}, fraction_q} + (SlopeBits+7)'(64);
   assign curve   = {1'b0, base_q + rise_q};
 
   always_ff @(posedge clk_i) begin
     if (enable_i[0]) begin
-      rom_q      <= spacc_card_pkg::tanh_rom(magnitude[14:7]);
-      fraction_q <= magnitude[6:0];
+      rom_q      <= spacc_card_pkg::tanh_rom(8'(magnitude(z_i) >> 7));
+      fraction_q <= 7'(magnitude(z_i));
       z1_q       <= z_i;
     end
     if (enable_i[1]) begin

@@ -15,7 +15,9 @@ module spacc_array #(
   parameter  int unsigned Cells       = 1,
   parameter  int unsigned BeatLanes   = 4,
   parameter  int unsigned HLanes      = 4,
+  parameter  int unsigned SharedRows  = 1,  // 4: the rows of a quad share indices; spacc_pe
   parameter  int unsigned WeightBits  = 16,
+  parameter  int unsigned ActBits     = 16, // to which x and h are rounded
   parameter  int unsigned IndexBits   = 8,
   parameter  int unsigned WeightWords = 8192,
   parameter  int unsigned XWords      = 512,
@@ -135,11 +137,17 @@ module spacc_array #(
   logic psum_write;
   assign psum_write = valid_q[Stages] && store_q[Stages];
 
-  for (genvar p = 0; p < Pes; p++) begin : gen_pe
-    logic signed [AccBits-1:0] sum, sum_q;
+  logic [BeatLanes*ActBits-1:0] xw_data;
+  logic [HLanes*ActBits-1:0]    hw_data;
+  spacc_round #(.Count(BeatLanes), .Bits(ActBits)) u_round_x (.data_i(xw_data_i), .data_o(xw_data));
+  spacc_round #(.Count(HLanes), .Bits(ActBits)) u_round_h (.data_i(hw_data_i), .data_o(hw_data));
+
+  for (genvar p = 0; p < Pes / SharedRows; p++) begin : gen_pe
+    logic [SharedRows*AccBits-1:0] sums;
 
     spacc_pe #(
-      .Lanes(Lanes), .BeatLanes(BeatLanes), .HLanes(HLanes), .WeightBits(WeightBits), .IndexBits(IndexBits),
+      .Lanes(Lanes), .BeatLanes(BeatLanes), .HLanes(HLanes), .Rows(SharedRows), .WeightBits(WeightBits),
+      .ActBits(ActBits), .IndexBits(IndexBits),
       .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .PsumWords(PsumWords), .AccBits(AccBits)
     ) u_pe (
       .clk_i(clk_i),
@@ -153,12 +161,12 @@ module spacc_array #(
       .xw_valid_i(xw_valid_i),
       .xw_word_i(xw_word_i),
       .xw_slice_i(xw_slice_i),
-      .xw_data_i(xw_data_i),
+      .xw_data_i(xw_data),
       .hw_valid_i(hw_valid_i),
       .hw_word_i(hw_word_i),
       .hw_slice_i(hw_slice_i),
       .hw_mask_i(hw_mask_i),
-      .hw_data_i(hw_data_i),
+      .hw_data_i(hw_data),
       .enable_i(valid_q[Stages-1:0]),
       .index_word_i(word_q),
       .base_i(base_q),
@@ -172,19 +180,23 @@ module spacc_array #(
       .from_psum_i(from_psum_q[Stages-1]),
       .psum_write_i(psum_write),
       .psum_write_word_i(psum_q[Stages*PsumWidth +: PsumWidth]),
-      .sum_o(sum)
+      .sums_o(sums)
     );
 
 `ifndef SYNTHESIS
     always_ff @(posedge clk_i) begin
-      if (rst_ni && valid_q[Stages]) SumFits: assert (!u_pe.overflow_q) else $error("accumulator overflow");
+      if (rst_ni && valid_q[Stages]) SumFits: assert (u_pe.overflow_q == '0) else $error("accumulator overflow");
     end
 `endif
+  end
 
+  for (genvar p = 0; p < Pes; p++) begin : gen_row
+    logic signed [AccBits-1:0] sum, sum_q;
+    assign sum = gen_pe[p/SharedRows].sums[AccBits*(p%SharedRows) +: AccBits];
     if (p + 4 * Cells < Pes) begin : gen_move
       always_ff @(posedge clk_i) begin
         if (capture)    sum_q <= sum;
-        else if (shift) sum_q <= gen_pe[p+4*Cells].sum_q;
+        else if (shift) sum_q <= gen_row[p+4*Cells].sum_q;
       end
     end else begin : gen_end
       always_ff @(posedge clk_i) if (capture) sum_q <= sum;

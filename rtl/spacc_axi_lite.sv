@@ -16,7 +16,9 @@ module spacc_axi_lite #(
   parameter int unsigned Pes          = 4,
   parameter int unsigned Lanes        = 4,
   parameter int unsigned Cells        = 1,
+  parameter int unsigned SharedRows   = 1,
   parameter int unsigned WeightBits   = 16,
+  parameter int unsigned ActBits      = 16,
   parameter int unsigned IndexBits    = 8,
   parameter int unsigned AxiBits      = 64,
   parameter int unsigned WeightWords  = 4096,
@@ -250,11 +252,11 @@ module spacc_axi_lite #(
       spacc_card_pkg::RegVersion:                  rdata = spacc_card_pkg::IdentityVersion;
       spacc_card_pkg::RegConfigArray:              rdata = {16'(Lanes), 16'(Pes)};
       spacc_card_pkg::RegConfigWidths:
-        rdata = {8'(AxiBits / 8), 8'(IndexBits), 8'd16, 8'(WeightBits)};
+        rdata = {8'(AxiBits / 8), 8'(IndexBits), 8'(ActBits), 8'(WeightBits)};
       spacc_card_pkg::RegConfigWeightWords:        rdata = WeightWords;
       spacc_card_pkg::RegConfigVectorWords:        rdata = {16'(HWords), 16'(XWords)};
       spacc_card_pkg::RegConfigUnits:              rdata = Units;
-      spacc_card_pkg::RegConfigInstructions:       rdata = Instructions;
+      spacc_card_pkg::RegConfigInstructions:       rdata = {15'd0, SharedRows == 4, 16'(Instructions)};
       spacc_card_pkg::RegConfigCells:
         rdata = {16'(PsumWords), 8'(BatchMax), 8'(Cells)};
       spacc_card_pkg::RegErrorCode:                rdata = error_code_i;

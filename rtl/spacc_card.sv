@@ -7,7 +7,9 @@ module spacc_card #(
   parameter int unsigned Pes          = 16,   // M, a multiple of 4
   parameter int unsigned Lanes        = 16,   // N, a power of two, 4 or more
   parameter int unsigned Cells        = 1,    // units a cycle
+  parameter int unsigned SharedRows   = 1,    // 4: the rows of a quad share their indices
   parameter int unsigned WeightBits   = 16,   // 8 or 16
+  parameter int unsigned ActBits      = 16,   // 10..12: two 8-bit products a multiplier; SharedRows 4
   parameter int unsigned IndexBits    = 8,
   parameter int unsigned AxiBits      = 64,   // data of m_axi_gmem: 64, 128, 256 or 512
   parameter int unsigned WeightWords  = 8192, // N-lane words a PE
@@ -96,7 +98,8 @@ module spacc_card #(
   logic [31:0] write_cmd_beats;
 
   spacc_axi_lite #(
-    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .WeightBits(WeightBits), .IndexBits(IndexBits),
+    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .SharedRows(SharedRows), .WeightBits(WeightBits), .ActBits(ActBits),
+    .IndexBits(IndexBits),
     .AxiBits(AxiBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .Units(Units),
     .PsumWords(PsumWords), .Instructions(Instructions)
   ) u_registers (
@@ -120,7 +123,8 @@ module spacc_card #(
   );
 
   spacc_core #(
-    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .WeightBits(WeightBits), .IndexBits(IndexBits),
+    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .SharedRows(SharedRows), .WeightBits(WeightBits), .ActBits(ActBits),
+    .IndexBits(IndexBits),
     .AxiBits(AxiBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .Units(Units),
     .PsumWords(PsumWords), .Instructions(Instructions), .SmallCell(SmallCell)
   ) u_core (

@@ -115,6 +115,14 @@ module spacc_cell #(
   end
   /* verilator lint_on BLKSEQ */
 
+  // Cuts as functions {cut, value}: the simulator works them out only when their stage moves.
+  function automatic logic [24:0] to24(input logic [25:0] wide);
+    to24 = wide[25:23] == {3{wide[25]}} ? {1'b0, wide[23:0]} : {1'b1, wide[25], {23{!wide[25]}}};
+  endfunction
+  function automatic logic [16:0] to16(input logic signed [22:0] wide);
+    to16 = wide[22:15] == {8{wide[22]}} ? {1'b0, wide[15:0]} : {1'b1, wide[22], {15{!wide[22]}}};
+  endfunction
+
   // Stage 3: the products behind the state.
   logic signed [15:0] kept_gate, state_h, factor_a;
   logic signed [19:0] kept_x, factor_b, row2_3q, row3_3q;
@@ -159,41 +167,32 @@ module spacc_cell #(
   end
 
   // Stage 5: c', nz or rh.
-  logic signed [25:0] c_wide;
-  logic signed [21:0] n_sum, n_wide;
   logic signed [23:0] c5_q;
   logic signed [15:0] n5_q, rh5_q;
-  logic               c_fits, n_fits, rh_fits, gate_cut5_q, state_cut5_q;
+  logic               c_cut5_q, n_cut5_q, rh_cut5_q, gate_cut5, state_cut5;
 
-  assign c_wide  = c_sum_q[41:16];
-  assign n_sum   = 22'(row2_4q) + (reset_b ? 22'(row3_4q) : a_round_q[21:0]);
-  assign n_wide  = config_act_g_i == spacc_card_pkg::ActTanh ? n_sum : (n_sum + 22'sd2) >>> 2;
-  assign c_fits  = c_wide[25:23] == {3{c_wide[25]}};
-  assign n_fits  = n_wide[21:15] == {7{n_wide[21]}};
-  assign rh_fits = a_round_q[17:15] == {3{a_round_q[17]}};
+  // In the format of z: three fraction bits less than tanh's when act_g is not tanh.
+  function automatic logic signed [22:0] sum_n(input logic signed [19:0] row, input logic signed [21:0] other,
+                                               input logic tanh);
+    sum_n = 23'(22'(row) + other);
+    if (!tanh) sum_n = (sum_n + 23'sd2) >>> 2;
+  endfunction
 
   always_ff @(posedge clk_i) begin
     if (valid[5]) begin
-      c5_q         <= c_fits ? c_wide[23:0] : {c_wide[25], {23{!c_wide[25]}}};
-      n5_q         <= n_fits ? n_wide[15:0] : {n_wide[21], {15{!n_wide[21]}}};
-      rh5_q        <= rh_fits ? a_round_q[15:0] : {a_round_q[17], {15{!a_round_q[17]}}};
-      gate_cut5_q  <= !lstm && !reset_a && !n_fits;
-      state_cut5_q <= lstm ? !c_fits : reset_a && !rh_fits;
+      {c_cut5_q, c5_q}   <= to24(c_sum_q[41:16]);
+      {n_cut5_q, n5_q}   <= to16(sum_n(row2_4q, reset_b ? 22'(row3_4q) : a_round_q[21:0],
+                                       config_act_g_i == spacc_card_pkg::ActTanh));
+      {rh_cut5_q, rh5_q} <= to16(23'($signed(a_round_q[17:0])));
     end
   end
+  assign gate_cut5  = !lstm && !reset_a && n_cut5_q;
+  assign state_cut5 = lstm ? c_cut5_q : reset_a && rh_cut5_q;
 
   // Stage 6: what the second activation sees.
-  logic signed [24:0] t_sum;
-  logic signed [22:0] t_wide;
   logic signed [15:0] t6_q;
-  assign t_sum  = 25'(c5_q) + 25'sd2;
-  assign t_wide = t_sum[24:2];
   always_ff @(posedge clk_i) begin
-    if (valid[6]) begin
-      if (!lstm)                                    t6_q <= n5_q;
-      else if (t_wide[22:15] == {8{t_wide[22]}})    t6_q <= t_wide[15:0];
-      else                                          t6_q <= {t_wide[22], {15{!t_wide[22]}}};
-    end
+    if (valid[6]) t6_q <= lstm ? 16'(to16(23'((25'(c5_q) + 25'sd2) >>> 2))) : n5_q;
   end
 
   // Stages 7..9
@@ -226,30 +225,23 @@ module spacc_cell #(
   end
 
   // Stage 12: round, add, cut.
-  logic signed [33:0] h_sum;
-  logic signed [18:0] h_round, h_wide;
-  logic               h_fits, state_cut12_q;
+  logic               state_cut12_q;
   logic signed [15:0] h13_q;
-  assign h_sum   = 34'(product11_q) + 34'sd16384;
-  assign h_round = h_sum[33:15];
-  assign h_wide  = lstm ? h_round : h_round + 19'(n12);
-  assign h_fits  = h_wide[18:15] == {4{h_wide[18]}};
+  function automatic logic signed [22:0] sum_h(input logic signed [32:0] product, input logic signed [15:0] n);
+    sum_h = 23'((34'(product) + 34'sd16384) >>> 15) + 23'(n);
+  endfunction
   always_ff @(posedge clk_i) begin
-    if (valid[12]) begin
-      if (reset_a)     h13_q <= rh12;
-      else if (h_fits) h13_q <= h_wide[15:0];
-      else             h13_q <= {h_wide[18], {15{!h_wide[18]}}};
-      state_cut12_q <= !reset_a && !h_fits;
-    end
+    if (valid[12])
+      {state_cut12_q, h13_q} <= reset_a ? {1'b0, rh12} : to16(sum_h(product11_q, lstm ? 16'sd0 : n12));
   end
 
   assign out_valid_o  = valid[13];
   assign out_h_o      = h13_q;
   assign new_state    = lstm ? c13 : {{8{h13_q[15]}}, h13_q};
-  assign gate_cut_o   = valid[6] && gate_cut5_q;
-  assign state_cuts_o = {1'b0, valid[6] && state_cut5_q} + {1'b0, valid[13] && state_cut12_q};
+  assign gate_cut_o   = valid[6] && gate_cut5;
+  assign state_cuts_o = {1'b0, valid[6] && state_cut5} + {1'b0, valid[13] && state_cut12_q};
 
   logic unused_bits; // sign copies and dropped fractions
-  assign unused_bits = ^{c_sum_q[15:0], a_round_q[35:22], t_sum[1:0], h_sum[14:0], in_z_i[39:36], in_z_i[19:16]};
+  assign unused_bits = ^{c_sum_q[15:0], a_round_q[35:22], in_z_i[39:36], in_z_i[19:16]};
 
 endmodule

@@ -254,7 +254,7 @@ module spacc_control #(
   logic [47:0] weight_need_q;
   logic [23:0] psum_need_q, slot_words_q, half_words_q, m_need_q;
   logic [31:0] x_need_q, state_need_q;
-  logic [15:0] row_words_q;      // k_x + k_h
+  logic [16:0] row_words_q;      // k_x + k_h
   logic [31:0] ring_slack;       // a batch frees no word of a group before its last sequence
   assign ring_slack = batch == 8'd1 ? 32'd0 : 32'(ChunkWords - 1);
   logic [47:0] bytes_q;
@@ -313,7 +313,7 @@ module spacc_control #(
   always_ff @(posedge clk_i) begin
     if (state_q == Check1) begin
       memory_bad_q <= is_run ? run_bad1 : range_bad;
-      row_words_q  <= k_x + k_h;
+      row_words_q  <= {1'b0, k_x} + {1'b0, k_h};
       units_q      <= {16'd0, groups} * Quads;
       quads_b_q    <= {16'd0, groups_b} * Quads;
       psum_need_q  <= {8'd0, prologue} * {16'd0, batch};

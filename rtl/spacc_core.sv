@@ -8,7 +8,9 @@ module spacc_core #(
   parameter  int unsigned Pes          = 16,
   parameter  int unsigned Lanes        = 16,
   parameter  int unsigned Cells        = 1,
+  parameter  int unsigned SharedRows   = 1,
   parameter  int unsigned WeightBits   = 16,
+  parameter  int unsigned ActBits      = 16,
   parameter  int unsigned IndexBits    = 8,
   parameter  int unsigned AxiBits      = 64,
   parameter  int unsigned WeightWords  = 8192,
@@ -255,7 +257,8 @@ module spacc_core #(
   logic [Rows*AccBits-1:0] rows_sums;
 
   spacc_array #(
-    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .BeatLanes(BeatLanes), .HLanes(HLanes), .WeightBits(WeightBits),
+    .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .BeatLanes(BeatLanes), .HLanes(HLanes), .SharedRows(SharedRows),
+    .WeightBits(WeightBits), .ActBits(ActBits),
     .IndexBits(IndexBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .PsumWords(PsumWords),
     .AccBits(AccBits)
   ) u_array (

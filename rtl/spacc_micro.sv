@@ -10,6 +10,7 @@
 ///     (the rest) and saturations. No watchdog: everything ends.
 ///   - A weight takes 2 cycles, a row 20 + its shift more, a unit 30 more.
 ///   - The byte port answers between runs.
+///   - y ends with its last value: no zeros up to a whole beat.
 /// Streamed weights are read where they lie, x as well.
 module spacc_micro #(
   parameter  int unsigned WeightWords = 1728,  // words of 4 x 4 weights

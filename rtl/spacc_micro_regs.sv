@@ -80,7 +80,8 @@ module spacc_micro_regs (
 
   assign s_arready_o  = read_q == None && !s_rvalid_o;
   assign ar_control   = ar_q[9:2] == 8'd0;
-  assign answered     = read_q == Answer && ar_q == 10'd0; // AP_CTRL: done and ready clear
+  // Done and ready clear when they were seen: one that rises behind the sample stays.
+  assign answered     = read_q == Answer && ar_q == 10'd0 && s_rdata_o[1];
   assign read_index_o = core_reads_i ? core_index_i : {ar_q[6:0], read_q == High};
 
   always_ff @(posedge clk_i) begin

@@ -44,11 +44,22 @@ module spacc_requant #(
   logic        [LowBits+15:0]  low_q;
   logic signed [HighBits+16:0] high_q;
   // |sum + bias| * mult < 2^63 for 48-bit sums: the product needs no 65th bit.
-  logic signed [63:0]          product_q, shifted_q, rounded;
-  logic                        fits32, fits_z;
-  logic signed [19:0]          end_z;
+  logic signed [63:0]          product_q, shifted_q;
 
   assign bias = param_q[31:0];
+
+  // Functions, so that the simulator works them out only when stage 5 moves.
+  // (v + half) >> s is (v >> s) plus the highest bit that the shift drops.
+  function automatic logic signed [63:0] rounded(input logic signed [63:0] shifted);
+    rounded = (shifted >>> 1) + $signed({63'd0, shifted[0]}); // unsigned would shift in zeros
+  endfunction
+  function automatic logic [32:0] row_v(input logic signed [63:0] whole); // {cut, v}
+    row_v = whole[63:31] == {33{whole[63]}} ? {1'b0, whole[31:0]} : {1'b1, whole[63], {31{!whole[63]}}};
+  endfunction
+  function automatic logic [20:0] row_z(input logic signed [63:0] whole, input logic narrow); // {cut, z}
+    row_z = whole[63:19] == {45{whole[63]}} && (!narrow || whole[19:15] == {5{whole[63]}})
+            ? {1'b0, whole[19:0]} : {1'b1, whole[63], {4{whole[63] ^ !narrow}}, {15{!whole[63]}}};
+  endfunction
 
   always_ff @(posedge clk_i) begin
     if (enable_i[0]) sum_q <= sum_i;
@@ -68,20 +79,13 @@ module spacc_requant #(
     end
     if (enable_i[4]) shifted_q <= product_q >>> shift3_q;
     if (enable_i[5]) begin
-      v_o     <= fits32 ? rounded[31:0] : {rounded[63], {31{!rounded[63]}}};
-      z_o     <= fits_z ? rounded[19:0] : end_z;
-      cut32_o <= !fits32;
-      cut_z_o <= !fits_z;
+      {cut32_o, v_o} <= row_v(rounded(shifted_q));
+      {cut_z_o, z_o} <= row_z(rounded(shifted_q), narrow_i);
     end
   end
 
-  // (v + half) >> s is (v >> s) plus the highest bit that the shift drops.
-  assign rounded = (shifted_q >>> 1) + $signed({63'd0, shifted_q[0]}); // unsigned would shift in zeros
   logic unused_high; // copies of the sign
   assign unused_high = ^high_q[HighBits+16:64-LowBits];
-  assign fits32  = rounded[63:31] == {33{rounded[63]}};
-  assign fits_z  = rounded[63:19] == {45{rounded[63]}} && (!narrow_i || rounded[19:15] == {5{rounded[63]}});
-  assign end_z   = {rounded[63], {4{rounded[63] ^ !narrow_i}}, {15{!rounded[63]}}};
 
 `ifndef SYNTHESIS
   initial assert (AccBits == 48) else $fatal(1, "widths of the product need AccBits = 48");

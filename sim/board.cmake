@@ -42,7 +42,7 @@ spacc_board_program(spacc_board_micro_sim ${CMAKE_CURRENT_BINARY_DIR}/micro/boar
 target_include_directories(spacc_board_micro_sim BEFORE PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/micro)
 
 if(BUILD_TESTING)
-  foreach(part uart bridge board_memory)
+  foreach(part uart bridge board_memory micro)
     set(bench ${CMAKE_CURRENT_SOURCE_DIR}/board/tb_${part}.cpp)
     file(STRINGS ${bench} options REGEX "^// verilator:")
     string(REGEX REPLACE "^// verilator: *" "" options "${options}")

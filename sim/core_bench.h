@@ -9,30 +9,28 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <random>
 #include <vector>
 
 #include "Vcard.h"
 #include "rtl/card_map.h"
+#include "sim/chance.h"
 #include "sim/port.h"
 #include "verilated.h"
 
 namespace
 {
 
-std::mt19937_64 rng;
-uint64_t below(uint64_t n) // 0 .. n-1; 0 for n = 0
-{
-    return n ? rng() % n : 0;
-}
-bool one_in(uint64_t n)
-{
-    return below(n) == 0;
-}
-
 constexpr unsigned kBeat = sizeof(Vcard::m_axi_gmem_rdata); // bytes of the bus
 constexpr unsigned kWords = 8;                              // 64-bit words of the widest bus
 constexpr uint64_t kMemory = UINT64_C(0x1a5500000000);      // bus address of memory[0]
+// Where the program and the regions of a Plan begin in it, and its end.
+enum : size_t {
+    kProgram = 0x1000,
+    kWeights = 0x10000,
+    kInput = 0x700000,
+    kOutput = 0xb00000,
+    kEnd = 0x1000000
+};
 
 class Bench
 {
@@ -41,7 +39,7 @@ class Bench
     {
         context.assertOn(true);
         context.randReset(2);
-        context.randSeed(1234);
+        context.randSeed((int)below(1u << 30) + 1); // 0 would be the time of day
         card = new Vcard(&context);
         card->ap_clk = 0; // inputs begin with random values, too
         card->s_axi_control_awvalid = card->s_axi_control_wvalid = 0;
@@ -58,7 +56,7 @@ class Bench
     Bench(const Bench &) = delete;
     Bench &operator=(const Bench &) = delete;
 
-    std::vector<uint8_t> memory = std::vector<uint8_t>(16u << 20);
+    std::vector<uint8_t> memory = std::vector<uint8_t>(kEnd);
     unsigned latency = 20;           // cycles from an address to its first beat
     unsigned stall_per_16 = 0;       // chance that a channel stalls in a cycle
     unsigned write_stall_per_16 = 0; // the same for AW, W, B when it is more
@@ -269,9 +267,24 @@ class Bench
             die("the card left its memory");
     }
 
+    // Normal, modifiable, bufferable accesses of one thread; whole beats are written.
+    void check_constants()
+    {
+        const Vcard &c = *card;
+        if (c.m_axi_gmem_arvalid &&
+            (c.m_axi_gmem_arid || c.m_axi_gmem_arlock || c.m_axi_gmem_arcache != 3 ||
+             c.m_axi_gmem_arprot || c.m_axi_gmem_arqos || c.m_axi_gmem_arregion))
+            die("a read is not a plain access");
+        if (c.m_axi_gmem_awvalid &&
+            (c.m_axi_gmem_awid || c.m_axi_gmem_awlock || c.m_axi_gmem_awcache != 3 ||
+             c.m_axi_gmem_awprot || c.m_axi_gmem_awqos || c.m_axi_gmem_awregion))
+            die("a write is not a plain access");
+    }
+
     // Valid stays, with the same payload, until it is taken.
     void check_rules()
     {
+        check_constants();
         const Vcard &c = *card;
         const uint64_t wdata = c.m_axi_gmem_wvalid ? fold() : 0;
         if ((last.ar && (!c.m_axi_gmem_arvalid || c.m_axi_gmem_araddr != last.araddr ||

@@ -46,11 +46,13 @@ Card identify(Bench &b)
     c.pes = array & 0xffff;
     c.lanes = array >> 16;
     c.weight_bits = widths & 0xff;
+    c.act_bits = widths >> 8 & 0xff;
     c.weight_words = b.read_reg(SPACC_REG_CONFIG_WEIGHT_WORDS);
     c.x_words = vectors & 0xffff;
     c.h_words = vectors >> 16;
     c.units = b.read_reg(SPACC_REG_CONFIG_UNITS);
-    c.instructions = b.read_reg(SPACC_REG_CONFIG_INSTRUCTIONS);
+    c.instructions = b.read_reg(SPACC_REG_CONFIG_INSTRUCTIONS) & 0xffff;
+    c.shared_rows = b.read_reg(SPACC_REG_CONFIG_INSTRUCTIONS) >> 16 & 1 ? 4 : 1;
     c.cells = cells & 0xff;
     c.batch = cells >> 8 & 0xff;
     c.psum_words = cells >> 16;
@@ -163,6 +165,8 @@ void check_run(Bench &b, const Plan &p, std::vector<uint8_t> &before, uint64_t o
                     (unsigned long long)b.read_pair(SPACC_REG_ERROR_ADDRESS));
         return;
     }
+    equal("pc without an error", b.read_reg(SPACC_REG_ERROR_PC), 0);
+    equal("address without an error", b.read_pair(SPACC_REG_ERROR_ADDRESS), 0);
     Model model(p.c);
     model.run(&before, p.region, p.words);
     const Counters last = counters(b);

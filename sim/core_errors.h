@@ -158,6 +158,17 @@ const Fault kRunFaults[] = {
      [](Bad &f) {
          FIELD(f.p.code(SPACC_OP_STREAM), STREAM, RING_WORDS, f.l.k_x + f.l.k_h - 1);
      }},
+    {"ring smaller than a group of 65536 words", SPACC_ERROR_BAD_FIELD, SPACC_OP_RUN,
+     wish(LSTM, 1, 0, 1),
+     [](const Card &c, const Layer &l) { // a region of 4 GiB has room for them
+         return l.groups * 65536.0 * c.pes * c.lanes * (l.format ? 4 : 2) < 0xf0000000;
+     },
+     [](Bad &f) {
+         FIELD(f.p.code(SPACC_OP_STREAM), STREAM, WORDS, f.l.groups * 65536);
+         f.p.bytes[f.l.stream_region] = 0xfffff000;
+         FIELD(f.code, RUN, K_X, 65535);
+         FIELD(f.code, RUN, K_H, 1);
+     }},
     {"ring in which a batch would stand still", SPACC_ERROR_BAD_FIELD, SPACC_OP_RUN,
      wish(LSTM, -1, 0, 1),
      [](const Card &c, const Layer &l) { return l.batch > 1 && chunk_words(c) > 1; },

@@ -22,6 +22,8 @@ namespace
 struct Card { // what its registers say
     unsigned pes, lanes, weight_bits, weight_words, x_words, h_words, units, instructions;
     unsigned cells, batch, psum_words, beat;
+    unsigned y_beat = 0; // bytes that a y is filled up to with zeros; 0: a beat
+    unsigned act_bits, shared_rows;
     unsigned quads() const // units a group
     {
         return pes / 4;
@@ -271,7 +273,7 @@ class Model
         r.state_base = FIELD_OF(code, RUN, STATE_BASE);
         r.x_words = FIELD_OF(code, RUN, X_WORDS);
         r.m_words = FIELD_OF(code, RUN, M_WORDS);
-        r.h_words = FIELD_OF(code, RUN, H_WORDS);
+        r.h_words = r.cell == SPACC_CARD_CELL_LINEAR ? 0 : FIELD_OF(code, RUN, H_WORDS);
         r.h_base = FIELD_OF(code, RUN, H_BASE);
         r.prologue = FIELD_OF(code, RUN, PROLOGUE);
         r.x_region = FIELD_OF(code, RUN, X_REGION);
@@ -370,7 +372,8 @@ class Model
 
     void write_y(uint32_t t)
     {
-        y.resize((y.size() + c.beat - 1) / c.beat * c.beat);
+        const unsigned fill = c.y_beat ? c.y_beat : c.beat;
+        y.resize((y.size() + fill - 1) / fill * fill);
         std::memcpy(memory + base[r.y_region] + (uint32_t)(r.y_offset + t * r.y_stride),
                     y.data(), y.size());
         counts.bytes_written += y.size();
@@ -388,10 +391,31 @@ class Model
         int64_t total = 0;
         for (unsigned j = 0; j < k; j++) {
             const Entry *e = &entries[((size_t)(word + j) * c.pes + pe) * c.lanes];
+            const Entry *at = e - (size_t)(pe % c.shared_rows) * c.lanes; // whose index counts
             for (unsigned n = 0; n < c.lanes; n++)
-                total += (int64_t)e[n].weight * vector[(size_t)e[n].index * c.lanes + n];
+                total += product(e, n, pe % 2 != 0, vector[(size_t)at[n].index * c.lanes + n]);
         }
         return total;
+    }
+
+    int64_t product(const Entry *e, unsigned n, bool high, int16_t value) const
+    {
+        if (c.act_bits == 16)
+            return (int64_t)e[n].weight * value;
+        const int64_t low_weight = (high ? e - c.lanes : e)[n].weight;
+        const int64_t high_weight = (high ? e : e + c.lanes)[n].weight;
+        // 27 bits of both weights; the low product has 19 bits, the high one begins there.
+        const int64_t both = sign_extend(high_weight * (1 << 19) + low_weight, 27);
+        const int64_t x =
+            std::min(((int64_t)value >> (16 - c.act_bits)) + (value >> (15 - c.act_bits) & 1),
+                     ((int64_t)1 << (c.act_bits - 1)) - 1);
+        const int64_t p = both * x, low = sign_extend(p, 19);
+        return high ? sign_extend((p - low) >> 19, 8 + c.act_bits) : low;
+    }
+
+    static int64_t sign_extend(int64_t v, unsigned bits)
+    {
+        return (int64_t)((uint64_t)v << (64 - bits)) >> (64 - bits);
     }
 
     // z of a row; `count` is where a cut goes (NULL: a row that is not used).

@@ -3,7 +3,8 @@
 //
 // A Plan owns the words of one program and knows where its data lies; regions are exactly as
 // long as what the program uses. A Layer owns nothing: its place in the card's memories comes
-// from a Room, so that the layers of a program never share any but the x memory.
+// from a Room, so that the layers of a program never share any but the x memory. Included
+// behind a Bench: core_bench.h, or board/micro_bench.h.
 #ifndef SPACC_SIM_CORE_PROGRAM_H
 #define SPACC_SIM_CORE_PROGRAM_H
 
@@ -13,7 +14,6 @@
 #include <string>
 #include <vector>
 
-#include "sim/core_bench.h"
 #include "sim/core_model.h"
 
 namespace
@@ -80,7 +80,7 @@ struct Layer {
     }
     unsigned h_need() const
     {
-        return batch * (2 * h_words + m_words);
+        return linear() ? 0 : batch * (2 * h_words + m_words);
     }
     size_t x_bytes(const Card &c) const // of a step
     {
@@ -163,6 +163,8 @@ void draw_sizes(const Card &c, const Wish &wish, Layer *l)
     l->x_slots = one_in(4) ? slots : 2 + (unsigned)below(std::min(slots - 1, 4u));
     if (!l->linear())
         l->h_words = (l->width(c) + c.lanes - 1) / c.lanes + (unsigned)below(3);
+    else // which has no h: anything that fits the field's limit
+        l->h_words = one_in(2) ? c.h_words : (unsigned)below(c.h_words);
     if (l->two_pass())
         l->m_words = (l->units(c) + c.lanes - 1) / c.lanes + (unsigned)below(3);
 }
@@ -209,8 +211,6 @@ bool draw_layer(const Card &c, const Wish &wish, Room *room, Layer *l)
 }
 
 // ---------------------------------------------------------------- programs
-
-enum : size_t { kProgram = 0x1000, kWeights = 0x10000, kInput = 0x700000, kOutput = 0xb00000 };
 
 struct Place { // of x or y, step by step
     uint32_t region, offset;
@@ -272,7 +272,7 @@ class Plan
     uint32_t alloc(uint32_t r, size_t size, const std::string &name)
     {
         const size_t offset = round_up(bytes[r], kBeat) + kBeat * (one_in(2) ? below(9) : 0);
-        static const size_t end[] = {0, kInput, kOutput, 16u << 20};
+        static const size_t end[] = {0, kInput, kOutput, kEnd};
         if (region[r] + offset + size > end[r])
             b->die("the bench's memory is too small");
         bytes[r] = offset + size;

@@ -91,26 +91,6 @@ Plan random_program(Bench &b, const Card &c, int cell, Coverage *seen)
     return p;
 }
 
-// Stalls and latency for program number i: none, some, many; now and then slow writes.
-void draw_bus(Bench &b, unsigned i)
-{
-    b.stall_per_16 = i % 3 == 0 ? 0 : i % 3 == 1 ? 4 : 14;
-    b.write_stall_per_16 = i % 7 == 3 ? 15 : 0;
-    b.latency = (unsigned)below(i % 5 ? 40 : 400);
-}
-
-void random_programs(Bench &b, const Card &c, unsigned count, Coverage *seen)
-{
-    for (unsigned i = 0; i < count && errors == 0; i++) {
-        draw_bus(b, i);
-        const int cell = i % 7 == 3 ? SPACC_CARD_CELL_LINEAR : (int)(i % 5);
-        const Plan p = random_program(b, c, cell, seen);
-        run_and_check(b, p, seen);
-        if (errors)
-            std::printf("program %u, first cell %d\n", i, cell);
-    }
-}
-
 } // namespace
 
 #endif

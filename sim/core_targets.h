@@ -111,6 +111,20 @@ double step_cycles(Bench &b, const Card &c, const std::vector<Shape> &shapes, un
     return cycles;
 }
 
+// Behind the last position of a RUN its rows leave the array and the requantiser: DRAIN, and no
+// cycle more, however long the bus then takes for them (OUT).
+void check_drain(Bench &b, const Card &c)
+{
+    const Shape linear = {
+        "one group", SPACC_CARD_CELL_LINEAR, c.quads(), 0, 1, c.lanes, 2, 0, 0, 0, 0, false};
+    const Counters d = measure(b, c, {linear}, 1);
+    unsigned adders = 0;
+    while (c.lanes >> adders > 1)
+        adders++;
+    equal("DRAIN of one group", d[SPACC_COUNTER_DRAIN],
+          adders + 8 + c.pes / (4 * c.cells) - 1 + 6);
+}
+
 void at_most(double got, double limit)
 {
     if (got > limit && errors++ < 20)

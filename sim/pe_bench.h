@@ -2,7 +2,8 @@
 // random gaps (from 0, from a partial sum, from what is there; kept or not), and compares every
 // sum with plain C arithmetic. x, h and partial sums are written while parts are under way, as
 // in a run. Included once by each bench, behind `using Vdut =` Verilator's class and the unit's
-// parameters kLanes, kBeatLanes, kHLanes, kWeightBits. Replay a failure: ./tb_pe <seed>
+// parameters kLanes, kBeatLanes, kHLanes, kRows, kWeightBits, kActBits. Replay a failure:
+// ./tb_pe <seed>
 #ifndef SPACC_SIM_PE_BENCH_H
 #define SPACC_SIM_PE_BENCH_H
 
@@ -24,7 +25,7 @@ constexpr unsigned levels(unsigned lanes)
     return lanes > 1 ? 1 + levels(lanes / 2) : 0;
 }
 constexpr unsigned kWords = 64, kXWords = 64, kHWords = 32, kPsums = 8; // as in the benches
-constexpr unsigned kStages = levels(kLanes) + 6, kHere = 3;
+constexpr unsigned kStages = levels(kLanes) + 6, kHere = kRows == 1 ? 3 : 12;
 
 // Bits low.. of a port, whatever Verilator makes of its width.
 template <typename Port> void put(Port &port, unsigned low, unsigned bits, uint64_t value)
@@ -35,10 +36,24 @@ template <typename Port> void put(Port &port, unsigned low, unsigned bits, uint6
 template <std::size_t Words>
 void put(VlWide<Words> &port, unsigned low, unsigned bits, uint64_t value)
 {
-    // fields never cross a word: 8 or 16 bits at multiples of these
-    const uint32_t mask = (1u << bits) - 1;
-    uint32_t word = port[low / 32] & ~(mask << low % 32);
-    port[low / 32] = word | ((uint32_t)value & mask) << low % 32;
+    for (unsigned at = low; at < low + bits; at++) {
+        const uint32_t one = 1u << at % 32;
+        port[at / 32] = value >> (at - low) & 1 ? port[at / 32] | one : port[at / 32] & ~one;
+    }
+}
+
+int64_t sum_of(uint64_t port, unsigned)
+{
+    return (int64_t)(port << 16) >> 16;
+}
+template <std::size_t Words> int64_t sum_of(const VlWide<Words> &port, unsigned row)
+{
+    uint64_t sum = 0;
+    for (unsigned half = 0; half < 3; half++) // of 16 bits
+        sum |= (uint64_t)(port[(48 * row + 16 * half) / 32] >> (48 * row + 16 * half) % 32 &
+                          0xffff)
+               << 16 * half;
+    return sum_of(sum, 0);
 }
 
 struct Position {
@@ -52,8 +67,12 @@ class PeBench
     explicit PeBench(uint64_t seed) : rng(seed)
     {
         context.assertOn(true);
+        for (unsigned row = 0; row < kRows; row++) {
+            weight[row].resize(kWords * kLanes);
+            psum[row].resize(kPsums);
+        }
         pe.clk_i = 0;
-        pe.id_i = kHere;
+        pe.id_i = kHere / kRows;
         pe.ww_valid_i = pe.xw_valid_i = pe.hw_valid_i = pe.psum_write_i = 0;
         pe.enable_i = 0;
         pe.eval();
@@ -61,11 +80,11 @@ class PeBench
 
     void fill()
     {
-        // Every word for this PE; then the same for others, which must change nothing.
-        for (unsigned pe_id : {kHere, 2u, kHere + 256, 0u})
-            for (unsigned word = 0; word < kWords; word++)
-                for (unsigned slice = 0; slice < kLanes / kBeatLanes; slice++)
-                    write_weights(pe_id, word, slice);
+        for (unsigned row = kRows; row-- > 0;) // the indices of the first one count
+            fill_weights(kHere + row);
+        // The same for PEs whose number is one bit off, which must change nothing.
+        for (unsigned bit = levels(kRows); bit < 16; bit++)
+            fill_weights(kHere ^ 1u << bit);
         for (unsigned word = 0; word < kXWords; word++)
             for (unsigned slice = 0; slice < kLanes / kBeatLanes; slice++) {
                 write_x(word, slice);
@@ -85,10 +104,11 @@ class PeBench
     {
         for (int limit = 0; done < parts && limit < 4000000; limit++)
             cycle();
-        std::printf("%u lanes, %u-bit weights: %u parts, %u kept, %u from kept, %u gaps, %u of h, "
+        std::printf("%u lanes, %u rows, %u-bit weights, %u-bit x: %u parts, %u kept, %u from "
+                    "kept, %u gaps, %u of h, "
                     "%u zero, %u x and %u h writes meanwhile, %d errors\n",
-                    kLanes, kWeightBits, done, kept, taken, gaps, h_positions, zeros, x_writes,
-                    h_writes, errors);
+                    kLanes, kRows, kWeightBits, kActBits, done, kept, taken, gaps, h_positions,
+                    zeros, x_writes, h_writes, errors);
         return errors == 0 && done == parts && kept && taken && gaps && h_positions && zeros &&
                x_writes && h_writes;
     }
@@ -97,16 +117,16 @@ class PeBench
     std::mt19937_64 rng;
     VerilatedContext context;
     Vdut pe{&context};
-    std::vector<int16_t> weight = std::vector<int16_t>(kWords * kLanes);
+    std::vector<int16_t> weight[kRows];
     std::vector<uint8_t> index = std::vector<uint8_t>(kWords * kLanes);
     std::vector<int16_t> x = std::vector<int16_t>(kXWords * kLanes);
     std::vector<int16_t> h = std::vector<int16_t>(kHWords * kLanes);
-    std::vector<int64_t> psum = std::vector<int64_t>(kPsums);
+    std::vector<int64_t> psum[kRows];
     std::vector<int> psum_age = std::vector<int>(kPsums, -1); // cycles since kept; -1: never
     std::deque<Position> pipe = std::deque<Position>(kStages + 1, Position());
-    std::deque<int64_t> sums; // of positions that are past stage 2
-    int64_t acc = 0;          // of the part whose position was last in the last stage
-    unsigned left = 0;        // positions of the part that is being sent
+    std::deque<int64_t> sums[kRows]; // of positions that are past stage 2
+    int64_t acc[kRows] = {};         // of the part whose position was last in the last stage
+    unsigned left = 0;               // positions of the part that is being sent
     bool ends_kept = false;
     Position next = {};
     unsigned done = 0, kept = 0, taken = 0, gaps = 0, h_positions = 0, zeros = 0;
@@ -131,6 +151,28 @@ class PeBench
         return below(16) ? (int16_t)rng() : (int16_t)INT16_MIN;
     }
 
+    int16_t any_x()
+    {
+        return (int16_t)(any16() >> (16 - kActBits));
+    }
+
+    // Two in a multiplier are exact up to 127; extremes are often drawn.
+    int16_t any_weight()
+    {
+        if (kWeightBits == 16)
+            return any16();
+        if (kActBits == 16)
+            return below(16) ? (int8_t)rng() : -128;
+        return (int16_t)(below(4) ? (int)below(255) - 127 : below(2) ? 127 : -127);
+    }
+
+    void fill_weights(unsigned pe_id)
+    {
+        for (unsigned word = 0; word < kWords; word++)
+            for (unsigned slice = 0; slice < kLanes / kBeatLanes; slice++)
+                write_weights(pe_id, word, slice);
+    }
+
     void write_weights(unsigned pe_id, unsigned word, unsigned slice)
     {
         pe.ww_valid_i = 1;
@@ -140,14 +182,14 @@ class PeBench
         pe.ww_word_i = (uint8_t)word;
         pe.ww_slice_i = (uint8_t)slice;
         for (unsigned l = 0; l < kBeatLanes; l++) {
-            const int16_t w = kWeightBits == 16 ? any16() : below(16) ? (int8_t)rng() : -128;
-            const uint8_t at = (uint8_t)below(32);
+            const int16_t w = any_weight();
+            const uint8_t at = (uint8_t)rng(); // past the end it wraps
             put(pe.ww_weight_i, kWeightBits * l, kWeightBits, (uint16_t)w);
             put(pe.ww_index_i, 8 * l, 8, at);
-            if (pe_id == kHere) {
-                weight[word * kLanes + slice * kBeatLanes + l] = w;
+            if (pe_id >= kHere && pe_id < kHere + kRows)
+                weight[pe_id - kHere][word * kLanes + slice * kBeatLanes + l] = w;
+            if (pe_id == kHere)
                 index[word * kLanes + slice * kBeatLanes + l] = at;
-            }
         }
         edge();
     }
@@ -158,8 +200,8 @@ class PeBench
         pe.xw_word_i = (uint8_t)word;
         pe.xw_slice_i = (uint8_t)slice;
         for (unsigned l = 0; l < kBeatLanes; l++) {
-            const int16_t v = any16();
-            put(pe.xw_data_i, 16 * l, 16, (uint16_t)v);
+            const int16_t v = any_x();
+            put(pe.xw_data_i, kActBits * l, kActBits, (uint16_t)v);
             x[word * kLanes + slice * kBeatLanes + l] = v;
         }
     }
@@ -171,9 +213,9 @@ class PeBench
         pe.hw_slice_i = (uint8_t)slice;
         for (unsigned l = 0; l < kHLanes; l++) {
             const bool here = all || below(2);
-            const int16_t v = any16();
+            const int16_t v = any_x();
             put(pe.hw_mask_i, l, 1, here);
-            put(pe.hw_data_i, 16 * l, 16, (uint16_t)v);
+            put(pe.hw_data_i, kActBits * l, kActBits, (uint16_t)v);
             if (here)
                 h[word * kLanes + slice * kHLanes + l] = v;
         }
@@ -223,12 +265,15 @@ class PeBench
             return;
         const std::vector<int16_t> &from = p.h ? h : x;
         const unsigned words = p.h ? kHWords : kXWords;
-        int64_t sum = 0;
-        for (unsigned n = 0; n < kLanes; n++) {
-            const unsigned at = p.word * kLanes + n;
-            sum += (int64_t)weight[at] * from[(p.base + index[at]) % words * kLanes + n];
+        for (unsigned row = 0; row < kRows; row++) {
+            int64_t sum = 0;
+            for (unsigned n = 0; n < kLanes; n++) {
+                const unsigned at = p.word * kLanes + n;
+                sum +=
+                    (int64_t)weight[row][at] * from[(p.base + index[at]) % words * kLanes + n];
+            }
+            sums[row].push_back(p.zero ? 0 : sum);
         }
-        sums.push_back(p.zero ? 0 : sum);
     }
 
     // A sum stands in the cycle after its position was in the last stage, and is kept then.
@@ -239,13 +284,19 @@ class PeBench
         pe.psum_write_word_i = (uint8_t)p.psum;
         if (!p.valid)
             return;
-        acc = (p.from_psum ? psum[p.psum] : p.first ? 0 : acc) + sums.front();
-        sums.pop_front();
-        const int64_t got = (int64_t)((uint64_t)pe.sum_o << 16) >> 16;
-        if (got != acc && errors++ < 10)
-            std::printf("part %u: got %lld, want %lld\n", done, (long long)got, (long long)acc);
-        if (p.store)
-            psum[p.psum] = acc;
+        for (unsigned row = 0; row < kRows; row++) {
+            acc[row] = (p.from_psum ? psum[row][p.psum]
+                        : p.first   ? 0
+                                    : acc[row]) +
+                       sums[row].front();
+            sums[row].pop_front();
+            const int64_t got = sum_of(pe.sums_o, row);
+            if (got != acc[row] && errors++ < 10)
+                std::printf("part %u, row %u: got %lld, want %lld\n", done, row, (long long)got,
+                            (long long)acc[row]);
+            if (p.store)
+                psum[row][p.psum] = acc[row];
+        }
     }
 
     void drive()

@@ -19,6 +19,7 @@
 #include <string>
 
 #include "Vcard.h" // built once a configuration: see CMakeLists.txt
+#include "sim/core_bench.h"
 #include "sim/core_errors.h"
 #include "sim/core_targets.h"
 
@@ -86,6 +87,26 @@ void print_coverage(const Bench &b, const Coverage &seen)
     std::printf("; %d errors\ntrail %016llx after %llu cycles\n", errors, n(b.trail), n(b.now));
 }
 
+// Stalls and latency for program number i: none, some, many; now and then slow writes.
+void draw_bus(Bench &b, unsigned i)
+{
+    b.stall_per_16 = i % 3 == 0 ? 0 : i % 3 == 1 ? 4 : 14;
+    b.write_stall_per_16 = i % 7 == 3 ? 15 : 0;
+    b.latency = (unsigned)below(i % 5 ? 40 : 400);
+}
+
+void random_programs(Bench &b, const Card &c, unsigned count, Coverage *seen)
+{
+    for (unsigned i = 0; i < count && errors == 0; i++) {
+        draw_bus(b, i);
+        const int cell = i % 7 == 3 ? SPACC_CARD_CELL_LINEAR : (int)(i % 5);
+        const Plan p = random_program(b, c, cell, seen);
+        run_and_check(b, p, seen);
+        if (errors)
+            std::printf("program %u, first cell %d\n", i, cell);
+    }
+}
+
 int random_tests(Bench &b, const Card &c, unsigned programs, bool drew_enough)
 {
     Coverage seen;
@@ -95,6 +116,8 @@ int random_tests(Bench &b, const Card &c, unsigned programs, bool drew_enough)
     b.latency = 20;
     if (errors == 0 && programs >= kErrorsFrom)
         check_errors(b, c, &seen);
+    clear_faults(b);
+    check_drain(b, c);
     print_coverage(b, seen);
     if (errors == 0 && drew_enough)
         check_coverage(b, c, seen);

@@ -46,6 +46,15 @@ enum spacc_status spacc_csb_pack_int(struct spacc_csb **out, enum spacc_csb_type
                                      const int16_t *dense, const float *scale, size_t rows,
                                      size_t cols, size_t bank_size, struct spacc_error *err);
 
+/* The same integer matrix for an array that keeps one index for groups of `rows_shared` rows,
+ * which stand `stride` apart in blocks as spacc_prune_shared() has them: a group has the same
+ * indices, ascending columns that any of its rows keeps; a row without a weight there has a
+ * zero between its others (which spacc_csb_check() refuses). k becomes the largest number of
+ * columns of a bank: that of m when the rows were pruned together, up to rows_shared times it
+ * when not. SPACC_EINVAL: float, or stride or rows_shared not 1 .. rows; SPACC_ENOMEM. */
+enum spacc_status spacc_csb_share(struct spacc_csb **out, const struct spacc_csb *m,
+                                  size_t stride, size_t rows_shared, struct spacc_error *err);
+
 /* Unpack to dense float [rows][cols] (scales applied). */
 void spacc_csb_unpack(const struct spacc_csb *m, float *dense);
 

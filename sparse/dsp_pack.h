@@ -1,6 +1,6 @@
 /* dsp_pack.h - two int8 weights times one activation in one multiplication of a DSP48E2
- * (27 x 18 bits, signed, 48-bit accumulator). Nothing on the card does it yet: this is the
- * arithmetic that such a processing element has to equal, and its limits.
+ * (27 x 18 bits, signed, 48-bit accumulator): the arithmetic of rtl/spacc_pe.sv with ActBits
+ * below 16, which unpacks every product, and its limits.
  *
  *   operand A, 27 bits   | weight high | 0 0 0 ... 0 0 0 |  +  weight low (sign-extended)
  *                         26         19 18              0

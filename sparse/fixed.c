@@ -162,6 +162,26 @@ static int64_t sum_i8(const struct spacc_csb *m, size_t row, const int16_t *x)
     return sum;
 }
 
+/* x where two products share a multiplier: half up, and the top code stays. */
+static int32_t round_act(int16_t x, int bits)
+{
+    const int32_t rounded = (int32_t)rnd(x, 16 - (unsigned)bits), max = (1 << (bits - 1)) - 1;
+
+    return rounded > max ? max : rounded;
+}
+
+static int64_t sum_i8_rounded(const struct spacc_csb *m, size_t row, const int16_t *x, int bits)
+{
+    const size_t first = row * m->k * m->banks;
+    int64_t sum = 0;
+
+    for (size_t j = 0, slot = first; j < m->k; j++)
+        for (size_t bank = 0; bank < m->banks; bank++, slot++)
+            sum += ((const int8_t *)m->value)[slot] *
+                   round_act(x[bank * m->bank_size + m->index[slot]], bits);
+    return sum;
+}
+
 static int64_t sum_i16(const struct spacc_csb *m, size_t row, const int16_t *x)
 {
     const size_t first = row * m->k * m->banks;
@@ -173,8 +193,11 @@ static int64_t sum_i16(const struct spacc_csb *m, size_t row, const int16_t *x)
     return sum;
 }
 
-static int64_t row_sum(const struct spacc_csb *m, size_t row, const int16_t *x)
+static int64_t row_sum(const struct spacc_fixed_layer *l, const struct spacc_csb *m, size_t row,
+                       const int16_t *x)
 {
+    if (l->act_bits < 16)
+        return sum_i8_rounded(m, row, x, l->act_bits);
     return m->type == SPACC_CSB_I8 ? sum_i8(m, row, x) : sum_i16(m, row, x);
 }
 
@@ -197,7 +220,7 @@ static void gates(int32_t *z, const struct spacc_fixed_layer *l, size_t unit, in
 {
     for (int i = 0; i < rows; i++) {
         const size_t row = 4 * unit + (size_t)i;
-        const int64_t acc = row_sum(l->w_x, row, x) + row_sum(l->w_h, row, h);
+        const int64_t acc = row_sum(l, l->w_x, row, x) + row_sum(l, l->w_h, row, h);
         z[i] = cut(requantise(acc, &l->row[row]), row_bits(l, i), &counts->gate_saturations);
     }
 }
@@ -255,7 +278,7 @@ static void linear_step(const struct spacc_fixed_layer *l, const int16_t *x, int
                         struct spacc_fixed_counts *counts)
 {
     for (size_t row = 0; row < 4 * l->units; row++)
-        y[row] = cut(requantise(row_sum(l->w_x, row, x), &l->row[row]), 32,
+        y[row] = cut(requantise(row_sum(l, l->w_x, row, x), &l->row[row]), 32,
                      &counts->state_saturations);
 }
 
@@ -278,7 +301,7 @@ static void reset_pass_b(const struct spacc_fixed_layer *l, const struct scratch
 {
     for (size_t unit = 0; unit < l->units; unit++) {
         const size_t row = 4 * unit + 3;
-        const int64_t v = requantise(row_sum(l->w_b, row, s->rh), &l->row_b[row]);
+        const int64_t v = requantise(row_sum(l, l->w_b, row, s->rh), &l->row_b[row]);
         const int32_t z_nh = cut(v, row_bits(l, 3), &counts->gate_saturations);
         s->h_next[unit] =
             gru_update(l, s->zg[unit], (int64_t)s->z_nx[unit] + z_nh, &state[unit], counts);
@@ -306,7 +329,7 @@ static void project(const struct spacc_fixed_layer *l, const int16_t *m, int16_t
                     struct spacc_fixed_counts *counts)
 {
     for (size_t row = 0; row < l->outputs; row++)
-        r[row] = (int16_t)cut(requantise(row_sum(l->w_b, row, m), &l->row_b[row]), 16,
+        r[row] = (int16_t)cut(requantise(row_sum(l, l->w_b, row, m), &l->row_b[row]), 16,
                               &counts->state_saturations);
 }
 
@@ -425,6 +448,10 @@ enum spacc_status spacc_fixed_check_sizes(const struct spacc_fixed_layer *l,
     if (l->weight_bits != 8 && l->weight_bits != 16)
         return spacc_fail(err, SPACC_EFORMAT, "weights of %d bits, not 8 or 16",
                           l->weight_bits);
+    if (l->act_bits != 16 && (l->weight_bits != 8 || l->act_bits < 10 || l->act_bits > 12))
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "x and h of %d bits with weights of %d, not 16, or 10 to 12 with 8",
+                          l->act_bits, l->weight_bits);
     return SPACC_OK;
 }
 

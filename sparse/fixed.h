@@ -57,6 +57,7 @@ struct spacc_fixed_layer {
     size_t x_cols;         /* width of x */
     int x_frac, h_frac;    /* fraction bits of x and h (LSTMP: r): x_int = x * 2^x_frac */
     int weight_bits;       /* 8 or 16 */
+    int act_bits;          /* 16; with weight_bits 8 also 10 to 12: spacc_fixed_weights */
     struct spacc_csb *w_x; /* int [4 * units][x_cols] */
     struct spacc_csb *w_h; /* int [4 * units][h_cols]; NULL for LINEAR */
     struct spacc_csb *w_b; /* pass B, int [4 * quads_b][units] on r*h (GRU_RESET, rows 4u+3) or
@@ -82,6 +83,9 @@ struct spacc_fixed_weights {
     const float *r;   /* LSTM [4H][H]; LSTMP [4H][P]; GRU [3H][H]; LINEAR NULL */
     const float *b_w; /* LSTM, LSTMP [4H], GRU [3H], LINEAR [outputs]; NULL: zero */
     const float *b_r; /* the same for the recurrent bias; NULL: zero */
+    int act_bits;     /* 0 or 16; 10 to 12 with weights of 8 bits: x, h, m and r*h are rounded
+                       * to so many bits (half up, the top code stays) where they are
+                       * multiplied, as a card with two products a multiplier does (dsp_pack.h) */
     /* LSTMP only; other cells do not look at these. */
     const float *p;   /* [P][H] */
     size_t outputs;   /* P, width of r */
@@ -100,8 +104,8 @@ struct spacc_fixed_weights {
  * A row's scale is raised to the next one that its 15-bit multiplier gives exactly. A kept
  * weight that rounds to zero is dropped. LINEAR: v is the sum less so many low bits that it
  * cannot be cut.
- * SPACC_EINVAL: sizes, weight_bits not 8 or 16, a weight that is not finite (part, row, column)
- * or beyond fixed point; SPACC_ENOMEM. */
+ * SPACC_EINVAL: sizes, weight_bits not 8 or 16, act_bits, a weight that is not finite (part,
+ * row, column) or beyond fixed point; SPACC_ENOMEM. */
 enum spacc_status spacc_fixed_quantise(struct spacc_fixed_layer **out,
                                        const struct spacc_fixed_weights *weights,
                                        int weight_bits, int x_frac, size_t bank_x,

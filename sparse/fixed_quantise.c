@@ -29,7 +29,7 @@ struct row_source {
 /* One pass over the rows of a layer, and its dense integer weights. */
 struct pass {
     size_t rows, x_cols, h_cols; /* a multiple of 4; 0 columns: no part */
-    int x_frac, h_frac;          /* fraction bits of what the parts multiply */
+    int x_frac, h_frac;          /* fraction bits of what the parts multiply, as rounded */
     int out_frac;                /* and of the result */
     int weight_bits;
     int16_t *x, *h;              /* [rows][x_cols], [rows][h_cols]; NULL: no part */
@@ -99,11 +99,11 @@ static struct row_source source_b(const struct spacc_fixed_weights *w, size_t ro
 
 static double largest(const float *values, size_t count)
 {
-    double max = 0.0;
+    float max = 0.0F;
 
     for (size_t i = 0; values && i < count; i++)
-        max = fmax(max, fabs((double)values[i]));
-    return max;
+        max = fabsf(values[i]) > max ? fabsf(values[i]) : max;
+    return (double)max;
 }
 
 /* Smallest lsb at which weights and bias of a row fit. */
@@ -172,7 +172,8 @@ static double linear_multiplier(struct spacc_fixed_row *row, double lsb, const i
 static void quantise_part(int16_t *to, const float *from, size_t count, double value_of_one)
 {
     for (size_t i = 0; from && i < count; i++)
-        to[i] = (int16_t)lround((double)from[i] / value_of_one);
+        if (from[i] != 0.0F) /* most are, and `to` is zeros */
+            to[i] = (int16_t)lround((double)from[i] / value_of_one);
 }
 
 /* ---------------------------------------------------------------- a pass */
@@ -246,8 +247,8 @@ static enum spacc_status make_pass_a(struct spacc_fixed_layer *l,
     struct pass p = {.rows = 4 * l->units,
                      .x_cols = l->x_cols,
                      .h_cols = spacc_fixed_h_cols(l),
-                     .x_frac = l->x_frac,
-                     .h_frac = l->h_frac,
+                     .x_frac = l->x_frac - (16 - l->act_bits),
+                     .h_frac = l->h_frac - (16 - l->act_bits),
                      .out_frac = SPACC_GATE_FRAC,
                      .weight_bits = l->weight_bits};
     enum spacc_status status = pass_alloc(&p, true, err);
@@ -276,7 +277,8 @@ static enum spacc_status make_pass_b(struct spacc_fixed_layer *l,
     const bool project = l->cell == SPACC_CELL_LSTMP;
     struct pass p = {.rows = 4 * spacc_fixed_quads_b(l),
                      .h_cols = l->units,
-                     .h_frac = spacc_fixed_h_frac(l->cell, l->act_g, l->act_h),
+                     .h_frac =
+                         spacc_fixed_h_frac(l->cell, l->act_g, l->act_h) - (16 - l->act_bits),
                      .out_frac = project ? l->h_frac : SPACC_GATE_FRAC,
                      .weight_bits = l->weight_bits};
     enum spacc_status status = pass_alloc(&p, false, err);
@@ -359,6 +361,7 @@ static void set_fields(struct spacc_fixed_layer *l, const struct spacc_fixed_wei
     l->h_frac = project ? spacc_fixed_frac_for(w->r_range)
                         : spacc_fixed_h_frac(w->cell, w->act_g, w->act_h);
     l->weight_bits = weight_bits;
+    l->act_bits = w->act_bits ? w->act_bits : 16;
 }
 
 enum spacc_status spacc_fixed_quantise(struct spacc_fixed_layer **out,

@@ -31,7 +31,8 @@ struct spacc_pack {
 };
 
 /* Write to a temporary file beside `file`, then rename. SPACC_EIO, SPACC_ENOMEM,
- * SPACC_EINVAL for a layer that spacc_fixed_check() refuses or more than 1024 of them. */
+ * SPACC_EINVAL for a layer that spacc_fixed_check() refuses or more than 1024 of them,
+ * SPACC_EUNSUPPORTED for one with act_bits other than 16. */
 enum spacc_status spacc_pack_save(const struct spacc_pack *pack, const char *file,
                                   struct spacc_error *err);
 

@@ -376,6 +376,7 @@ static enum spacc_status read_fields(struct spacc_fixed_layer *l, const cJSON *j
         status = get_int(ints[i].to, json, ints[i].key, err);
     if (status != SPACC_OK)
         return status;
+    l->act_bits = 16;
     l->cell = (enum spacc_cell) * words[0].to;
     l->act_g = (enum spacc_act) * words[1].to;
     l->act_h = (enum spacc_act) * words[2].to;

@@ -378,6 +378,12 @@ enum spacc_status spacc_pack_save(const struct spacc_pack *pack, const char *fil
     char *header = NULL;
     enum spacc_status status = check(pack, err);
 
+    for (size_t i = 0; i < pack->layers && status == SPACC_OK; i++)
+        if (pack->layer[i].layer->act_bits != 16)
+            status = spacc_fail(err, SPACC_EUNSUPPORTED,
+                                "layer %s: x and h of %d bits, the format knows 16",
+                                pack->layer[i].name, pack->layer[i].layer->act_bits);
+
     if (status != SPACC_OK)
         return spacc_fail_in(err, status, "%s", file);
     status = SPACC_ENOMEM;

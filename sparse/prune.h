@@ -35,8 +35,8 @@ enum spacc_status spacc_prune_magnitude(float *dense, size_t rows, size_t cols,
  *
  * Rows are in blocks of rows_shared * stride, the last of which may be short: what it lacks
  * counts as zeros. It keeps less of the sum of squares than spacc_prune_magnitude(), and only
- * an array that feeds several rows from one read of the vector gains by it (README.md has
- * numbers; the card here does not). Errors as there, and SPACC_EINVAL unless rows_shared is 1
+ * an array that feeds several rows from one read of the vector gains by it (cards 16x16s and
+ * 16x16p; README.md has numbers). Errors as there, and SPACC_EINVAL unless rows_shared is 1
  * or more and rows a multiple of stride. */
 enum spacc_status spacc_prune_shared(float *dense, size_t rows, size_t cols, size_t stride,
                                      size_t rows_shared, size_t bank_size, size_t k,

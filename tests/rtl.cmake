@@ -9,7 +9,7 @@ if(SPACC_SIM AND YOSYS)
      hierarchy -check -top spacc_card_4x4
      proc
      check")
-  foreach(kind int16 int8 ice40)
+  foreach(kind int16 packed ice40)
     add_test(NAME rtl_netlist_${kind} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/rtl_netlist.sh
       ${kind} ${CMAKE_CURRENT_BINARY_DIR}/netlist_${kind} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}
       ${VERILATOR} ${YOSYS} ${SPACC_RTL_SOURCES})

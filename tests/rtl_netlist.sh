@@ -3,7 +3,8 @@
 #
 #   rtl_netlist.sh KIND WORK REPOSITORY GENERATED-INCLUDES VERILATOR YOSYS SOURCE...
 #
-# KIND: a card of 16-bit weights; one of 8-bit weights, two cell lanes and batches; one with
+# KIND: a card of 16-bit weights; one with two 8-bit products a
+# multiplier and shared indices, two cell lanes and batches; one with
 # the small cell unit, mapped to the cells of an iCE40. RTL and netlist are simulated with the
 # same bench and seeds (sim/tb_core.cpp): the bench checks every output against its model, and
 # the trails of all AXI outputs must be equal. Synthesis takes the files with SYNTHESIS
@@ -23,8 +24,8 @@ int16)
     parameters='Pes=4 Lanes=4 WeightWords=512 XWords=128 HWords=128 Units=64 PsumWords=16 Instructions=16'
     synthesis=$generic
     ;;
-int8)
-    parameters='Pes=16 Lanes=8 Cells=2 WeightBits=8 WeightWords=256 XWords=128 HWords=128 Units=256 PsumWords=16 Instructions=16'
+packed)
+    parameters='Pes=16 Lanes=8 Cells=2 SharedRows=4 WeightBits=8 ActBits=12 WeightWords=256 XWords=128 HWords=128 Units=256 PsumWords=16 Instructions=16'
     synthesis=$generic
     ;;
 ice40)

@@ -69,6 +69,8 @@ static struct spacc_card_config recorded_card(const cJSON *result)
         .units = (unsigned)number(result, "config", "units"),
         .psum_words = (unsigned)number(result, "config", "psum_words"),
         .instructions = (unsigned)number(result, "config", "instructions"),
+        .shared_rows = 1,
+        .act_bits = 16,
         .small_cell = (unsigned)number(result, "config", "small_cell"),
         .micro = cJSON_HasObjectItem(cJSON_GetObjectItem(result, "config"), "micro") ? 1 : 0};
 }
@@ -151,7 +153,9 @@ static const struct spacc_card_config small = {.pes = 8,
                                                .h_words = 64,
                                                .units = 128,
                                                .psum_words = 16,
-                                               .instructions = 16};
+                                               .instructions = 16,
+                                               .shared_rows = 1,
+                                               .act_bits = 16};
 
 static void bad_cards_are_refused(void **state)
 {

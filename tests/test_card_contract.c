@@ -64,7 +64,7 @@ static void the_registers_of_a_card_become_its_facts(void **state)
     assert_int_equal(info->cells, 4);
     assert_int_equal(info->batch_max, 255);
     assert_int_equal(info->weight_bits, 16);
-    assert_int_equal(info->activation_bits, 16);
+    assert_int_equal(info->act_bits, 16);
     assert_int_equal(info->index_bits, 8);
     assert_int_equal(info->axi_bits, 256);
     assert_int_equal(info->weight_words, 2048);
@@ -93,7 +93,7 @@ static void a_card_that_makes_no_sense_is_refused(void **state)
         {SPACC_REG_CONFIG_ARRAY, 32, "0 lanes"},
         {SPACC_REG_CONFIG_ARRAY, 32 | 24 << 16, "24 lanes"},
         {SPACC_REG_CONFIG_WIDTHS, 4 | 16 << 8 | 8 << 16 | 32u << 24, "4 weight bits"},
-        {SPACC_REG_CONFIG_WIDTHS, 16 | 8 << 8 | 8 << 16 | 32u << 24, "8 activation bits"},
+        {SPACC_REG_CONFIG_WIDTHS, 16 | 8 << 8 | 8 << 16 | 32u << 24, "8 bits of x and h"},
         {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 32u << 24, "0 index bits"},
         {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 8 << 16, "0 AXI data bits"},
         {SPACC_REG_CONFIG_WIDTHS, 16 | 16 << 8 | 8 << 16 | 4u << 24, "32 AXI data bits"},
@@ -106,7 +106,7 @@ static void a_card_that_makes_no_sense_is_refused(void **state)
         {SPACC_REG_CONFIG_UNITS, 0, "0 units"},
         {SPACC_REG_CONFIG_UNITS, 0xffffffff, "4294967295 units"},
         {SPACC_REG_CONFIG_INSTRUCTIONS, 0, "0 instructions"},
-        {SPACC_REG_CONFIG_INSTRUCTIONS, 0xffffffff, "4294967295 instructions"},
+        {SPACC_REG_CONFIG_INSTRUCTIONS, 0x10000, "0 instructions"},
         {SPACC_REG_CONFIG_CELLS, 255 << 8 | 48 << 16, "0 cell lanes"},
         {SPACC_REG_CONFIG_CELLS, 3 | 255 << 8 | 48 << 16, "3 cell lanes"},
         {SPACC_REG_CONFIG_CELLS, 16 | 255 << 8 | 48 << 16, "16 cell lanes"},
@@ -353,7 +353,7 @@ static void says_who_it_is(void **state)
     static const struct {
         const char *name;
         uint32_t pes, lanes, cells, weight_bits, index_bits, axi_bits, weight_words, x_words,
-            h_words, units, psum_words, instructions;
+            h_words, units, psum_words, instructions, shared_rows, act_bits;
     } configs[] = {
 #define X(token, ...) {__VA_ARGS__},
         SPACC_CARD_CONFIG_MAP(X)
@@ -375,7 +375,8 @@ static void says_who_it_is(void **state)
         assert_int_equal(info->batch_max,
                          configs[i].pes / 4 * 16 == configs[i].axi_bits ? 255 : 1);
         assert_int_equal(info->weight_bits, configs[i].weight_bits);
-        assert_int_equal(info->activation_bits, SPACC_CARD_ACTIVATION_BITS);
+        assert_int_equal(info->act_bits, configs[i].act_bits);
+        assert_int_equal(info->shared_rows, configs[i].shared_rows);
         assert_int_equal(info->index_bits, configs[i].index_bits);
         assert_int_equal(info->axi_bits, configs[i].axi_bits);
         assert_int_equal(info->weight_words, configs[i].weight_words);

@@ -18,7 +18,8 @@ static const struct spacc_card_info small = {.kind = "test",
                                              .pes = 8,
                                              .lanes = 2,
                                              .weight_bits = 16,
-                                             .activation_bits = 16,
+                                             .act_bits = 16,
+                                             .shared_rows = 1,
                                              .index_bits = 8,
                                              .axi_bits = 64,
                                              .weight_words = 64,
@@ -60,7 +61,7 @@ static struct spacc_fixed_layer *make_lstm(void)
     l->cell = SPACC_CELL_LSTM;
     l->units = l->outputs = UNITS;
     l->x_cols = COLS;
-    l->weight_bits = 16;
+    l->weight_bits = l->act_bits = 16;
     l->w_x = pack(x, ROWS, COLS, 2);
     l->w_h = pack(h, ROWS, UNITS, 2);
     l->row = calloc(ROWS, sizeof(*l->row));
@@ -185,8 +186,12 @@ static void parameters_stand_by_unit_and_row(void **state)
 static void linear_rows_keep_their_order(void **state)
 {
     (void)state;
-    struct spacc_fixed_layer l = {
-        .cell = SPACC_CELL_LINEAR, .units = 3, .outputs = 9, .x_cols = 2, .weight_bits = 16};
+    struct spacc_fixed_layer l = {.cell = SPACC_CELL_LINEAR,
+                                  .units = 3,
+                                  .outputs = 9,
+                                  .x_cols = 2,
+                                  .weight_bits = 16,
+                                  .act_bits = 16};
     int16_t x[12 * 2] = {0};
     struct spacc_layout lay;
 
@@ -327,7 +332,7 @@ static void the_prologue_comes_first(void **state)
     l->cell = SPACC_CELL_LSTM;
     l->units = l->outputs = H;
     l->x_cols = 2;
-    l->weight_bits = 16;
+    l->weight_bits = l->act_bits = 16;
     l->w_x = pack(x, R, 2, 1);
     l->w_h = pack(h, R, H, 8);
     l->row = calloc(R, sizeof(*l->row));
@@ -610,6 +615,9 @@ static void a_layer_that_does_not_fit_is_told_what_would(void **state)
     card = small;
     card.weight_bits = 8;
     expect(l, &card, SPACC_EUNSUPPORTED, "weights have 16 bits, the card multiplies 8 bits");
+    card = small;
+    card.act_bits = 12;
+    expect(l, &card, SPACC_EUNSUPPORTED, "x and h of 16 bits, the card rounds them to 12");
     card = small;
     card.index_bits = 0;
     expect(l, &card, SPACC_EUNSUPPORTED,

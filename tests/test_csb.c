@@ -172,6 +172,88 @@ static void check_refuses_every_broken_rule(void **state)
     }
 }
 
+/* Of a group: the same indices, ascending, every weight where it was, and no column that nobody
+ * keeps. */
+static void groups_of_rows_share_indices_and_keep_their_weights(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rows, cols, bank, stride, shared;
+    } cases[] = {{8, 30, 7, 1, 4},  {12, 16, 4, 3, 4}, {9, 20, 5, 2, 4},
+                 {4, 64, 64, 1, 4}, {6, 10, 3, 1, 1},  {21, 33, 16, 7, 3}};
+
+    for (size_t t = 0; t < sizeof(cases) / sizeof(cases[0]); t++) {
+        const size_t rows = cases[t].rows, cols = cases[t].cols;
+        int16_t *dense = calloc(rows * cols, sizeof(*dense));
+        float *scale = calloc(rows, sizeof(*scale));
+        float *want = calloc(rows * cols, sizeof(*want)), *got = calloc(rows * cols, 4);
+        size_t largest = 0;
+        struct spacc_csb *m, *s;
+
+        for (size_t i = 0; i < rows * cols; i++)
+            dense[i] = next_random() % 3 ? 0 : (int16_t)(next_random() % 255 - 127);
+        for (size_t i = 0; i < rows; i++)
+            scale[i] = (float)(i + 1);
+        assert_int_equal(
+            spacc_csb_pack_int(&m, SPACC_CSB_I8, dense, scale, rows, cols, cases[t].bank, NULL),
+            SPACC_OK);
+        assert_int_equal(spacc_csb_share(&s, m, cases[t].stride, cases[t].shared, NULL),
+                         SPACC_OK);
+        spacc_csb_unpack(m, want);
+        spacc_csb_unpack(s, got);
+        assert_memory_equal(got, want, rows * cols * sizeof(*got));
+        assert_true(s->k >= m->k && s->nonzeros == m->nonzeros);
+        const size_t block = cases[t].stride * cases[t].shared;
+        for (size_t row = 0; row < rows; row++) {
+            const size_t first = row / block * block + row % block % cases[t].stride;
+            for (size_t bank = 0; bank < s->banks; bank++) {
+                size_t columns = 0;
+                for (size_t c = bank * cases[t].bank;
+                     c < (bank + 1) * cases[t].bank && c < cols; c++) {
+                    bool any = false;
+                    for (size_t r = first; r < first / block * block + block && r < rows;
+                         r += cases[t].stride)
+                        any |= dense[r * cols + c] != 0;
+                    if (any)
+                        assert_int_equal(s->index[(row * s->k + columns++) * s->banks + bank],
+                                         c - bank * cases[t].bank);
+                }
+                largest = columns > largest ? columns : largest;
+            }
+        }
+        assert_int_equal(s->k, largest);
+        spacc_csb_free(m);
+        spacc_csb_free(s);
+        free(dense);
+        free(scale);
+        free(want);
+        free(got);
+    }
+}
+
+static void bad_groups_are_refused(void **state)
+{
+    (void)state;
+    static const float real[4] = {1.0F, 0.0F, 2.0F, 3.0F};
+    static const int16_t integer[4] = {1, 0, 2, 3};
+    static const float scale[2] = {1.0F, 1.0F};
+    struct spacc_csb *f, *i, *s;
+    struct spacc_error err;
+
+    assert_int_equal(spacc_csb_pack(&f, real, 2, 2, 2, NULL), SPACC_OK);
+    assert_int_equal(spacc_csb_pack_int(&i, SPACC_CSB_I16, integer, scale, 2, 2, 2, NULL),
+                     SPACC_OK);
+    assert_int_equal(spacc_csb_share(&s, f, 1, 2, &err), SPACC_EINVAL);
+    assert_non_null(strstr(err.text, "float"));
+    assert_int_equal(spacc_csb_share(&s, i, 0, 2, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_csb_share(&s, i, 3, 1, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_csb_share(&s, i, 1, 0, &err), SPACC_EINVAL);
+    assert_int_equal(spacc_csb_share(&s, i, 1, SIZE_MAX, &err), SPACC_EINVAL);
+    assert_null(s);
+    spacc_csb_free(f);
+    spacc_csb_free(i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +263,8 @@ int main(void)
         cmocka_unit_test(integer_weights_keep_their_scale),
         cmocka_unit_test(bad_arguments_are_named),
         cmocka_unit_test(check_refuses_every_broken_rule),
+        cmocka_unit_test(groups_of_rows_share_indices_and_keep_their_weights),
+        cmocka_unit_test(bad_groups_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

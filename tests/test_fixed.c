@@ -109,7 +109,8 @@ static struct spacc_fixed_layer *layer_of(enum spacc_cell cell, enum spacc_act a
                                     .outputs = cell == SPACC_CELL_LINEAR ? 4 * units : units,
                                     .x_cols = x_cols,
                                     .x_frac = 12,
-                                    .weight_bits = 16};
+                                    .weight_bits = 16,
+                                    .act_bits = 16};
     l->h_frac = spacc_fixed_h_frac(cell, act_g, act_h);
     one_matrix(&l->w_x, x, 4 * units, x_cols, 2);
     if (cell != SPACC_CELL_LINEAR)
@@ -294,7 +295,8 @@ static struct spacc_fixed_layer *projected(void)
                                     .x_cols = 1,
                                     .x_frac = 12,
                                     .h_frac = 13,
-                                    .weight_bits = 16};
+                                    .weight_bits = 16,
+                                    .act_bits = 16};
     one_matrix(&l->w_x, w, 8, 1, 1);
     one_matrix(&l->w_h, r, 8, 5, 3);
     one_matrix(&l->w_b, p, 8, 2, 1);
@@ -496,7 +498,7 @@ static void gru_double(const struct model *m, const double *x, double *h)
 }
 
 /* Signal to noise in dB of `steps` steps of a recurrent layer from zero states. */
-static double snr_of(const struct model *m, int bits, size_t steps)
+static double snr_of(struct model *m, int bits, int act_bits, size_t steps)
 {
     enum { UNITS = 256, COLS = 256 };
     const size_t n = h_width(&m->f);
@@ -508,6 +510,7 @@ static double snr_of(const struct model *m, int bits, size_t steps)
     struct spacc_fixed_counts counts = {0, 0};
     struct spacc_error err = {.text = ""};
 
+    m->f.act_bits = act_bits;
     if (spacc_fixed_quantise(&l, &m->f, bits, x_frac, 16, 8, 5, &err) != SPACC_OK)
         fail_msg("%s", err.text);
     assert_int_equal(spacc_fixed_check(l, &err), SPACC_OK);
@@ -556,10 +559,15 @@ static void recurrent_layers_follow_doubles(void **state)
         struct model m;
         model_make(&m, cases[i].cell, cases[i].act_g, cases[i].act_h, 37, 29,
                    cases[i].cell == SPACC_CELL_LSTMP ? 22 : 0);
-        const double wide = snr_of(&m, 16, 20), narrow = snr_of(&m, 8, 20);
-        print_message("%-20s int16 %.1f dB, int8 %.1f dB\n", cases[i].name, wide, narrow);
+        const double wide = snr_of(&m, 16, 16, 20), narrow = snr_of(&m, 8, 0, 20);
+        const double packed = snr_of(&m, 8, 12, 20), least = snr_of(&m, 8, 10, 20);
+        print_message(
+            "%-20s int16 %.1f dB, int8 %.1f dB, x and h of 12 bits %.1f dB, of 10 %.1f\n",
+            cases[i].name, wide, narrow, packed, least);
         assert_true(wide > 55.0);
         assert_true(narrow > 25.0);
+        assert_true(packed > 25.0 && packed > narrow - 3.0);
+        assert_true(least > 20.0);
         free(m.memory);
     }
 }
@@ -864,9 +872,46 @@ static void results_do_not_depend_on_order(void **state)
     }
 }
 
+/* x of 12 bits: half up, the top code stays, and bias and scale are those of the rounded x. */
+static void x_is_rounded_where_two_products_share_a_multiplier(void **state)
+{
+    (void)state;
+    static const int16_t x[] = {7, 8, -8, -9, 32760, 32767, -32768, 23};
+    static const int want[] = {0, 1, 0, -1, 2047, 2047, -2048, 1};
+    const float w[1] = {1.0F}, bias[1] = {3.0F};
+    struct spacc_fixed_weights f = {.cell = SPACC_CELL_LINEAR,
+                                    .units = 1,
+                                    .x_cols = 1,
+                                    .w = w,
+                                    .b_w = bias,
+                                    .act_bits = 12};
+    struct spacc_fixed_layer *l;
+    struct spacc_error err;
+
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 8, 12, 1, 1, 1, &err), SPACC_OK);
+    for (size_t i = 0; i < sizeof(x) / sizeof(x[0]); i++) {
+        int32_t y[4];
+        assert_int_equal(spacc_fixed_run(l, 1, &x[i], NULL, NULL, y, NULL), SPACC_OK);
+        const double got = (double)y[0] * (double)l->y_scale[0] - 3.0;
+        assert_true(fabs(got * 256.0 - want[i]) < 0.02); /* 12 - 4 fraction bits */
+    }
+    spacc_fixed_free(l);
+    for (int bits = 1; bits < 20; bits++) {
+        const bool good = bits == 16 || (bits >= 10 && bits <= 12);
+        f.act_bits = bits;
+        assert_int_equal(spacc_fixed_quantise(&l, &f, 8, 12, 1, 1, 1, &err),
+                         good ? SPACC_OK : SPACC_EINVAL);
+        spacc_fixed_free(l);
+    }
+    f.act_bits = 12;
+    assert_int_equal(spacc_fixed_quantise(&l, &f, 16, 12, 1, 1, 1, &err), SPACC_EINVAL);
+    assert_non_null(strstr(err.text, "12 bits with weights of 16"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(x_is_rounded_where_two_products_share_a_multiplier),
         cmocka_unit_test(activations_stay_within_their_bound_for_every_code),
         cmocka_unit_test(activations_are_odd_and_never_fall),
         cmocka_unit_test(linear_rounds_half_up_and_cuts_at_32_bits),

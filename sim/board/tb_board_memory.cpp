@@ -242,6 +242,19 @@ struct bench {
         check(busy(), 0, "never done");
     }
 
+    // A reset in the middle of everything: what was under way is forgotten.
+    void interrupt()
+    {
+        dut.rst_ni = 0;
+        dut.s_arvalid_i = dut.s_awvalid_i = dut.s_wvalid_i = dut.port_valid_i = 0;
+        dut.eval();
+        edge();
+        check(dut.s_rvalid_o || dut.s_bvalid_o || dut.port_valid_o, 0, "an answer in reset");
+        rd = wr = next = {};
+        port_asked = port_due = false;
+        dut.rst_ni = 1;
+    }
+
     // Through the bridge, byte by byte.
     void fill()
     {
@@ -274,6 +287,8 @@ int main(int argc, char **argv)
         b.lazy = round % 5;
         for (int i = 0; i < 2500; i++)
             b.tick(true, round % 2);
+        if (round % 4 == 3)
+            b.interrupt();
         b.settle();
     }
     const bool ran = b.reads > 500 && b.writes > 500 && b.refused > 100 && b.port_reads > 100 &&

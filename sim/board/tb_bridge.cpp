@@ -35,6 +35,7 @@ struct bench {
     bool byte_due = false;
     uint8_t byte_next = 0;
     bool was_reset = false;
+    int reset_clocks = 0;
 
     std::deque<uint8_t> answer;
     uint64_t last_byte = 0; // cycle of the last byte sent to the bridge
@@ -80,10 +81,14 @@ struct bench {
             dut.m_bvalid_i = dut.m_rvalid_i = 0;
             resets += !was_reset;
             was_reset = true;
+            reset_clocks++;
             byte_due = false;
             return;
         }
+        if (was_reset && resets > 1) // the first is the bridge's own
+            check(reset_clocks >= 16, 1, "16 clocks of reset");
         was_reset = false;
+        reset_clocks = 0;
         byte_due = false;
         if (dut.m_awvalid_o && dut.m_awready_i) {
             aw_held = true;
@@ -318,6 +323,10 @@ struct bench {
         status(ask(REG_WRITE, 0, 2, {1, 2}), COMMAND, "short register write");
         status(ask(REG_WRITE, 0, 0), COMMAND, "empty register write");
         status(ask(POLL, 0, 1), COMMAND, "long poll");
+        status(ask(IDENTIFY, 0, 1), COMMAND, "long identify");
+        const int were = resets;
+        status(ask(CARD_RESET, 0, 1), COMMAND, "long reset");
+        check(static_cast<uint64_t>(resets), static_cast<uint64_t>(were), "resets refused");
         status(ask(REG_READ, BAD_OFFSET, 4), BUS, "register read with an error");
         status(ask(REG_WRITE, BAD_OFFSET, 4, word_bytes(1)), BUS,
                "register write with an error");
@@ -489,6 +498,10 @@ int main(int argc, char **argv)
     b.ticks(3);
     b.dut.rst_ni = 1;
     b.answer.clear();
+    for (uint32_t &value : b.reg)
+        value = static_cast<uint32_t>(b.rng());
+    b.tag = 255; // the first request of all is no repetition of one before the reset
+    b.read_register();
     b.identify();
     for (int i = 0; i < 300; i++) {
         for (int j = 0; j < 4; j++)

@@ -142,8 +142,10 @@ int main(int argc, char **argv)
     b.ctx.assertOn(true);
     b.dut.rst_ni = 0;
     b.dut.rx_i = 1;
-    b.tick();
-    b.tick();
+    for (int i = 0; i < 4; i++)
+        b.tick();
+    if (b.dut.rx_busy_o)
+        b.complain("busy in reset", 1, 0);
     b.dut.tx_valid_i = 0;
     b.want_tx.clear(); // what was there before the reset is nobody's
     b.tx_in_byte = false;

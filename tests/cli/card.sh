@@ -23,6 +23,25 @@ for bits in 16 8; do
 done
 ok "$spacc" run gru.onnx --input x.npy --fpga sim:8x8 --precision int8 --verify --json
 json 'node("gru_0")["device"] == "card" and node("gru_0")["snr_db"] > 25'
+# Rows that share their columns: pruned together they take no more positions; if not, they do.
+ok "$spacc" run lstm.onnx --input x.npy --fpga sim:16x16s --verify --json
+json 'node("lstm_0")["snr_db"] > 55 and r["outputs"][0]["snr_db"] > 55'
+make lstm wide.onnx --inputs 64 --hidden 64
+ok "$spacc" run wide.onnx --dim T=6 --fpga sim:16x16s --sparsity 0.75 --verify --json
+json '(node("lstm_0")["k_x"], node("lstm_0")["k_h"]) == (1, 1) and node("lstm_0")["snr_db"] > 55'
+json 'any("share their columns" in n for n in r["notes"])'
+cp out.txt together.json
+ok "$spacc" prune wide.onnx --sparsity 0.75 --bank-size 4 -o alone.onnx
+ok "$spacc" run alone.onnx --dim T=6 --fpga sim:16x16s --verify --json
+json '(node("lstm_0")["k_x"], node("lstm_0")["k_h"]) > (2, 2) and node("lstm_0")["snr_db"] > 55'
+json 'node("lstm_0")["cycles"] > json.load(open("together.json"))["nodes"][0]["cycles"]'
+# Two products a multiplier: x and h of 12 bits, int8, and its own bits on the CPU.
+ok "$spacc" run wide.onnx --dim T=6 --fpga sim:16x16p --verify --json
+json 'node("lstm_0")["weight_bits"] == 8 and 25 < node("lstm_0")["snr_db"]'
+json 'any("rounded to 12 bits" in n for n in r["notes"])'
+refused 1 "multiplies 8-bit weights" "$spacc" run lstm.onnx -q --input x.npy --fpga sim:16x16p --precision int16
+refused 1 "x and h of 12 bits" "$spacc" pack wide.onnx -q --dim T=6 --fpga sim:16x16p --precision int8 -o no.safetensors
+
 ok "$spacc" run lstm.onnx --input x.npy --fpga sim --verify
 says "lstm.onnx on sim"
 says "16 PEs x 16 lanes"

@@ -76,8 +76,9 @@ says "cpu  "
 ok "$spacc" devices --json
 json 'r["cpu"]["cores"] >= 1 and r["cpu"]["name"]'
 if [ "$sim" = 1 ]; then
-    json '[(c["name"], c["pes"], c["lanes"]) for c in sorted(r["cards"], key=lambda c: c["pes"])] == [("sim:4x4", 4, 4), ("sim:8x8", 8, 8), ("sim:16x16", 16, 16), ("sim:128x32", 128, 32)]'
+    json '[(c["name"], c["pes"], c["lanes"]) for c in sorted(r["cards"], key=lambda c: c["pes"])] == [("sim:4x4", 4, 4), ("sim:8x8", 8, 8), ("sim:16x16", 16, 16), ("sim:16x16s", 16, 16), ("sim:16x16p", 16, 16), ("sim:128x32", 128, 32)]'
     json '[c["weight_bits"] for c in r["cards"] if c["name"] == "sim:8x8"] == [8]'
+    json '[(c["shared_rows"], c["act_bits"]) for c in r["cards"] if c["name"] == "sim:16x16p"] == [(4, 12)]'
 else
     json 'r["cards"] == []'
 fi
