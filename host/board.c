@@ -107,6 +107,8 @@ static const struct limit {
     LIMIT(units, 2, 1u << 20, false),
     LIMIT(psum_words, 1, 1u << 12, false),
     LIMIT(instructions, 2, 1u << 12, false),
+    LIMIT(shared_rows, 1, 1, false),
+    LIMIT(act_bits, 16, 16, false),
     LIMIT(small_cell, 0, 1, false),
     LIMIT(micro, 0, 1, false),
 #undef LIMIT

@@ -240,6 +240,10 @@ enum spacc_status spacc_layout_make(struct spacc_layout *out,
         return spacc_fail(err, SPACC_EUNSUPPORTED,
                           "node %s: weights have %d bits, the card multiplies %u bits", name,
                           layer->weight_bits, card->weight_bits);
+    if (layer->act_bits != (int)card->act_bits)
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "node %s: made for x and h of %d bits, the card rounds them to %u",
+                          name, layer->act_bits, card->act_bits);
     if ((s = check_part(layer->w_x, l.lanes, card, name, "input", err)) ||
         (layer->w_h && (s = check_part(layer->w_h, l.lanes, card, name, "recurrent", err))) ||
         (layer->w_b && (s = check_part(layer->w_b, l.lanes, card, name, "second", err))))

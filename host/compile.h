@@ -52,8 +52,9 @@ size_t spacc_card_bank(size_t columns, size_t lanes);
 /* Lay out a layer whose parts are packed with spacc_card_bank(). `name` is for messages.
  * A layer with more weights than the card holds is streamed (its ring is the whole weight
  * memory). The prologue is that for one sequence. SPACC_EUNSUPPORTED for int16
- * weights on an int8 card or banks beyond the card's index, SPACC_EINVAL for other bank
- * sizes, SPACC_ENOFIT naming need and have of parameters or vectors. */
+ * weights on an int8 card, other act_bits than the card's, or banks beyond the card's index,
+ * SPACC_EINVAL for other bank sizes, SPACC_ENOFIT naming need and have of parameters or
+ * vectors. */
 enum spacc_status spacc_layout_make(struct spacc_layout *out,
                                     const struct spacc_fixed_layer *layer,
                                     const struct spacc_card_info *card, const char *name,

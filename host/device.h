@@ -46,6 +46,7 @@ struct spacc_job {
                          x_cols, the same steps, not LINEAR */
     int16_t *h;       /* [outputs], in: initial, out: last. NULL for LINEAR */
     int32_t *state;   /* [units], in: initial c (h of a GRU), out: last. NULL for LINEAR */
+    bool skip_state;  /* nobody asks for the last c: of an LSTM, state may be left as it was */
     void *y;          /* out: LINEAR int32 [steps][4 * units], else int16 [steps][outputs] */
     struct spacc_job_counts counts; /* out */
 };

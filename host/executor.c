@@ -66,6 +66,38 @@ static void clear_run(struct spacc_executor *x)
         }
 }
 
+/* ---- who reads the state ----------------------------------------------------- */
+
+static bool reads_value(const struct spacc_node *n, int value)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (n->input[i] == value)
+            return true;
+    for (size_t a = 0; a < n->attrs; a++)
+        for (int v = 0; n->attr[a].graph && v < n->attr[a].graph->values; v++)
+            if (n->attr[a].graph->value[v].outer == value)
+                return true;
+    return false;
+}
+
+static bool is_read(const struct spacc_graph *g, int value)
+{
+    for (int o = 0; o < g->outputs; o++)
+        if (g->output[o] == value)
+            return true;
+    for (int i = 0; i < g->nodes; i++)
+        if (reads_value(&g->node[i], value))
+            return true;
+    return false;
+}
+
+static bool skips_state(const struct spacc_plan_node *n)
+{
+    const struct spacc_node *node = &n->graph->node[n->node];
+
+    return node->outputs < 3 || node->output[2] < 0 || !is_read(n->graph, node->output[2]);
+}
+
 enum spacc_status spacc_executor_init(struct spacc_executor *x, struct spacc_error *err)
 {
     x->stats = calloc(x->plan->nodes + 1, sizeof(*x->stats));
@@ -77,6 +109,9 @@ enum spacc_status spacc_executor_init(struct spacc_executor *x, struct spacc_err
         if (!(x->kept[i] = calloc(values + 1, sizeof(*x->kept[i]))))
             return spacc_fail(err, SPACC_ENOMEM, "no memory to run a graph");
     }
+    for (size_t i = 0; i < x->plan->nodes; i++)
+        if (x->plan->node[i].candidate)
+            x->stats[i].skip_state = skips_state(&x->plan->node[i]);
     return SPACC_OK;
 }
 
@@ -123,7 +158,7 @@ static enum spacc_status verify_node(struct spacc_executor *x, struct spacc_plan
     const enum spacc_status s = run_masked(n, in, want, err);
 
     for (int i = 0; i < node->outputs && !s; i++)
-        if (node->output[i] >= 0)
+        if (want[i] && out[i]) /* a state that nobody reads is not given */
             spacc_error_add(&stats_of(x, n)->error, want[i], out[i]);
     for (int i = 0; i < SPACC_NODE_OUTPUTS_MAX; i++)
         spacc_tensor_free(want[i]);
@@ -164,6 +199,68 @@ static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_pl
     return s;
 }
 
+/* ---- learning ---------------------------------------------------------------- */
+
+static bool has_branches(const struct spacc_node *n)
+{
+    for (size_t a = 0; a < n->attrs; a++)
+        if (n->attr[a].graph)
+            return true;
+    return false;
+}
+
+/* What the plan looks at: x and weights of candidates, shapes of a Transpose. */
+static bool looks_at_inputs(struct spacc_plan *p, const struct spacc_graph *g, int node)
+{
+    const struct spacc_plan_node *n = spacc_plan_node(p, g, node);
+
+    return n->candidate || strcmp(n->op, "Transpose") == 0;
+}
+
+/* From the last node to the first: which ones have to run, given the values that are needed
+ * behind them. Branches are not looked into: all of them run. `value` has room for every value
+ * and `reads` for the reads of any node. */
+static void find_learned(struct spacc_plan *p, const struct spacc_graph *g, bool *value,
+                         int *reads, bool *learn)
+{
+    for (int i = g->nodes - 1; i >= 0; i--) {
+        const struct spacc_node *n = &g->node[i];
+        learn[i] = has_branches(n);
+        for (int o = 0; o < n->outputs; o++)
+            learn[i] = learn[i] || (n->output[o] >= 0 && value[n->output[o]]);
+        if (!learn[i] && !looks_at_inputs(p, g, i))
+            continue;
+        const int count = spacc_node_reads(n, NULL, 0);
+        spacc_node_reads(n, reads, count);
+        for (int r = 0; r < count; r++)
+            value[reads[r]] = true;
+    }
+}
+
+static bool inputs_are_there(const struct spacc_node *n, const struct spacc_tensor *const *in)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (n->input[i] >= 0 && !in[i])
+            return false;
+    return true;
+}
+
+/* Check before the plan looks: it trusts the shapes. */
+static enum spacc_status learn_node(struct spacc_executor *x, struct spacc_plan_node *n,
+                                    const struct spacc_tensor *const *in, bool *done,
+                                    struct spacc_error *err)
+{
+    const bool runs = n->graph->parent || x->learn[n->node];
+    enum spacc_status s = SPACC_OK;
+
+    *done = !runs;
+    if (!inputs_are_there(&n->graph->node[n->node], in))
+        return SPACC_OK;
+    if (!runs || n->candidate)
+        s = spacc_node_check(n->graph, n->node, in, err);
+    return s ? s : spacc_plan_see(x->plan, n, in, err);
+}
+
 static enum spacc_status on_node(void *user, const struct spacc_graph *g, int node,
                                  const struct spacc_tensor *const *in,
                                  struct spacc_tensor **out, bool *done, struct spacc_error *err)
@@ -173,7 +270,7 @@ static enum spacc_status on_node(void *user, const struct spacc_graph *g, int no
     struct spacc_node_stats *stats = stats_of(x, n);
 
     if (x->learning)
-        return spacc_plan_see(x->plan, n, in, err);
+        return learn_node(x, n, in, done, err);
     stats->calls++;
     stats->stamp_us = spacc_now_us();
     return n->candidate ? run_candidate(x, n, in, out, done, err) : SPACC_OK;
@@ -203,28 +300,59 @@ static void on_value(void *user, const struct spacc_graph *g, int value,
 
 static enum spacc_status run(struct spacc_executor *x, const struct spacc_graph *g,
                              const struct spacc_tensor *const *input,
-                             struct spacc_tensor **output, bool learning,
+                             struct spacc_tensor **output, const bool *learn,
                              struct spacc_error *err)
 {
-    const struct spacc_run_hooks hooks = {.node = on_node, .value = on_value, .user = x};
+    const struct spacc_run_hooks hooks = {
+        .node = on_node, .value = on_value, .user = x, .partial = learn != NULL};
 
-    x->learning = learning;
+    x->learning = learn != NULL;
+    x->learn = learn;
     x->input = input;
     const enum spacc_status s = spacc_graph_run(g, input, output, &hooks, err);
+    x->learn = NULL;
     clear_run(x);
     return s;
 }
 
+static int most_reads(const struct spacc_graph *g)
+{
+    int most = 0;
+
+    for (int n = 0; n < g->nodes; n++)
+        if (spacc_node_reads(&g->node[n], NULL, 0) > most)
+            most = spacc_node_reads(&g->node[n], NULL, 0);
+    return most;
+}
+
 enum spacc_status spacc_executor_learn(struct spacc_executor *x, const struct spacc_graph *g,
                                        const struct spacc_tensor *const *input,
-                                       struct spacc_tensor **output, struct spacc_error *err)
+                                       const bool *needed, struct spacc_tensor **output,
+                                       struct spacc_error *err)
 {
-    return run(x, g, input, output, true, err);
+    bool *value = calloc((size_t)g->values + 1, sizeof(*value));
+    bool *learn = calloc((size_t)g->nodes + 1, sizeof(*learn));
+    int *reads = calloc((size_t)most_reads(g) + 1, sizeof(*reads));
+    enum spacc_status s = SPACC_ENOMEM;
+
+    if (!value || !learn || !reads) {
+        spacc_fail(err, s, "no memory to run a graph");
+        goto out;
+    }
+    for (int o = 0; o < g->outputs; o++)
+        value[g->output[o]] = value[g->output[o]] || needed[o];
+    find_learned(x->plan, g, value, reads, learn);
+    s = run(x, g, input, output, learn, err);
+out:
+    free(value);
+    free(learn);
+    free(reads);
+    return s;
 }
 
 enum spacc_status spacc_executor_run(struct spacc_executor *x, const struct spacc_graph *g,
                                      const struct spacc_tensor *const *input,
                                      struct spacc_tensor **output, struct spacc_error *err)
 {
-    return run(x, g, input, output, false, err);
+    return run(x, g, input, output, NULL, err);
 }

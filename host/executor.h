@@ -21,6 +21,7 @@ struct spacc_node_stats {
     struct spacc_error_sum error;
     struct spacc_tensor *pending[SPACC_NODE_OUTPUTS_MAX]; /* a chain has run ahead */
     bool has_pending;
+    bool skip_state; /* nobody reads Y_c */
 };
 
 /* Fields in the first part are the caller's. */
@@ -31,6 +32,7 @@ struct spacc_executor {
     bool verify;
     /* own */
     bool learning;
+    const bool *learn; /* learning: by node of the graph, whether its results are needed */
     const struct spacc_tensor *const *input;
     struct spacc_node_stats *stats; /* [plan->nodes] */
     struct spacc_tensor ***kept;    /* [plan->graphs][values] */
@@ -40,11 +42,13 @@ struct spacc_executor {
 enum spacc_status spacc_executor_init(struct spacc_executor *x, struct spacc_error *err);
 void spacc_executor_release(struct spacc_executor *x);
 
-/* A calibration run on the float reference that shows the plan every node; output as in
- * spacc_graph_run(). */
+/* A calibration run on the float reference that shows the plan every node. Only what some
+ * candidate reads is computed, and graph outputs with needed[o]; the rest is checked as far
+ * as its inputs are there, and its outputs are NULL. */
 enum spacc_status spacc_executor_learn(struct spacc_executor *x, const struct spacc_graph *g,
                                        const struct spacc_tensor *const *input,
-                                       struct spacc_tensor **output, struct spacc_error *err);
+                                       const bool *needed, struct spacc_tensor **output,
+                                       struct spacc_error *err);
 
 /* A run by the plan. */
 enum spacc_status spacc_executor_run(struct spacc_executor *x, const struct spacc_graph *g,

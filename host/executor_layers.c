@@ -55,7 +55,8 @@ struct call {
     int32_t *state; /* [D][B][H] */
     void *y;        /* int16 [D][B][T][H]; LINEAR int32 [T][4 * quads] */
     size_t first_job;
-    uint64_t cut; /* inputs that did not fit int16 */
+    bool skip_state; /* of struct spacc_job */
+    uint64_t cut;    /* inputs that did not fit int16 */
 };
 
 static void release_call(struct call *c)
@@ -187,6 +188,7 @@ static void fill_jobs(const struct call *c, const struct call *from, struct spac
                 .x_job = from ? (int)(from->first_job + b) : -1,
                 .h = linear(c->n) ? NULL : c->h + i * c->units,
                 .state = linear(c->n) ? NULL : c->state + i * c->units,
+                .skip_state = c->skip_state,
                 .y = linear(c->n) ? c->y : (int16_t *)c->y + i * c->steps * c->units,
             };
         }
@@ -273,7 +275,7 @@ static enum spacc_status give(const struct call *c, struct spacc_tensor **out)
         s = give_y(c, &out[0]);
     if (!s && node->outputs > 1 && node->output[1] >= 0)
         s = give_state(c, false, &out[1]);
-    if (!s && node->outputs > 2 && node->output[2] >= 0)
+    if (!s && node->outputs > 2 && node->output[2] >= 0 && !c->skip_state)
         s = give_state(c, true, &out[2]);
     return s;
 }
@@ -328,6 +330,7 @@ static enum spacc_status run_calls(struct spacc_executor *x, struct call *call, 
 
     for (size_t i = 0; i < calls; i++) {
         call[i].first_job = jobs;
+        call[i].skip_state = x->stats[call[i].n - x->plan->node].skip_state;
         jobs += call[i].directions * call[i].batch;
     }
     struct spacc_job *job = calloc(jobs, sizeof(*job));

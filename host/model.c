@@ -1,8 +1,10 @@
 /* A model: the graph of an ONNX file, and layers of a packed file. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/session_parts.h"
 #include "models/onnx.h"
@@ -48,6 +50,49 @@ static enum spacc_status load_pack(struct spacc_model *m, const char *file, char
     return SPACC_OK;
 }
 
+/* How a file is told from a later one of its name. */
+static enum spacc_status stamp_of(struct spacc_stamp *out, const char *file,
+                                  struct spacc_error *err)
+{
+    struct stat info;
+
+    if (stat(file, &info) != 0)
+        return spacc_fail(err, SPACC_EIO, "%s: %s", file, strerror(errno));
+    *out = (struct spacc_stamp){info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_model_sha256(struct spacc_model *m, struct spacc_error *err)
+{
+    const char *file = m->graph->file;
+    struct spacc_stamp now;
+    enum spacc_status s;
+
+    if (m->sha256[0])
+        return SPACC_OK;
+    if ((s = stamp_of(&now, file, err)))
+        return s;
+    if (now.size_bytes != m->stamp.size_bytes || now.s != m->stamp.s || now.ns != m->stamp.ns)
+        return spacc_fail(err, SPACC_EIO, "%s: the file is another one than was loaded", file);
+    return spacc_sha256_file(m->sha256, file, err);
+}
+
+static enum spacc_status check_source(struct spacc_model *m, const char *file, const char *onnx,
+                                      struct spacc_error *err)
+{
+    enum spacc_status s;
+
+    if (!m->pack || !m->pack->source_sha256[0])
+        return SPACC_OK;
+    if ((s = spacc_sha256_file(m->sha256, onnx, err)))
+        return s;
+    if (strcmp(m->pack->source_sha256, m->sha256) != 0)
+        return spacc_fail(err, SPACC_EFORMAT,
+                          "%s: packed from a %s with SHA-256 %s, this one has %s", file, onnx,
+                          m->pack->source_sha256, m->sha256);
+    return SPACC_OK;
+}
+
 static enum spacc_status load_model(struct spacc_model *m, const char *file, char **onnx,
                                     struct spacc_error *err)
 {
@@ -58,12 +103,8 @@ static enum spacc_status load_model(struct spacc_model *m, const char *file, cha
     else
         s = (*onnx = strdup(file)) ? SPACC_OK
                                    : spacc_fail(err, SPACC_ENOMEM, "%s: no memory", file);
-    if (s || (s = spacc_sha256_file(m->sha256, *onnx, err)))
+    if (s || (s = stamp_of(&m->stamp, *onnx, err)) || (s = check_source(m, file, *onnx, err)))
         return s;
-    if (m->pack && m->pack->source_sha256[0] && strcmp(m->pack->source_sha256, m->sha256) != 0)
-        return spacc_fail(err, SPACC_EFORMAT,
-                          "%s: packed from a %s with SHA-256 %s, this one has %s", file, *onnx,
-                          m->pack->source_sha256, m->sha256);
     if ((s = spacc_onnx_load(&m->graph, *onnx, err)))
         return s;
     if (!(m->file = strdup(file)))

@@ -91,27 +91,36 @@ void spacc_plan_refuse(struct spacc_plan_node *n, const char *format, ...)
 enum spacc_status spacc_plan_see(struct spacc_plan *p, struct spacc_plan_node *n,
                                  const struct spacc_tensor *const *in, struct spacc_error *err);
 
-/* Take packed layers by name instead of quantising, repacked for `lanes` lanes: each
+/* What the array of a device wants of the weights. */
+struct spacc_plan_array {
+    size_t lanes;
+    size_t shared_rows; /* 4: the rows of a quad keep the same columns when pruned; else 1 */
+    int act_bits;       /* of x and h in a product: spacc_fixed_weights */
+};
+
+/* Take packed layers by name instead of quantising, repacked for the lanes: each
  * candidate has exactly one, of the same cell and sizes, else SPACC_EFORMAT naming both.
  * Layers that no candidate asks for are SPACC_EFORMAT. Candidates without one become refused.
  */
 enum spacc_status spacc_plan_take_pack(struct spacc_plan *p, const struct spacc_pack *pack,
-                                       size_t lanes, struct spacc_error *err);
+                                       const struct spacc_plan_array *array,
+                                       struct spacc_error *err);
 
 /* After the last calibration run (and spacc_plan_take_pack()): refuse what was not reached,
  * find chains, choose x_frac. */
 void spacc_plan_settle(struct spacc_plan *p);
 
-/* Zero weights of every candidate bank by bank. bank_size 0: the bank of `lanes` lanes, with
+/* Zero weights of every candidate bank by bank. bank_size 0: the bank of the lanes, with
  * the sparsity rounded down to whole weights of such a bank. `note` is called with
- * each remark. Errors of spacc_prune_kept(), spacc_prune_magnitude(). */
+ * each remark. Errors of spacc_prune_kept(), spacc_prune_shared(). */
 typedef void (*spacc_note_fn)(void *user, const char *text);
 enum spacc_status spacc_plan_prune(struct spacc_plan *p, double sparsity, size_t bank_size,
-                                   size_t lanes, spacc_note_fn note, void *user,
-                                   struct spacc_error *err);
+                                   const struct spacc_plan_array *array, spacc_note_fn note,
+                                   void *user, struct spacc_error *err);
 
-/* Quantise every candidate that has no layer yet, packed for `lanes` lanes. */
-enum spacc_status spacc_plan_quantise(struct spacc_plan *p, int weight_bits, size_t lanes,
+/* Quantise every candidate that has no layer yet, packed for the lanes. */
+enum spacc_status spacc_plan_quantise(struct spacc_plan *p, int weight_bits,
+                                      const struct spacc_plan_array *array,
                                       struct spacc_error *err);
 
 /* Copies of the ONNX weights with the pruned ones zeroed into node->pruned, for the float

@@ -23,7 +23,8 @@ static size_t weight_rows(const struct spacc_fixed_weights *w)
 
 struct pruning {
     double sparsity;
-    size_t bank_size, lanes;
+    size_t bank_size;
+    const struct spacc_plan_array *array;
     spacc_note_fn note;
     void *user;
 };
@@ -39,7 +40,7 @@ static enum spacc_status choose_bank(const struct pruning *p, const char *name,
                                      const char *part, size_t cols, size_t *bank, size_t *k,
                                      struct spacc_error *err)
 {
-    const size_t own = spacc_card_bank(cols, p->lanes);
+    const size_t own = spacc_card_bank(cols, p->array->lanes);
     char text[256];
 
     *bank = p->bank_size ? p->bank_size : own;
@@ -70,34 +71,52 @@ static enum spacc_status choose_bank(const struct pruning *p, const char *name,
     return spacc_prune_kept(k, p->sparsity, *bank, err);
 }
 
-static enum spacc_status prune_part(const struct pruning *p, const char *name, const char *part,
-                                    float *w, size_t rows, size_t cols, struct spacc_error *err)
+/* Rows that keep the same columns stand `stride` apart; `shared` 1: none do. */
+struct quads {
+    size_t stride, shared;
+};
+
+/* The rows of a unit's gates, or four rows of a LINEAR layer one behind the other. */
+static struct quads quads_of(const struct pruning *p, const struct spacc_plan_layer *l)
 {
+    const size_t units = l->weights.units;
+
+    if (p->array->shared_rows == 1)
+        return (struct quads){1, 1};
+    return linear(l) ? (struct quads){1, 4}
+                     : (struct quads){units, weight_rows(&l->weights) / units};
+}
+
+static enum spacc_status prune_part(const struct pruning *p, const struct spacc_plan_layer *l,
+                                    const char *part, float *w, size_t cols,
+                                    struct spacc_error *err)
+{
+    const struct quads q = quads_of(p, l);
     size_t bank, k;
     enum spacc_status s;
 
-    if ((s = choose_bank(p, name, part, cols, &bank, &k, err)) ||
-        (s = spacc_prune_magnitude(w, rows, cols, bank, k, NULL, err)))
-        return spacc_fail_in(err, s, "node %s: %s part", name, part);
+    if ((s = choose_bank(p, l->name, part, cols, &bank, &k, err)) ||
+        (s = spacc_prune_shared(w, weight_rows(&l->weights), cols, q.stride, q.shared, bank, k,
+                                NULL, err)))
+        return spacc_fail_in(err, s, "node %s: %s part", l->name, part);
     return SPACC_OK;
 }
 
 static enum spacc_status prune_layer(const struct pruning *p, struct spacc_plan_layer *l,
                                      struct spacc_error *err)
 {
-    const size_t rows = weight_rows(&l->weights);
-    enum spacc_status s = prune_part(p, l->name, "input", l->w, rows, l->weights.x_cols, err);
+    enum spacc_status s = prune_part(p, l, "input", l->w, l->weights.x_cols, err);
 
     if (!s && l->r)
-        s = prune_part(p, l->name, "recurrent", l->r, rows, l->weights.units, err);
+        s = prune_part(p, l, "recurrent", l->r, l->weights.units, err);
     return s;
 }
 
 enum spacc_status spacc_plan_prune(struct spacc_plan *p, double sparsity, size_t bank_size,
-                                   size_t lanes, spacc_note_fn note, void *user,
-                                   struct spacc_error *err)
+                                   const struct spacc_plan_array *array, spacc_note_fn note,
+                                   void *user, struct spacc_error *err)
 {
-    const struct pruning how = {sparsity, bank_size, lanes, note, user};
+    const struct pruning how = {sparsity, bank_size, array, note, user};
     enum spacc_status s = SPACC_OK;
 
     for (size_t i = 0; i < p->nodes && !s; i++)
@@ -109,10 +128,14 @@ enum spacc_status spacc_plan_prune(struct spacc_plan *p, double sparsity, size_t
 /* ---- quantise ---------------------------------------------------------------- */
 
 static enum spacc_status quantise_layer(struct spacc_plan_layer *l, int x_frac, int weight_bits,
-                                        size_t lanes, struct spacc_error *err)
+                                        const struct spacc_plan_array *array,
+                                        struct spacc_error *err)
 {
-    const struct spacc_fixed_weights *w = &l->weights;
+    struct spacc_fixed_weights *w = &l->weights;
     const size_t h_cols = w->cell == SPACC_CELL_LSTMP ? w->outputs : w->units;
+    const size_t lanes = array->lanes;
+
+    w->act_bits = array->act_bits;
     const enum spacc_status s = spacc_fixed_quantise(
         &l->fixed, w, weight_bits, x_frac, spacc_card_bank(w->x_cols, lanes),
         spacc_card_bank(h_cols, lanes), spacc_card_bank(w->units, lanes), err);
@@ -120,7 +143,8 @@ static enum spacc_status quantise_layer(struct spacc_plan_layer *l, int x_frac, 
     return s ? spacc_fail_in(err, s, "node %s", l->name) : SPACC_OK;
 }
 
-enum spacc_status spacc_plan_quantise(struct spacc_plan *p, int weight_bits, size_t lanes,
+enum spacc_status spacc_plan_quantise(struct spacc_plan *p, int weight_bits,
+                                      const struct spacc_plan_array *array,
                                       struct spacc_error *err)
 {
     enum spacc_status s = SPACC_OK;
@@ -129,7 +153,7 @@ enum spacc_status spacc_plan_quantise(struct spacc_plan *p, int weight_bits, siz
         struct spacc_plan_node *n = &p->node[i];
         for (size_t d = 0; d < n->layers && n->candidate && !s; d++)
             if (!n->layer[d].fixed)
-                s = quantise_layer(&n->layer[d], n->x_frac, weight_bits, lanes, err);
+                s = quantise_layer(&n->layer[d], n->x_frac, weight_bits, array, err);
     }
     return s;
 }
@@ -293,7 +317,8 @@ static bool asked_for(const struct spacc_plan *p, const char *name)
 }
 
 enum spacc_status spacc_plan_take_pack(struct spacc_plan *p, const struct spacc_pack *pack,
-                                       size_t lanes, struct spacc_error *err)
+                                       const struct spacc_plan_array *array,
+                                       struct spacc_error *err)
 {
     enum spacc_status s = SPACC_OK;
 
@@ -303,7 +328,7 @@ enum spacc_status spacc_plan_take_pack(struct spacc_plan *p, const struct spacc_
                               "packed layer %s is not a layer of %s (or was not reached)",
                               pack->layer[i].name, pack->source);
     for (size_t i = 0; i < p->nodes && !s; i++)
-        s = take_node(&p->node[i], pack, lanes, err);
+        s = take_node(&p->node[i], pack, array->lanes, err);
     return s;
 }
 

@@ -130,7 +130,17 @@ static enum spacc_status open_card_device(struct spacc_session *s, struct spacc_
     info = spacc_card_device_info(s->device);
     snprintf(s->card, sizeof(s->card), "%s %ux%u", info->kind, info->pes, info->lanes);
     s->on_card = true;
-    s->lanes = info->lanes;
+    s->array = (struct spacc_plan_array){.lanes = info->lanes,
+                                         .shared_rows = info->shared_rows,
+                                         .act_bits = (int)info->act_bits};
+    if (info->shared_rows > 1)
+        spacc_session_note(s,
+                           "card %s: the rows of a quad share their columns; pruned together "
+                           "when this run prunes",
+                           s->card);
+    if (info->act_bits < 16)
+        spacc_session_note(s, "card %s: x and h are rounded to %u bits in every product",
+                           s->card, info->act_bits);
     return choose_bits(s, info->weight_bits, err);
 }
 
@@ -144,7 +154,8 @@ static enum spacc_status open_device(struct spacc_session *s, struct spacc_error
     s->device_used = false;
     if (s->options.fpga)
         return open_card_device(s, err);
-    s->lanes = SPACC_LANES_DEFAULT;
+    s->array = (struct spacc_plan_array){
+        .lanes = SPACC_LANES_DEFAULT, .shared_rows = 1, .act_bits = 16};
     s->weight_bits = p == SPACC_PRECISION_INT8 ? 8 : 16;
     if (s->model->pack || p == SPACC_PRECISION_INT8 || p == SPACC_PRECISION_INT16)
         return spacc_cpu_device_new(&s->device, err);
@@ -267,11 +278,14 @@ static enum spacc_status learn_frames(struct spacc_session *s, size_t frames,
     const size_t outputs = (size_t)g->outputs;
     const struct spacc_tensor **in = calloc((size_t)g->inputs + 1, sizeof(*in));
     struct spacc_tensor **out = calloc(2 * outputs + 1, sizeof(*out)), **last = out + outputs;
-    enum spacc_status status = in && out ? SPACC_OK : SPACC_ENOMEM;
+    bool *needed = calloc(outputs + 1, sizeof(*needed)); /* by the frame that follows */
+    enum spacc_status status = in && out && needed ? SPACC_OK : SPACC_ENOMEM;
 
     for (size_t f = 0; f < frames && !status; f++) {
         frame_inputs(s, f, input, state, states, last, in);
-        status = spacc_executor_learn(&s->executor, g, in, out, err);
+        for (size_t k = 0; k < states; k++)
+            needed[state[k].output] = f + 1 < frames;
+        status = spacc_executor_learn(&s->executor, g, in, needed, out, err);
         spacc_tensors_free(last, outputs);
         memcpy(last, out, outputs * sizeof(*out));
         memset(out, 0, outputs * sizeof(*out));
@@ -280,6 +294,7 @@ static enum spacc_status learn_frames(struct spacc_session *s, size_t frames,
         spacc_tensors_free(last, outputs);
     free(in);
     free(out);
+    free(needed);
     return status == SPACC_ENOMEM ? spacc_fail(err, status, "%s: no memory", g->file) : status;
 }
 
@@ -382,19 +397,19 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
         (status = keep_shapes(s, input, err)) ||
         (status = learn_frames(s, frames, input, state, states, err)) ||
         (s->model->pack &&
-         (status = spacc_plan_take_pack(s->plan, s->model->pack, s->lanes, err))))
+         (status = spacc_plan_take_pack(s->plan, s->model->pack, &s->array, err))))
         return status;
     spacc_plan_settle(s->plan);
     tell_random(s);
     if (o->sparsity > 0.0 && (status = spacc_plan_prune(s->plan, o->sparsity, o->bank_size,
-                                                        s->lanes, note_text, s, err)))
+                                                        &s->array, note_text, s, err)))
         return status;
     s->executor.device = s->device;
     s->executor.masked = o->sparsity > 0.0;
     s->executor.verify = o->verify;
     if (!s->device)
         return SPACC_OK;
-    if ((status = spacc_plan_quantise(s->plan, s->weight_bits, s->lanes, err)))
+    if ((status = spacc_plan_quantise(s->plan, s->weight_bits, &s->array, err)))
         return status;
     s->device_used = true;
     return load_device(s, err);
@@ -531,7 +546,8 @@ enum spacc_status spacc_session_pack(struct spacc_session *s, const char *file,
     if (packable(s->plan) == 0)
         return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: no layer that a card can run",
                           s->model->graph->file);
-    if ((status = spacc_plan_quantise(s->plan, s->weight_bits, s->lanes, err)))
+    if ((status = spacc_plan_quantise(s->plan, s->weight_bits, &s->array, err)) ||
+        (status = spacc_model_sha256(s->model, err)))
         return status;
     pack.source = (char *)(uintptr_t)base_name(s->model->graph->file);
     memcpy(pack.source_sha256, s->model->sha256, sizeof(pack.source_sha256));

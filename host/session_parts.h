@@ -8,11 +8,17 @@
 
 enum { SPACC_LANES_DEFAULT = 16 }; /* of a pack without a card */
 
+/* Size and time of last change of a file. */
+struct spacc_stamp {
+    int64_t size_bytes, s, ns;
+};
+
 struct spacc_model {
     struct spacc_graph *graph;
     char *file;
-    char sha256[65];         /* of the ONNX file */
-    struct spacc_pack *pack; /* NULL for a plain ONNX file */
+    struct spacc_stamp stamp; /* of the ONNX file when it was loaded */
+    char sha256[65];          /* of the ONNX file; "" until somebody asked */
+    struct spacc_pack *pack;  /* NULL for a plain ONNX file */
 };
 
 struct spacc_session {
@@ -23,7 +29,7 @@ struct spacc_session {
     struct spacc_device *device; /* card or fixed point on the CPU, or NULL */
     bool device_used;            /* layers are on it: a new prepare needs a new one */
     bool on_card;
-    size_t lanes;
+    struct spacc_plan_array array;
     int weight_bits;
     bool prepared;
     struct spacc_tensor *shapes;   /* [inputs] of prepare, without data */
@@ -35,6 +41,10 @@ struct spacc_session {
     char card[64];
     struct spacc_report report; /* made by spacc_session_report() */
 };
+
+/* Fill m->sha256: most runs never need it. SPACC_EIO when the file cannot be read, or has
+ * changed since it was loaded. */
+enum spacc_status spacc_model_sha256(struct spacc_model *m, struct spacc_error *err);
 
 /* Add a remark, once. Best effort: a remark that has no memory is lost. */
 void spacc_session_note(struct spacc_session *s, const char *format, ...)

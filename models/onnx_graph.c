@@ -234,13 +234,13 @@ static enum spacc_status read_initialisers(struct builder *b)
         return spacc_fail(b->im->err, SPACC_EUNSUPPORTED,
                           "a sparse initialiser is not supported");
     for (size_t i = 0; i < b->proto->n_initializer; i++) {
-        const Onnx__TensorProto *p = b->proto->initializer[i];
+        Onnx__TensorProto *p = b->proto->initializer[i];
         struct spacc_tensor *t;
         int v;
         enum spacc_status status = add_value(b, p->name, &v);
         if (status != SPACC_OK)
             return status;
-        status = spacc_onnx_tensor_read(&t, p, b->im->err);
+        status = spacc_onnx_tensor_take(&t, p, b->im->err);
         if (status != SPACC_OK)
             return spacc_fail_in(b->im->err, status, "tensor %s", b->g->value[v].name);
         set_init(&b->g->value[v], t);

@@ -40,6 +40,11 @@ enum spacc_status spacc_onnx_tensor_read(struct spacc_tensor **out,
                                          const Onnx__TensorProto *proto,
                                          struct spacc_error *err);
 
+/* The same, taking raw contents out of `proto` over instead of copying them; what is left of
+ * it is an empty tensor. For a proto unpacked without an allocator of its own. */
+enum spacc_status spacc_onnx_tensor_take(struct spacc_tensor **out, Onnx__TensorProto *proto,
+                                         struct spacc_error *err);
+
 /* Replace the contents of `proto` by those of `t` (as raw_data). SPACC_ENOMEM. */
 enum spacc_status spacc_onnx_tensor_put(Onnx__TensorProto *proto, const struct spacc_tensor *t);
 

@@ -103,9 +103,37 @@ static enum spacc_status check_size(const Onnx__TensorProto *p, struct spacc_err
     return SPACC_OK;
 }
 
-enum spacc_status spacc_onnx_tensor_read(struct spacc_tensor **out,
-                                         const Onnx__TensorProto *proto,
-                                         struct spacc_error *err)
+/* The contents of a tensor without any; false when an element is out of range. */
+static bool copy_contents(struct spacc_tensor *t, const Onnx__TensorProto *p)
+{
+    if (!p->has_raw_data)
+        return copy_typed(t, p);
+    if (p->raw_data.len > 0)
+        memcpy(t->data, p->raw_data.data, p->raw_data.len);
+    return true;
+}
+
+/* A tensor around the raw contents of `p`, whose shape has been checked. */
+static enum spacc_status take_tensor(struct spacc_tensor **out, Onnx__TensorProto *p)
+{
+    struct spacc_tensor *t = calloc(1, sizeof(*t));
+
+    *out = t;
+    if (!t)
+        return SPACC_ENOMEM;
+    t->dtype = (enum spacc_dtype)p->data_type;
+    t->rank = (int)p->n_dims;
+    for (int d = 0; d < t->rank; d++)
+        t->dims[d] = p->dims[d];
+    t->count = p->raw_data.len / spacc_dtype_bytes(t->dtype);
+    t->data = p->raw_data.data;
+    p->raw_data = (ProtobufCBinaryData){0, NULL};
+    return SPACC_OK;
+}
+
+/* With `from` the raw contents are taken out of it. */
+static enum spacc_status read_tensor(struct spacc_tensor **out, const Onnx__TensorProto *proto,
+                                     Onnx__TensorProto *from, struct spacc_error *err)
 {
     struct spacc_tensor *t = NULL;
     enum spacc_status status;
@@ -114,23 +142,32 @@ enum spacc_status spacc_onnx_tensor_read(struct spacc_tensor **out,
     if ((status = check_storage(proto, err)) != SPACC_OK ||
         (status = check_size(proto, err)) != SPACC_OK)
         return status;
-    status = spacc_tensor_new(&t, (enum spacc_dtype)proto->data_type, (int)proto->n_dims,
-                              proto->dims);
+    const bool take = from && proto->has_raw_data && proto->raw_data.len > 0;
+    status = take ? take_tensor(&t, from)
+                  : spacc_tensor_new(&t, (enum spacc_dtype)proto->data_type, (int)proto->n_dims,
+                                     proto->dims);
     if (status != SPACC_OK)
         return spacc_fail(err, status, "%s", spacc_status_text(status));
-
-    bool sound = true;
-    if (!proto->has_raw_data)
-        sound = copy_typed(t, proto);
-    else if (proto->raw_data.len > 0)
-        memcpy(t->data, proto->raw_data.data, proto->raw_data.len);
-    if (!sound || !bools_are_sound(t)) {
+    if ((!take && !copy_contents(t, proto)) || !bools_are_sound(t)) {
         spacc_tensor_free(t);
         return spacc_fail(err, SPACC_EFORMAT, "an element is outside the range of %s",
                           spacc_dtype_name(proto->data_type));
     }
     *out = t;
     return SPACC_OK;
+}
+
+enum spacc_status spacc_onnx_tensor_read(struct spacc_tensor **out,
+                                         const Onnx__TensorProto *proto,
+                                         struct spacc_error *err)
+{
+    return read_tensor(out, proto, NULL, err);
+}
+
+enum spacc_status spacc_onnx_tensor_take(struct spacc_tensor **out, Onnx__TensorProto *proto,
+                                         struct spacc_error *err)
+{
+    return read_tensor(out, proto, proto, err);
 }
 
 enum spacc_status spacc_onnx_tensor_put(Onnx__TensorProto *proto, const struct spacc_tensor *t)

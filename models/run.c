@@ -207,6 +207,11 @@ static void fill_call(struct frame *f, const struct spacc_node *node)
             o < node->outputs && node->output[o] >= 0 && f->readers[node->output[o]] > 0;
 }
 
+static bool is_partial(const struct frame *f)
+{
+    return f->hooks && f->hooks->partial;
+}
+
 /* Take over the results of a node; what nobody reads dies at once. */
 static enum spacc_status keep_results(struct frame *f, const struct spacc_node *node)
 {
@@ -214,7 +219,7 @@ static enum spacc_status keep_results(struct frame *f, const struct spacc_node *
         const int v = node->output[o];
         struct spacc_tensor *t = f->room.out[o];
 
-        if (f->room.wanted[o] && !t)
+        if (f->room.wanted[o] && !t && !is_partial(f))
             return spacc_fail(f->err, SPACC_EINVAL, "%s: node %s (%s): output %d was not made",
                               spacc_graph_file(f->g), node->name, node->op->name, o);
         if (v < 0 || !t)
@@ -255,6 +260,8 @@ static enum spacc_status give_outputs(struct frame *f, struct spacc_tensor **out
         if (f->own[v]) { /* f->val[v] still points at it for a second time */
             output[o] = f->own[v];
             f->own[v] = NULL;
+        } else if (!f->val[v] && is_partial(f)) {
+            output[o] = NULL;
         } else if (spacc_tensor_copy(&output[o], f->val[v]) != SPACC_OK) {
             return no_memory(f);
         }
@@ -308,16 +315,15 @@ static enum spacc_status no_branches(struct spacc_op_call *c, const struct spacc
     return spacc_op_fail(c, SPACC_EUNSUPPORTED, "a node with branches cannot run on its own");
 }
 
-enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,
-                                 const struct spacc_tensor *const *in,
-                                 struct spacc_tensor **out, struct spacc_error *err)
+/* One node in its own room; with `shape_only` nothing is left in out[]. */
+static enum spacc_status run_alone(const struct spacc_graph *g, int node,
+                                   const struct spacc_tensor *const *in, bool shape_only,
+                                   struct spacc_tensor **out, struct spacc_error *err)
 {
     const struct spacc_node *n = &g->node[node];
     struct spacc_call_room r;
     enum spacc_status status = SPACC_ENOMEM;
 
-    for (int o = 0; o < n->outputs; o++)
-        out[o] = NULL;
     if (spacc_call_room_init(&r, g) != SPACC_OK) {
         spacc_fail(err, status, "%s: %s", spacc_graph_file(g), spacc_status_text(status));
         goto out;
@@ -334,10 +340,13 @@ enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,
         .in = r.in,
         .out = r.out,
         .wanted = r.wanted,
+        .shape_only = shape_only,
         .run_subgraph = no_branches,
     };
     status = spacc_call_run(&c, err);
-    for (int o = 0; o < n->outputs && status == SPACC_OK; o++) {
+    if (shape_only && c.shape_unknown)
+        status = SPACC_OK;
+    for (int o = 0; o < n->outputs && status == SPACC_OK && !shape_only; o++) {
         if (!r.wanted[o])
             continue;
         out[o] = r.out[o];
@@ -346,4 +355,20 @@ enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,
 out:
     spacc_call_room_release(&r);
     return status;
+}
+
+enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,
+                                 const struct spacc_tensor *const *in,
+                                 struct spacc_tensor **out, struct spacc_error *err)
+{
+    for (int o = 0; o < g->node[node].outputs; o++)
+        out[o] = NULL;
+    return run_alone(g, node, in, false, out, err);
+}
+
+enum spacc_status spacc_node_check(const struct spacc_graph *g, int node,
+                                   const struct spacc_tensor *const *in,
+                                   struct spacc_error *err)
+{
+    return run_alone(g, node, in, true, NULL, err);
 }

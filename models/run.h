@@ -2,6 +2,8 @@
 #ifndef SPACC_RUN_H
 #define SPACC_RUN_H
 
+#include <stdbool.h>
+
 #include "models/graph.h"
 
 #ifdef __cplusplus
@@ -47,6 +49,9 @@ struct spacc_run_hooks {
     void (*value)(void *user, const struct spacc_graph *g, int value,
                   const struct spacc_tensor *contents);
     void *user;
+    /* The node hook may leave results out (done, and out[i] NULL). Then readers of these get
+     * NULL and are the hook's as well, and so are outputs of the graph left out: NULL. */
+    bool partial;
 };
 
 /* Run the graph: output[i] (graph output i) is new and handed to the caller; all
@@ -61,6 +66,12 @@ enum spacc_status spacc_graph_run(const struct spacc_graph *g,
 enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,
                                  const struct spacc_tensor *const *in,
                                  struct spacc_tensor **out, struct spacc_error *err);
+
+/* Check what one node is given, types and shapes, without running it. The message and the
+ * status are those of spacc_node_run(). */
+enum spacc_status spacc_node_check(const struct spacc_graph *g, int node,
+                                   const struct spacc_tensor *const *in,
+                                   struct spacc_error *err);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BANK_MAX = 65536 };
 
@@ -54,7 +55,6 @@ enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
     return SPACC_OK;
 }
 
-/* Squares of floats are exact as doubles, so one row alone is ordered by magnitude. */
 struct candidate {
     double energy;
     uint32_t column;
@@ -122,10 +122,70 @@ static double column_energy(const struct group *g, size_t column)
     return sum;
 }
 
+/* ---- one row alone ---- */
+
+/* Bits of |w|: floats without a sign are ordered as their bits are. */
+static int32_t magnitude_bits(float w)
+{
+    int32_t bits;
+
+    memcpy(&bits, &w, sizeof(bits));
+    return bits & INT32_MAX;
+}
+
+static size_t count_from(const int32_t *bits, size_t n, int32_t least)
+{
+    int32_t count = 0; /* as wide as an element: the loop is one of vectors */
+
+    for (size_t i = 0; i < n; i++)
+        count += bits[i] >= least;
+    return (size_t)count;
+}
+
+/* Largest number that k of n or more reach, found bit by bit; when k of them do before the
+ * last bit, any number that separates these is as good. */
+static int32_t least_kept(const int32_t *bits, size_t n, size_t k)
+{
+    int32_t least = 0;
+
+    for (int32_t bit = INT32_C(1) << 30; bit; bit >>= 1) {
+        const size_t reach = count_from(bits, n, least | bit);
+        if (reach >= k)
+            least |= bit;
+        if (reach == k)
+            break;
+    }
+    return least;
+}
+
+/* Keep the k largest, of equals the first ones. Same as the selection below for one row:
+ * squares of floats are exact as doubles. */
+static void prune_row(float *w, size_t columns, size_t k, int32_t *bits)
+{
+    for (size_t c = 0; c < columns; c++)
+        bits[c] = magnitude_bits(w[c]);
+    const int32_t least = least_kept(bits, columns, k);
+    size_t over = count_from(bits, columns, least) - k; /* equals that go, the last ones */
+
+    for (size_t c = 0; c < columns; c++)
+        w[c] = bits[c] >= least ? w[c] : 0.0F;
+    for (size_t c = columns; over > 0; c--)
+        if (bits[c - 1] == least) {
+            w[c - 1] = 0.0F;
+            over--;
+        }
+}
+
+/* ---- rows that share columns ---- */
+
 static void prune_bank(const struct group *g, size_t columns, size_t k, struct candidate *order)
 {
     if (columns <= k)
         return;
+    if (g->count == 1) {
+        prune_row(g->first, columns, k, (int32_t *)(void *)order);
+        return;
+    }
     for (size_t c = 0; c < columns; c++)
         order[c] = (struct candidate){column_energy(g, c), (uint32_t)c};
     select_largest(order, columns, k);
@@ -194,7 +254,7 @@ enum spacc_status spacc_prune_shared(float *dense, size_t rows, size_t cols, siz
     if (!order)
         return spacc_fail(err, SPACC_ENOMEM, "out of memory for a bank of %zu", bank_size);
 
-    const double dense_energy = energy(dense, rows * cols);
+    const double dense_energy = energy_kept ? energy(dense, rows * cols) : 0.0;
     const size_t left = rows / stride, most = rows_shared < left ? rows_shared : left;
     for (size_t row = 0; row < left; row += most)
         for (size_t unit = 0; unit < stride; unit++)

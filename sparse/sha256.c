@@ -48,30 +48,53 @@ static void schedule(uint32_t w[64], const uint8_t block[64])
     }
 }
 
+/* Round i. The letters of FIPS 180-4 take turns instead of the values moving. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                                       \
+    do {                                                                                       \
+        const uint32_t t1 = (h) + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +                      \
+                            (((e) & (f)) ^ (~(e) & (g))) + round_key[i] + w[i];                \
+        const uint32_t t2 =                                                                    \
+            (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + (((a) & (b)) ^ ((a) & (c)) ^ ((b) & (c))); \
+        (d) += t1;                                                                             \
+        (h) = t1 + t2;                                                                         \
+    } while (0)
+
 static void compress(uint32_t state[8], const uint8_t block[64])
 {
-    uint32_t w[64], v[8];
+    uint32_t w[64];
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
 
     schedule(w, block);
-    memcpy(v, state, sizeof(v));
-    for (int i = 0; i < 64; i++) {
-        const uint32_t a = v[0], e = v[4];
-        const uint32_t t1 = v[7] + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +
-                            ((e & v[5]) ^ (~e & v[6])) + round_key[i] + w[i];
-        const uint32_t t2 =
-            (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof(*v));
-        v[4] += t1;
-        v[0] = t1 + t2;
+    for (int i = 0; i < 64; i += 8) {
+        ROUND(a, b, c, d, e, f, g, h, i);
+        ROUND(h, a, b, c, d, e, f, g, i + 1);
+        ROUND(g, h, a, b, c, d, e, f, i + 2);
+        ROUND(f, g, h, a, b, c, d, e, i + 3);
+        ROUND(e, f, g, h, a, b, c, d, i + 4);
+        ROUND(d, e, f, g, h, a, b, c, i + 5);
+        ROUND(c, d, e, f, g, h, a, b, i + 6);
+        ROUND(b, c, d, e, f, g, h, a, i + 7);
     }
-    for (int i = 0; i < 8; i++)
-        state[i] += v[i];
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+    state[5] += f;
+    state[6] += g;
+    state[7] += h;
 }
 
 static void add(struct sha256 *s, const uint8_t *bytes, size_t size_bytes)
 {
-    for (size_t i = 0; i < size_bytes; i++) {
-        s->block[s->size_bytes++ % 64] = bytes[i];
+    while (size_bytes > 0) {
+        const size_t filled = s->size_bytes % 64;
+        const size_t more = size_bytes < 64 - filled ? size_bytes : 64 - filled;
+        memcpy(s->block + filled, bytes, more);
+        s->size_bytes += more;
+        bytes += more;
+        size_bytes -= more;
         if (s->size_bytes % 64 == 0)
             compress(s->state, s->block);
     }

@@ -220,7 +220,7 @@ static void a_hook_can_run_a_node_and_sees_every_value(void **state)
     struct spacc_graph *g = parse(make_choice());
     struct spacc_tensor *x = floats(1, two, in), *no = condition(false), *output[1];
     struct seen s = {.take = "double"};
-    const struct spacc_run_hooks hooks = {watch_node, watch_value, &s};
+    const struct spacc_run_hooks hooks = {.node = watch_node, .value = watch_value, .user = &s};
     struct spacc_error err = {.text = ""};
 
     (void)state;
@@ -242,6 +242,77 @@ static void a_hook_can_run_a_node_and_sees_every_value(void **state)
     assert_null(output[0]);
     spacc_tensor_free(x);
     spacc_tensor_free(no);
+    spacc_graph_free(g);
+}
+
+/* Leaves out what the node named by `user` makes, and what is made of it. */
+static enum spacc_status leave_out(void *user, const struct spacc_graph *g, int node,
+                                   const struct spacc_tensor *const *in,
+                                   struct spacc_tensor **out, bool *done,
+                                   struct spacc_error *err)
+{
+    (void)out;
+    (void)err;
+    *done = !in[0] || strcmp(g->node[node].name, user) == 0;
+    return SPACC_OK;
+}
+
+static void a_partial_run_leaves_out_what_is_made_of_a_node_left_out(void **state)
+{
+    const float in[] = {1, 2}, doubled[] = {2, 4};
+    struct maker m = {0};
+    struct spacc_tensor *x = floats(1, two, in), *output[2];
+    struct spacc_error err = {.text = ""};
+
+    (void)state;
+    put_message(&m, GRAPH_NODE, make_node("Add", "twice", "x x", "a"));
+    put_message(&m, GRAPH_NODE, make_node("Relu", "turned", "a", "b"));
+    put_message(&m, GRAPH_NODE, make_node("Relu", "plain", "b", "c"));
+    put_message(&m, GRAPH_INPUT, make_info("x", 1, 1, two));
+    put_message(&m, GRAPH_OUTPUT, make_info("a", 1, 1, two));
+    put_message(&m, GRAPH_OUTPUT, make_info("c", 1, 1, two));
+    struct spacc_graph *g = parse(m);
+    struct spacc_run_hooks hooks = {.node = leave_out, .user = "turned", .partial = true};
+
+    if (spacc_graph_run(g, (const struct spacc_tensor *const[]){x}, output, &hooks, &err))
+        fail_msg("%s", err.text);
+    check_floats(output[0], 2, doubled);
+    assert_null(output[1]);
+    spacc_tensor_free(output[0]);
+
+    hooks.partial = false;
+    assert_int_equal(
+        spacc_graph_run(g, (const struct spacc_tensor *const[]){x}, output, &hooks, &err),
+        SPACC_EINVAL);
+    assert_non_null(strstr(err.text, "turned"));
+    spacc_tensor_free(x);
+    spacc_graph_free(g);
+}
+
+static void a_node_is_checked_without_contents(void **state)
+{
+    const int64_t three[] = {3};
+    struct maker m = {0};
+    struct spacc_tensor *x = floats(1, two, NULL), *y = floats(1, three, NULL);
+    struct spacc_error err = {.text = ""};
+
+    (void)state;
+    put_message(&m, GRAPH_NODE, make_node("Add", "sum", "x y", "z"));
+    put_message(&m, GRAPH_INPUT, make_info("x", 1, 1, two));
+    put_message(&m, GRAPH_INPUT, make_info("y", 1, 1, two));
+    put_message(&m, GRAPH_OUTPUT, make_info("z", 1, 1, two));
+    struct spacc_graph *g = parse(m);
+    struct spacc_tensor shape = *x; /* the shape alone */
+
+    shape.data = NULL;
+    assert_int_equal(
+        spacc_node_check(g, 0, (const struct spacc_tensor *const[]){x, &shape}, &err),
+        SPACC_OK);
+    assert_int_equal(spacc_node_check(g, 0, (const struct spacc_tensor *const[]){x, y}, &err),
+                     SPACC_ESHAPE);
+    assert_non_null(strstr(err.text, "sum"));
+    spacc_tensor_free(x);
+    spacc_tensor_free(y);
     spacc_graph_free(g);
 }
 
@@ -438,6 +509,8 @@ int main(void)
         cmocka_unit_test(a_branch_sees_values_from_outside),
         cmocka_unit_test(both_branches_agreeing_settle_a_shape_before_the_run),
         cmocka_unit_test(a_hook_can_run_a_node_and_sees_every_value),
+        cmocka_unit_test(a_partial_run_leaves_out_what_is_made_of_a_node_left_out),
+        cmocka_unit_test(a_node_is_checked_without_contents),
         cmocka_unit_test(wrong_inputs_are_named_with_both_sides),
         cmocka_unit_test(shapes_follow_from_constants_and_the_rest_stays_open),
         cmocka_unit_test(a_shape_conflict_inside_names_the_node),

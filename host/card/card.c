@@ -14,7 +14,7 @@ enum {
     /* What sizes derived from these cannot overflow with; no device is near. */
     WEIGHT_WORDS_MAX = 1 << 24,
     UNITS_MAX = 1 << 24,
-    INSTRUCTIONS_MAX = 1 << 16
+    INSTRUCTIONS_MAX = (1 << 16) - 1
 };
 
 _Static_assert(SPACC_CARD_COUNTERS <= SPACC_CARD_COUNTERS_MAX, "counters do not fit");
@@ -107,8 +107,8 @@ static enum spacc_status check_info(const struct spacc_card *card, struct spacc_
          "a power of two, up to a quarter of the PEs"},
         {i->batch_max != 0, "sequences at once", i->batch_max, "1 or more"},
         {i->weight_bits == 8 || i->weight_bits == 16, "weight bits", i->weight_bits, "8 or 16"},
-        {i->activation_bits == SPACC_CARD_ACTIVATION_BITS, "activation bits",
-         i->activation_bits, "16"},
+        {i->act_bits == 16 || (i->act_bits >= 10 && i->act_bits <= 12), "bits of x and h",
+         i->act_bits, "16, or 10 to 12"},
         {i->index_bits >= 1 && i->index_bits <= 16, "index bits", i->index_bits, "1..16"},
         {i->axi_bits >= 64 && i->axi_bits <= 512 && power_of_two(i->axi_bits), "AXI data bits",
          i->axi_bits, "64, 128, 256 or 512"},
@@ -119,7 +119,7 @@ static enum spacc_status check_info(const struct spacc_card *card, struct spacc_
         {i->units != 0 && i->units <= UNITS_MAX, "units", i->units, "1..2^24"},
         {i->psum_words != 0, "partial sums a PE", i->psum_words, "1 or more"},
         {i->instructions != 0 && i->instructions <= INSTRUCTIONS_MAX, "instructions",
-         i->instructions, "1..65536"},
+         i->instructions, "1..65535"},
     };
     for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++)
         if (!rules[r].right)
@@ -132,7 +132,7 @@ static enum spacc_status check_info(const struct spacc_card *card, struct spacc_
 static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *err)
 {
     struct spacc_card_info *info = &card->info;
-    uint32_t array = 0, widths = 0, vectors = 0, cells = 0;
+    uint32_t array = 0, widths = 0, vectors = 0, cells = 0, instructions = 0;
     const struct {
         uint32_t offset, *value;
     } words[] = {
@@ -141,7 +141,7 @@ static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *
         {SPACC_REG_CONFIG_WEIGHT_WORDS, &info->weight_words},
         {SPACC_REG_CONFIG_VECTOR_WORDS, &vectors},
         {SPACC_REG_CONFIG_UNITS, &info->units},
-        {SPACC_REG_CONFIG_INSTRUCTIONS, &info->instructions},
+        {SPACC_REG_CONFIG_INSTRUCTIONS, &instructions},
         {SPACC_REG_CONFIG_CELLS, &cells},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -153,7 +153,9 @@ static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *
     info->pes = array & 0xffff;
     info->lanes = array >> 16;
     info->weight_bits = widths & 0xff;
-    info->activation_bits = widths >> 8 & 0xff;
+    info->act_bits = widths >> 8 & 0xff;
+    info->shared_rows = instructions >> 16 & 1 ? 4 : 1;
+    info->instructions = instructions & 0xffff;
     info->index_bits = widths >> 16 & 0xff;
     info->axi_bits = 8 * (widths >> 24); /* the register says bytes */
     info->x_words = vectors & 0xffff;

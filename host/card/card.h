@@ -51,7 +51,9 @@ struct spacc_card_info {
     uint32_t pes, lanes; /* M, N */
     uint32_t cells;      /* units a cycle */
     uint32_t batch_max;  /* sequences that a RUN takes at once */
-    uint32_t weight_bits, activation_bits, index_bits, axi_bits;
+    uint32_t weight_bits, index_bits, axi_bits;
+    uint32_t act_bits;         /* to which it rounds x and h: 16, or 10 to 12 */
+    uint32_t shared_rows;      /* rows that share their indices: 1, or the 4 of a quad */
     uint32_t weight_words;     /* words of N weights, a PE */
     uint32_t x_words, h_words; /* of the two vector memories, a bank (lane) */
     uint32_t units, psum_words, instructions;

@@ -277,12 +277,13 @@ static void describe(struct model *m)
     m->reg[SPACC_REG_IDENTITY / 4] = SPACC_CARD_MAGIC;
     m->reg[SPACC_REG_VERSION / 4] = SPACC_CARD_VERSION;
     m->reg[SPACC_REG_CONFIG_ARRAY / 4] = c->lanes << 16 | c->pes;
-    m->reg[SPACC_REG_CONFIG_WIDTHS / 4] = c->axi_bits / 8 << 24 | c->index_bits << 16 |
-                                          SPACC_CARD_ACTIVATION_BITS << 8 | c->weight_bits;
+    m->reg[SPACC_REG_CONFIG_WIDTHS / 4] =
+        c->axi_bits / 8 << 24 | c->index_bits << 16 | c->act_bits << 8 | c->weight_bits;
     m->reg[SPACC_REG_CONFIG_WEIGHT_WORDS / 4] = c->weight_words;
     m->reg[SPACC_REG_CONFIG_VECTOR_WORDS / 4] = c->h_words << 16 | c->x_words;
     m->reg[SPACC_REG_CONFIG_UNITS / 4] = c->units;
-    m->reg[SPACC_REG_CONFIG_INSTRUCTIONS / 4] = c->instructions;
+    m->reg[SPACC_REG_CONFIG_INSTRUCTIONS / 4] =
+        (c->shared_rows == 4 ? 1u << 16 : 0) | c->instructions;
     m->reg[SPACC_REG_CONFIG_CELLS / 4] = c->psum_words << 16 | batch << 8 | c->cells;
 }
 

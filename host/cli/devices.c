@@ -68,7 +68,8 @@ static bool json_card(cJSON *list, const char *name, const struct spacc_card_inf
            cJSON_AddNumberToObject(o, "cells", c->cells) &&
            cJSON_AddNumberToObject(o, "batch_max", c->batch_max) &&
            cJSON_AddNumberToObject(o, "weight_bits", c->weight_bits) &&
-           cJSON_AddNumberToObject(o, "activation_bits", c->activation_bits) &&
+           cJSON_AddNumberToObject(o, "act_bits", c->act_bits) &&
+           cJSON_AddNumberToObject(o, "shared_rows", c->shared_rows) &&
            cJSON_AddNumberToObject(o, "weight_words", c->weight_words) &&
            cJSON_AddNumberToObject(o, "x_words", c->x_words) &&
            cJSON_AddNumberToObject(o, "h_words", c->h_words) &&

@@ -70,12 +70,52 @@ static enum spacc_status grow(struct card_device *d, struct buffer *b, size_t si
     return SPACC_OK;
 }
 
+/* Only its matrices are its own. */
+static void free_shared(struct spacc_fixed_layer *l)
+{
+    if (!l)
+        return;
+    spacc_csb_free(l->w_x);
+    spacc_csb_free(l->w_h);
+    spacc_csb_free(l->w_b);
+    free(l);
+}
+
+/* The layer with the same indices in every quad of rows of the array. Rows of a projection
+ * stand at the positions of their r, so those of a quad are a bank of r apart. */
+static enum spacc_status share_indices(struct spacc_fixed_layer **out,
+                                       const struct spacc_fixed_layer *layer,
+                                       const struct spacc_card_info *card,
+                                       struct spacc_error *err)
+{
+    const size_t shared = card->shared_rows;
+    const size_t apart =
+        layer->cell == SPACC_CELL_LSTMP ? spacc_card_bank(layer->outputs, card->lanes) : 1;
+    struct spacc_fixed_layer *l = malloc(sizeof(*l));
+    enum spacc_status s;
+
+    if (!l)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a layer");
+    *l = *layer;
+    l->w_x = l->w_h = l->w_b = NULL;
+    if ((s = spacc_csb_share(&l->w_x, layer->w_x, 1, shared, err)) ||
+        (layer->w_h && (s = spacc_csb_share(&l->w_h, layer->w_h, 1, shared, err))) ||
+        (layer->w_b && (s = spacc_csb_share(&l->w_b, layer->w_b, apart, shared, err)))) {
+        free_shared(l);
+        return s;
+    }
+    *out = l;
+    return SPACC_OK;
+}
+
 static void card_close(struct spacc_device *device)
 {
     struct card_device *d = (struct card_device *)device;
 
-    for (size_t i = 0; i < d->layers; i++)
+    for (size_t i = 0; i < d->layers; i++) {
         free(d->layer[i].name);
+        free_shared(d->layer[i].shared);
+    }
     free(d->layer);
     spacc_card_kept_free(d->kept);
     spacc_device_free(d->arithmetic);
@@ -99,15 +139,22 @@ static enum spacc_status card_add(struct spacc_device *device, const char *name,
     d->layer = more;
     l = &d->layer[d->layers];
     memset(l, 0, sizeof(*l));
-    if ((s = spacc_layout_make(&l->layout, layer, d->info, name, err)))
-        return s;
-    if (d->arithmetic && (s = spacc_device_add(d->arithmetic, name, layer, number, err)))
-        return s;
-    l->layer = layer;
-    if (!(l->name = strdup(name)))
-        return spacc_fail(err, SPACC_ENOMEM, "node %s: no memory", name);
+    if (d->info->shared_rows > 1 && (s = share_indices(&l->shared, layer, d->info, err)))
+        return spacc_fail_in(err, s, "node %s", name);
+    l->layer = l->shared ? l->shared : layer;
+    if ((s = spacc_layout_make(&l->layout, l->layer, d->info, name, err)) ||
+        (d->arithmetic && (s = spacc_device_add(d->arithmetic, name, layer, number, err))))
+        goto out;
+    s = SPACC_ENOMEM;
+    if (!(l->name = strdup(name))) {
+        s = spacc_fail(err, s, "node %s: no memory", name);
+        goto out;
+    }
     *number = d->layers++;
     return SPACC_OK;
+out:
+    free_shared(l->shared);
+    return s;
 }
 
 /* Where every layer is on the card. */

@@ -37,6 +37,18 @@ static size_t state_bytes(const struct spacc_layout *l)
     return l->units * sizeof(int32_t);
 }
 
+/* The state of a GRU is its h, which is in y; that of an LSTM is stored when a job asks. */
+static bool wants_states(const struct spacc_card_batch *b, const struct spacc_job *job)
+{
+    bool wants = false;
+
+    if (!spacc_card_keeps_c(b->of->layer))
+        return false;
+    for (size_t s = 0; s < b->size; s++)
+        wants = wants || !job[b->first + s].skip_state;
+    return wants;
+}
+
 static void place_batch(struct spacc_card_batch *b, size_t steps, size_t *in, size_t *out)
 {
     const struct spacc_layout *l = &b->of->layout;
@@ -46,7 +58,7 @@ static void place_batch(struct spacc_card_batch *b, size_t steps, size_t *in, si
     b->h = take(in, loads ? b->size * h_bytes(l) : 0);
     b->state = take(in, loads ? b->size * state_bytes(l) : 0);
     b->y = take(out, steps * spacc_layout_y_bytes(l, b->of->layer, b->size));
-    b->state_out = take(out, linear(b) ? 0 : b->size * state_bytes(l));
+    b->state_out = take(out, b->stores ? b->size * state_bytes(l) : 0);
     b->first_mark = take(out, MARK_BYTES);
     b->mark_after = take(out, MARK_BYTES);
 }
@@ -66,6 +78,7 @@ enum spacc_status spacc_card_place_batches(struct spacc_card_batch *batch, size_
             return spacc_fail(err, SPACC_ENOFIT,
                               "node %s: %zu steps of %zu sequences are too many for one run",
                               b->of->name, steps, b->size);
+        b->stores = wants_states(b, job);
         place_batch(b, steps, in, out);
         if (*in > UINT32_MAX || *out > UINT32_MAX)
             return spacc_fail(err, SPACC_ENOFIT,
@@ -159,10 +172,14 @@ static void get_states(const struct spacc_card_batch *b, size_t s, struct spacc_
     const struct spacc_layout *l = &b->of->layout;
     const size_t width = b->of->layer->outputs, units = b->of->layer->units;
 
-    spacc_from_card32((const int32_t *)(const void *)(out + b->state_out + s * state_bytes(l)),
-                      units, spacc_card_bank(units, l->lanes), l->lanes, job->state);
+    if (b->stores)
+        spacc_from_card32(
+            (const int32_t *)(const void *)(out + b->state_out + s * state_bytes(l)), units,
+            spacc_card_bank(units, l->lanes), l->lanes, job->state);
     memcpy(job->h, (const int16_t *)job->y + (job->reverse ? 0 : job->steps - 1) * width,
            width * sizeof(int16_t));
+    for (size_t u = 0; u < units && !spacc_card_keeps_c(b->of->layer); u++)
+        job->state[u] = job->h[u];
 }
 
 void spacc_card_get_outputs(const struct spacc_card_batch *batch, size_t batches,

@@ -16,6 +16,7 @@ extern "C" {
 struct spacc_card_layer {
     char *name;
     const struct spacc_fixed_layer *layer;
+    struct spacc_fixed_layer *shared; /* owned; what `layer` is on a card that shares indices */
     struct spacc_layout layout;
     struct spacc_place place; /* h_base and state_base are those of a batch */
     bool stays;
@@ -27,6 +28,7 @@ struct spacc_card_batch {
     const struct spacc_card_layer *of;
     int from; /* batch whose y is x, or -1 */
     struct spacc_card_hold hold;
+    bool stores;                                   /* the last states go to region 3 */
     uint32_t x, h, state;                          /* bytes in region 2 */
     uint32_t y, state_out, first_mark, mark_after; /* bytes in region 3 */
     uint32_t mark_before;                          /* set by who makes the programs */

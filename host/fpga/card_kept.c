@@ -62,6 +62,11 @@ void spacc_card_kept_begin(struct spacc_card_kept *k)
     k->list++;
 }
 
+bool spacc_card_keeps_c(const struct spacc_fixed_layer *layer)
+{
+    return layer->cell == SPACC_CELL_LSTM || layer->cell == SPACC_CELL_LSTMP;
+}
+
 /* ---- what a batch begins with ------------------------------------------------ */
 
 static bool all_zero(const struct spacc_fixed_layer *layer, const struct spacc_job *job)
@@ -233,6 +238,9 @@ void spacc_card_kept_put(struct spacc_card_kept *k, const struct spacc_card_hold
 
     if (!a->layer || a->turn != hold->turn) /* given to a later batch of the list */
         return;
+    for (size_t b = 0; b < a->batch; b++)
+        if (job[b].skip_state && spacc_card_keeps_c(a->layer))
+            return; /* its c is not known: nobody will ask for it */
     const size_t h_cols = spacc_fixed_h_cols(a->layer), units = a->layer->units;
     for (size_t b = 0; b < a->batch; b++) {
         memcpy(a->h + b * h_cols, job[b].h, h_cols * sizeof(*a->h));

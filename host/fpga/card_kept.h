@@ -26,6 +26,9 @@ struct spacc_card_hold {
     uint64_t turn;
 };
 
+/* Whether its state says more than its h: the c of an LSTM. */
+bool spacc_card_keeps_c(const struct spacc_fixed_layer *layer);
+
 /* Of a card with so many words of h a lane and cell states. SPACC_ENOMEM. */
 enum spacc_status spacc_card_kept_new(struct spacc_card_kept **out, size_t h_words,
                                       size_t states);
@@ -41,8 +44,8 @@ enum spacc_status spacc_card_kept_take(struct spacc_card_kept *k, const struct s
                                        const struct spacc_job *job, size_t batch,
                                        struct spacc_card_hold *out);
 
-/* The list is over: the batch has run and left h and states as job[] now has them. In the order
- * of the batches. */
+/* The list is over: the batch has run and left h and states as job[] now has them, unless its
+ * state was skipped: then nothing is kept. In the order of the batches. */
 void spacc_card_kept_put(struct spacc_card_kept *k, const struct spacc_card_hold *hold,
                          const struct spacc_job *job);
 

@@ -19,7 +19,7 @@ static struct spacc_run_args args_of(const struct spacc_card_batch *batch, size_
         .reverse = job[b->first].reverse,
         .start = b->hold.start,
         .half = b->hold.half,
-        .want_state = true,
+        .want_state = b->stores,
         .x_region = from ? SPACC_REGION_OUTPUT : SPACC_REGION_INPUT,
         .x_offset = from ? from->y : b->x,
         .x_step_bytes = (uint32_t)x_bytes,
