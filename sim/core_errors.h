@@ -51,6 +51,12 @@ bool batches(const Card &c, const Layer &)
 {
     return c.batch > 1;
 }
+
+// Without states for so many; the field has 8 bits.
+bool batches_past_states(const Card &c, const Layer &l)
+{
+    return c.batch > 1 && c.units / l.units(c) + 1 <= c.batch;
+}
 bool no_batches(const Card &c, const Layer &)
 {
     return c.batch == 1;
@@ -77,7 +83,7 @@ const Fault kRunFaults[] = {
     REFUSED("steps 0", wish(LSTM), nullptr, STEPS, 0),
     REFUSED("batch 0", wish(LSTM), nullptr, BATCH, 0),
     REFUSED("batch on a card that has none", wish(LSTM), no_batches, BATCH, 2),
-    REFUSED("batch beyond the states", wish(LSTM, -1, 0), batches, BATCH,
+    REFUSED("batch beyond the states", wish(LSTM, -1, 0), batches_past_states, BATCH,
             f.c.units / f.l.units(f.c) + 1),
     REFUSED("groups 0", wish(LSTM), nullptr, GROUPS, 0),
     REFUSED("groups huge", wish(LSTM), nullptr, GROUPS, 0xffff),
