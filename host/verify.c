@@ -2,18 +2,6 @@
 
 #include <math.h>
 
-static double element(const struct spacc_tensor *t, size_t i)
-{
-    switch (t->dtype) {
-#define X(name, number, bytes, type, text) \
-    case SPACC_##name: return (double)((const type *)t->data)[i];
-        SPACC_DTYPE_MAP(X)
-#undef X
-    case SPACC_DTYPE_NONE: break;
-    }
-    return 0.0;
-}
-
 static void add_one(struct spacc_error_sum *e, double want, double got)
 {
     const double off = want == got || (isnan(want) && isnan(got)) ? 0.0 : fabs(want - got);
@@ -33,7 +21,7 @@ void spacc_error_add(struct spacc_error_sum *e, const struct spacc_tensor *refer
         return;
     }
     for (size_t i = 0; i < reference->count; i++)
-        add_one(e, element(reference, i), element(got, i));
+        add_one(e, spacc_tensor_element(reference, i), spacc_tensor_element(got, i));
 }
 
 double spacc_error_max(const struct spacc_error_sum *e)

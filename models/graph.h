@@ -72,7 +72,7 @@ struct spacc_node {
 struct spacc_graph {
     char *name;
     char *file; /* as given to the importer; "" for a subgraph */
-    int opset;  /* of the default domain, 7..21 */
+    int opset;  /* of the default domain, 1..21 */
     int ir_version;
     struct spacc_graph *parent; /* NULL at the top; not owned */
     int values;

@@ -11,7 +11,8 @@ static const struct {
     enum spacc_dtype dtype;
 } types[] = {
     {"f4", SPACC_F32}, {"u1", SPACC_U8},   {"i1", SPACC_I8},  {"i4", SPACC_I32},
-    {"i8", SPACC_I64}, {"b1", SPACC_BOOL}, {"f8", SPACC_F64},
+    {"i8", SPACC_I64}, {"b1", SPACC_BOOL}, {"f8", SPACC_F64}, {"f2", SPACC_F16},
+    {"u2", SPACC_U16}, {"i2", SPACC_I16},  {"u4", SPACC_U32}, {"u8", SPACC_U64},
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]), HEADER_ALIGN = 64 };
 

@@ -6,7 +6,7 @@
 #include "models/io.h"
 #include "models/onnx_parts.h"
 
-enum { IR_FIRST = 3, IR_LAST = 10, OPSET_FIRST = 7, OPSET_LAST = 21 };
+enum { IR_FIRST = 3, IR_LAST = 10, OPSET_FIRST = 1, OPSET_LAST = 21 };
 
 static bool is_default_domain(const char *domain)
 {
@@ -22,6 +22,18 @@ static int64_t opset_of(const Onnx__ModelProto *m)
     return 0;
 }
 
+/* A model that imports other domains only. */
+static enum spacc_status refuse_domain(const Onnx__ModelProto *m, const char *file,
+                                       struct spacc_error *err)
+{
+    char *shown;
+    enum spacc_status status = spacc_onnx_name_copy(&shown, m->opset_import[0]->domain, err);
+    if (status == SPACC_OK)
+        status = spacc_fail(err, SPACC_EUNSUPPORTED, "domain %s is not supported", shown);
+    free(shown);
+    return spacc_fail_in(err, status, "%s", file);
+}
+
 static enum spacc_status check_model(const Onnx__ModelProto *m, const char *file,
                                      struct spacc_error *err)
 {
@@ -33,6 +45,8 @@ static enum spacc_status check_model(const Onnx__ModelProto *m, const char *file
         return spacc_fail(err, SPACC_EUNSUPPORTED,
                           "%s: IR version %lld is not supported, %d to %d are", file,
                           (long long)m->ir_version, IR_FIRST, IR_LAST);
+    if (opset == 0 && m->n_opset_import > 0 && !is_default_domain(m->opset_import[0]->domain))
+        return refuse_domain(m, file, err);
     if (opset < OPSET_FIRST || opset > OPSET_LAST)
         return spacc_fail(err, SPACC_EUNSUPPORTED,
                           "%s: opset %lld is not supported, %d to %d are", file,

@@ -1,4 +1,4 @@
-/* onnx.h - read and write ONNX files (IR version 3..10, opset 7..21 of the default
+/* onnx.h - read and write ONNX files (IR version 3..10, opset 1..21 of the default
  * domain). The schema comes from a Debian package at build time. */
 #ifndef SPACC_ONNX_H
 #define SPACC_ONNX_H

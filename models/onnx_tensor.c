@@ -12,26 +12,60 @@ static size_t typed_count(const Onnx__TensorProto *p, enum spacc_dtype dtype)
     case SPACC_F32: return p->n_float_data;
     case SPACC_F64: return p->n_double_data;
     case SPACC_I64: return p->n_int64_data;
+    case SPACC_U32:
+    case SPACC_U64: return p->n_uint64_data;
     case SPACC_U8:
     case SPACC_I8:
+    case SPACC_U16:
+    case SPACC_I16:
     case SPACC_I32:
+    case SPACC_F16:
+    case SPACC_BF16:
     case SPACC_BOOL: return p->n_int32_data;
     case SPACC_DTYPE_NONE: break;
     }
     return 0;
 }
 
+/* What int32_data may hold of a narrow type; float16 and bfloat16 are bit patterns. */
+struct range {
+    int32_t least, most;
+};
+
+static struct range range_of(enum spacc_dtype dtype)
+{
+    switch (dtype) {
+    case SPACC_I8: return (struct range){INT8_MIN, INT8_MAX};
+    case SPACC_U8: return (struct range){0, UINT8_MAX};
+    case SPACC_I16: return (struct range){INT16_MIN, INT16_MAX};
+    case SPACC_BOOL: return (struct range){0, 1};
+    default: return (struct range){0, UINT16_MAX};
+    }
+}
+
 /* Narrow int32_data; false when a number does not fit the type. */
 static bool copy_narrow(struct spacc_tensor *t, const int32_t *from)
 {
-    const int32_t least = t->dtype == SPACC_I8 ? INT8_MIN : 0;
-    const int32_t most = t->dtype == SPACC_I8 ? INT8_MAX : t->dtype == SPACC_U8 ? UINT8_MAX : 1;
+    const struct range range = range_of(t->dtype);
+    const size_t bytes = spacc_dtype_bytes(t->dtype);
     uint8_t *to = t->data;
 
     for (size_t i = 0; i < t->count; i++) {
-        if (from[i] < least || from[i] > most)
+        if (from[i] < range.least || from[i] > range.most)
             return false;
-        to[i] = (uint8_t)from[i];
+        memcpy(to + i * bytes, &from[i], bytes); /* little endian */
+    }
+    return true;
+}
+
+static bool copy_uint32(struct spacc_tensor *t, const uint64_t *from)
+{
+    uint32_t *to = t->data;
+
+    for (size_t i = 0; i < t->count; i++) {
+        if (from[i] > UINT32_MAX)
+            return false;
+        to[i] = (uint32_t)from[i];
     }
     return true;
 }
@@ -47,6 +81,8 @@ static bool copy_typed(struct spacc_tensor *t, const Onnx__TensorProto *p)
     case SPACC_F64: memcpy(t->data, p->double_data, bytes); return true;
     case SPACC_I64: memcpy(t->data, p->int64_data, bytes); return true;
     case SPACC_I32: memcpy(t->data, p->int32_data, bytes); return true;
+    case SPACC_U64: memcpy(t->data, p->uint64_data, bytes); return true;
+    case SPACC_U32: return copy_uint32(t, p->uint64_data);
     default: return copy_narrow(t, p->int32_data);
     }
 }
@@ -192,6 +228,9 @@ enum spacc_status spacc_onnx_tensor_put(Onnx__TensorProto *proto, const struct s
     free(proto->int64_data);
     proto->int64_data = NULL;
     proto->n_int64_data = 0;
+    free(proto->uint64_data);
+    proto->uint64_data = NULL;
+    proto->n_uint64_data = 0;
     free(proto->double_data);
     proto->double_data = NULL;
     proto->n_double_data = 0;

@@ -2,7 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "sparse/half.h"
 
 #define SPACC_OP(name, first, last, ins_min, ins_max, outs_min, outs_max, attrs, run, random) \
     enum spacc_status run(struct spacc_op_call *c);
@@ -90,4 +93,99 @@ enum spacc_status spacc_op_needs(struct spacc_op_call *c, int i)
     if (c->shape_only)
         c->shape_unknown = true;
     return spacc_op_fail(c, SPACC_ESHAPE, "input %d has no contents", i);
+}
+
+/* ---- float16 and bfloat16 by way of float32 ---- */
+
+static bool is_half(const struct spacc_tensor *t)
+{
+    return t && (t->dtype == SPACC_F16 || t->dtype == SPACC_BF16);
+}
+
+/* `t` as float32; without contents when it has none. */
+static enum spacc_status widened(struct spacc_tensor **out, const struct spacc_tensor *t)
+{
+    if (!t->data)
+        return shape_tensor(out, SPACC_F32, t->rank, t->dims);
+    const enum spacc_status status = spacc_tensor_new(out, SPACC_F32, t->rank, t->dims);
+    if (status != SPACC_OK)
+        return status;
+    const uint16_t *from = t->data;
+    float *to = (*out)->data;
+    for (size_t i = 0; i < t->count; i++)
+        to[i] = t->dtype == SPACC_F16 ? spacc_half_to_float(from[i])
+                                      : spacc_bfloat_to_float(from[i]);
+    return SPACC_OK;
+}
+
+/* Make a float32 tensor one of `dtype`, in place: an element never grows. */
+static void narrow(struct spacc_tensor *t, enum spacc_dtype dtype)
+{
+    const float *from = t->data;
+    uint16_t *to = t->data;
+    t->dtype = dtype;
+    for (size_t i = 0; t->data && i < t->count; i++) {
+        const float f = from[i];
+        to[i] = dtype == SPACC_F16 ? spacc_half_from_float(f) : spacc_bfloat_from_float(f);
+    }
+}
+
+/* Type of the first floating-point input. */
+static enum spacc_dtype float_type(const struct spacc_op_call *c)
+{
+    for (int i = 0; i < c->ins; i++)
+        if (is_half(c->in[i]) ||
+            (c->in[i] && (c->in[i]->dtype == SPACC_F32 || c->in[i]->dtype == SPACC_F64)))
+            return c->in[i]->dtype;
+    return SPACC_F32;
+}
+
+static void drop_outputs(struct spacc_op_call *c)
+{
+    for (int i = 0; i < c->outs; i++) {
+        spacc_tensor_free(c->out[i]);
+        c->out[i] = NULL;
+    }
+}
+
+/* The call again, with float32 in the place of every float16 and bfloat16 input. */
+static enum spacc_status run_widened(struct spacc_op_call *c)
+{
+    const enum spacc_dtype dtype = float_type(c);
+    const bool rounds = dtype == SPACC_F16 || dtype == SPACC_BF16;
+    const struct spacc_tensor **in = c->in;
+    enum spacc_status status = SPACC_OK;
+    const int most = c->node->op->ins_max;
+    const size_t room = (size_t)(c->ins > most ? c->ins : most > 0 ? most : 1);
+    struct spacc_tensor **own = calloc(room, sizeof(struct spacc_tensor *));
+    c->in = calloc(room, sizeof(const struct spacc_tensor *));
+    if (!own || !c->in)
+        status = SPACC_ENOMEM;
+    for (int i = 0; i < c->ins && status == SPACC_OK; i++) {
+        if (is_half(in[i]))
+            status = widened(&own[i], in[i]);
+        c->in[i] = own[i] ? own[i] : in[i];
+    }
+    status = status == SPACC_OK ? c->node->op->run(c)
+                                : spacc_op_fail(c, status, "%s", spacc_status_text(status));
+    for (int i = 0; i < c->outs && status == SPACC_OK; i++)
+        if (rounds && c->out[i] && c->out[i]->dtype == SPACC_F32)
+            narrow(c->out[i], dtype);
+    for (int i = 0; own && i < c->ins; i++)
+        spacc_tensor_free(own[i]);
+    free(own);
+    free(c->in);
+    c->in = in;
+    return status;
+}
+
+enum spacc_status spacc_op_run(struct spacc_op_call *c)
+{
+    c->widen = false;
+    const enum spacc_status status = c->node->op->run(c);
+    if (status == SPACC_OK || !c->widen)
+        return status;
+    drop_outputs(c);
+    memset(c->err, 0, sizeof(*c->err));
+    return run_widened(c);
 }

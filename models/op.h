@@ -39,6 +39,7 @@ struct spacc_op_call {
     const bool *wanted;             /* outs flags: false when nobody reads it */
     bool shape_only;
     bool shape_unknown; /* set by spacc_op_needs() */
+    bool widen;         /* set by spacc_ops_types(): call again with float32 for float16 */
     struct spacc_error *err;
     /* Runs a branch of If; set by the evaluator. Results in `out` are owned by
      * the caller. */
@@ -52,7 +53,7 @@ typedef enum spacc_status (*spacc_op_fn)(struct spacc_op_call *c);
 /* One line of ops.def. */
 struct spacc_op {
     const char *name;                         /* ONNX operator type, default domain */
-    int opset_first, opset_last;              /* of the model, 7..21 */
+    int opset_first, opset_last;              /* of the model, 1..21 */
     int ins_min, ins_max, outs_min, outs_max; /* -1: any number */
     const char *attrs;                        /* "axis:i perm:I alpha:f mode:s value:t": every
                                                  attribute that is honoured; any other
@@ -63,6 +64,11 @@ struct spacc_op {
 
 extern const struct spacc_op spacc_ops[];
 extern const size_t spacc_op_count;
+
+/* Run the operator of c->node. One that knows float32 but not float16 or bfloat16 is
+ * run on float32 copies of its inputs, and every float32 output is rounded once to the
+ * type of the first floating-point input. */
+enum spacc_status spacc_op_run(struct spacc_op_call *c);
 
 /* Operator by ONNX type name, or NULL. */
 const struct spacc_op *spacc_op_find(const char *name);

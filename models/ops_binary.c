@@ -35,8 +35,11 @@ typedef void (*row_fn)(void *y, const void *a, const void *b, size_t count, int6
 
 #define WRAP(op) (uint64_t) p op(uint64_t) q
 
-#define INT_TYPES(X) \
-    X(U8, uint8_t, u8) X(I8, int8_t, i8) X(I32, int32_t, i32) X(I64, int64_t, i64)
+#define INT_TYPES(X)                                                                   \
+    X(U8, uint8_t, u8)                                                                 \
+    X(U16, uint16_t, u16)                                                              \
+    X(U32, uint32_t, u32) X(U64, uint64_t, u64) X(I8, int8_t, i8) X(I16, int16_t, i16) \
+        X(I32, int32_t, i32) X(I64, int64_t, i64)
 
 ROW(add_f32, float, float, p + q)
 ROW(sub_f32, float, float, p - q)
@@ -52,7 +55,7 @@ ROW(div_f64, double, double, p / q)
     ROW(mul_##suffix, type, type, WRAP(*))                               \
     /* zero divisors are refused before; the lowest number / -1 wraps */ \
     ROW(div_##suffix, type, type,                                        \
-        q == (type)-1 && (type)-1 < 0 ? (type)(0 - (uint64_t)p) : p / q)
+        q == (type)-1 && (type)-1 < (type)1 ? (type)(0 - (uint64_t)p) : p / q)
 INT_TYPES(X)
 #undef X
 
@@ -64,21 +67,17 @@ INT_TYPES(X)
 #undef X
 
 /* The row function of each type, by the number of the type. */
-#define TABLE(op)                                                             \
-    {                                                                         \
-        [SPACC_F32] = op##_f32, [SPACC_F64] = op##_f64, [SPACC_U8] = op##_u8, \
-        [SPACC_I8] = op##_i8, [SPACC_I32] = op##_i32, [SPACC_I64] = op##_i64, \
-    }
-enum { DTYPE_END = SPACC_F64 + 1 };
-static const row_fn add_rows[DTYPE_END] = TABLE(add);
-static const row_fn sub_rows[DTYPE_END] = TABLE(sub);
-static const row_fn mul_rows[DTYPE_END] = TABLE(mul);
-static const row_fn div_rows[DTYPE_END] = TABLE(div);
-static const row_fn equal_rows[DTYPE_END] = {
-    [SPACC_F32] = equal_f32,   [SPACC_F64] = equal_f64, [SPACC_U8] = equal_u8,
-    [SPACC_I8] = equal_i8,     [SPACC_I32] = equal_i32, [SPACC_I64] = equal_i64,
-    [SPACC_BOOL] = equal_bool,
-};
+#define INT_ROWS(op)                                                      \
+    [SPACC_U8] = op##_u8, [SPACC_U16] = op##_u16, [SPACC_U32] = op##_u32, \
+    [SPACC_U64] = op##_u64, [SPACC_I8] = op##_i8, [SPACC_I16] = op##_i16, \
+    [SPACC_I32] = op##_i32, [SPACC_I64] = op##_i64
+#define NUMBER_ROWS(op) [SPACC_F32] = op##_f32, [SPACC_F64] = op##_f64, INT_ROWS(op)
+static const row_fn add_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(add)};
+static const row_fn sub_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(sub)};
+static const row_fn mul_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(mul)};
+static const row_fn div_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(div)};
+static const row_fn equal_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(equal), [SPACC_BOOL] =
+                                                                           equal_bool};
 
 /* Output 0 of `dtype` with the shape that all inputs broadcast to. */
 static enum spacc_status broadcast_output(struct spacc_op_call *c, enum spacc_dtype dtype,
@@ -141,20 +140,11 @@ static int64_t int_at(const struct spacc_tensor *t, int64_t i)
 {
     switch (t->dtype) {
 #define X(name, type, suffix) \
-    case SPACC_##name: return ((const type *)t->data)[i];
+    case SPACC_##name: return (int64_t)((const type *)t->data)[i];
         INT_TYPES(X)
 #undef X
     default: return 0;
     }
-}
-
-static double real_at(const struct spacc_tensor *t, int64_t i)
-{
-    if (t->dtype == SPACC_F32)
-        return (double)((const float *)t->data)[i];
-    if (t->dtype == SPACC_F64)
-        return ((const double *)t->data)[i];
-    return (double)int_at(t, i);
 }
 
 /* ---- Div --------------------------------------------------------------------- */
@@ -176,7 +166,7 @@ enum spacc_status spacc_op_div(struct spacc_op_call *c)
 /* ---- Pow --------------------------------------------------------------------- */
 
 /* base^exponent modulo 2^64 by squaring; exponent is 0 or more. */
-static int64_t power_int(int64_t base, int64_t exponent)
+static int64_t power_int(int64_t base, uint64_t exponent)
 {
     uint64_t result = 1, square = (uint64_t)base;
     for (; exponent > 0; exponent >>= 1, square *= square)
@@ -199,12 +189,13 @@ static bool pow_int(int64_t *out, int64_t base, const struct spacc_tensor *b, in
 {
     if (!is_float(b)) {
         const int64_t exponent = int_at(b, at);
-        if (exponent < 0 && base == 0)
+        const bool below = exponent < 0 && b->dtype != SPACC_U64;
+        if (below && base == 0)
             return false;
-        *out = exponent < 0 ? inverse_power(base, exponent) : power_int(base, exponent);
+        *out = below ? inverse_power(base, exponent) : power_int(base, (uint64_t)exponent);
         return true;
     }
-    const double v = pow((double)base, real_at(b, at));
+    const double v = pow((double)base, spacc_tensor_element(b, (size_t)at));
     if (!(v >= -0x1p63 && v < 0x1p63))
         return false;
     *out = (int64_t)v;
@@ -216,17 +207,19 @@ static enum spacc_status pow_element(struct spacc_op_call *c, struct spacc_tenso
 {
     const struct spacc_tensor *a = c->in[0], *b = c->in[1];
     if (y->dtype == SPACC_F32) {
-        ((float *)y->data)[i] = (float)pow(real_at(a, a_at), real_at(b, b_at));
+        ((float *)y->data)[i] = (float)pow(spacc_tensor_element(a, (size_t)a_at),
+                                           spacc_tensor_element(b, (size_t)b_at));
         return SPACC_OK;
     }
     if (y->dtype == SPACC_F64) {
-        ((double *)y->data)[i] = pow(real_at(a, a_at), real_at(b, b_at));
+        ((double *)y->data)[i] =
+            pow(spacc_tensor_element(a, (size_t)a_at), spacc_tensor_element(b, (size_t)b_at));
         return SPACC_OK;
     }
     int64_t v;
     if (!pow_int(&v, int_at(a, a_at), b, b_at))
         return spacc_op_fail(c, SPACC_EINVAL, "%" PRId64 " to the power %g is not an %s",
-                             int_at(a, a_at), real_at(b, b_at),
+                             int_at(a, a_at), spacc_tensor_element(b, (size_t)b_at),
                              spacc_dtype_name((int)y->dtype));
     if (y->dtype == SPACC_I32)
         ((int32_t *)y->data)[i] = (int32_t)v;

@@ -27,6 +27,8 @@ enum spacc_status spacc_ops_types(struct spacc_op_call *c, int i, unsigned types
     const struct spacc_tensor *t = spacc_ops_in(c, i);
     if (!t || (types & (1u << t->dtype)))
         return SPACC_OK;
+    if ((SPACC_TYPES_HALF & (1u << t->dtype)) && (types & SPACC_TYPE(F32)))
+        c->widen = true; /* spacc_op_run() calls again */
     return spacc_op_fail(c, SPACC_EUNSUPPORTED, "type %s of input %d is not supported by %s",
                          spacc_dtype_name((int)t->dtype), i, c->node->op->name);
 }
@@ -292,6 +294,10 @@ static void copy_row(char *to, const char *from, size_t bytes, size_t count, int
     case 1:
         for (size_t i = 0; i < count; i++)
             to[i] = from[(int64_t)i * step_bytes];
+        break;
+    case 2:
+        for (size_t i = 0; i < count; i++)
+            memcpy(to + i * 2, from + (int64_t)i * step_bytes, 2);
         break;
     case 4:
         for (size_t i = 0; i < count; i++)

@@ -25,14 +25,19 @@ extern "C" {
 #include "models/ops.def"
 #undef SPACC_OP
 
-/* Sets of element types, for spacc_ops_types(). */
+/* Sets of element types, for spacc_ops_types(). A set with F32 and without F16 and
+ * BF16 takes these as well: the operator is run on float32 (spacc_op_run()). */
 #define SPACC_TYPE(t) (1u << SPACC_##t)
 enum {
+    SPACC_TYPES_HALF = SPACC_TYPE(F16) | SPACC_TYPE(BF16),
     SPACC_TYPES_FLOAT = SPACC_TYPE(F32) | SPACC_TYPE(F64),
     SPACC_TYPES_INDEX = SPACC_TYPE(I32) | SPACC_TYPE(I64),
     SPACC_TYPES_WIDE = SPACC_TYPES_FLOAT | SPACC_TYPES_INDEX,
-    SPACC_TYPES_NUMBER = SPACC_TYPES_WIDE | SPACC_TYPE(U8) | SPACC_TYPE(I8),
-    SPACC_TYPES_ALL = SPACC_TYPES_NUMBER | SPACC_TYPE(BOOL)
+    SPACC_TYPES_SIGNED = SPACC_TYPES_INDEX | SPACC_TYPE(I8) | SPACC_TYPE(I16),
+    SPACC_TYPES_UNSIGNED = SPACC_TYPE(U8) | SPACC_TYPE(U16) | SPACC_TYPE(U32) | SPACC_TYPE(U64),
+    SPACC_TYPES_INTEGER = SPACC_TYPES_SIGNED | SPACC_TYPES_UNSIGNED,
+    SPACC_TYPES_NUMBER = SPACC_TYPES_FLOAT | SPACC_TYPES_INTEGER,
+    SPACC_TYPES_ALL = SPACC_TYPES_NUMBER | SPACC_TYPES_HALF | SPACC_TYPE(BOOL)
 };
 
 enum { SPACC_TEXT_BYTES = 192 }; /* room for a shape or a tensor in a message */

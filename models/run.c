@@ -57,7 +57,7 @@ enum spacc_status spacc_call_run(struct spacc_op_call *c, struct spacc_error *er
     enum spacc_status status;
 
     c->err = &own;
-    status = c->node->op->run(c);
+    status = spacc_op_run(c);
     for (int o = 0; o < c->outs && status == SPACC_OK; o++)
         if (c->wanted[o] && !c->out[o])
             status = spacc_op_fail(c, SPACC_EINVAL, "output %d was not made", o);

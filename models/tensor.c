@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sparse/half.h"
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "spacc reads little-endian files straight into memory"
 #endif
@@ -24,9 +26,7 @@ const char *spacc_dtype_name(int dtype)
 {
     /* Types of the ONNX schema that spacc does not compute with. */
     static const char *const others[] = {
-        [4] = "uint16",          [5] = "int16",           [8] = "string",
-        [10] = "float16",        [12] = "uint32",         [13] = "uint64",
-        [14] = "complex64",      [15] = "complex128",     [16] = "bfloat16",
+        [8] = "string",          [14] = "complex64",      [15] = "complex128",
         [17] = "float8e4m3fn",   [18] = "float8e4m3fnuz", [19] = "float8e5m2",
         [20] = "float8e5m2fnuz", [21] = "uint4",          [22] = "int4",
         [23] = "float4e2m1",
@@ -138,6 +138,22 @@ char *spacc_tensor_describe(const struct spacc_tensor *t, char *text, size_t tex
         text[length] = '\0';
     }
     return text;
+}
+
+double spacc_tensor_element(const struct spacc_tensor *t, size_t i)
+{
+    if (t->dtype == SPACC_F16)
+        return (double)spacc_half_to_float(((const uint16_t *)t->data)[i]);
+    if (t->dtype == SPACC_BF16)
+        return (double)spacc_bfloat_to_float(((const uint16_t *)t->data)[i]);
+    switch (t->dtype) {
+#define X(name, number, bytes, type, text) \
+    case SPACC_##name: return (double)((const type *)t->data)[i];
+        SPACC_DTYPE_MAP(X)
+#undef X
+    case SPACC_DTYPE_NONE: break;
+    }
+    return 0.0;
 }
 
 void spacc_tensor_free(struct spacc_tensor *t)

@@ -18,15 +18,22 @@ extern "C" {
 enum { SPACC_RANK_MAX = 8 };
 
 /* name, number in ONNX TensorProto.DataType, bytes an element, C type.
- * Types that are not here are refused by name when a file is read. */
-#define SPACC_DTYPE_MAP(X)         \
-    X(F32, 1, 4, float, "float32") \
-    X(U8, 2, 1, uint8_t, "uint8")  \
-    X(I8, 3, 1, int8_t, "int8")    \
-    X(I32, 6, 4, int32_t, "int32") \
-    X(I64, 7, 8, int64_t, "int64") \
-    X(BOOL, 9, 1, uint8_t, "bool") \
-    X(F64, 11, 8, double, "float64")
+ * Types that are not here are refused by name when a file is read. float16 and
+ * bfloat16 are bit patterns (sparse/half.h). */
+#define SPACC_DTYPE_MAP(X)             \
+    X(F32, 1, 4, float, "float32")     \
+    X(U8, 2, 1, uint8_t, "uint8")      \
+    X(I8, 3, 1, int8_t, "int8")        \
+    X(U16, 4, 2, uint16_t, "uint16")   \
+    X(I16, 5, 2, int16_t, "int16")     \
+    X(I32, 6, 4, int32_t, "int32")     \
+    X(I64, 7, 8, int64_t, "int64")     \
+    X(BOOL, 9, 1, uint8_t, "bool")     \
+    X(F16, 10, 2, uint16_t, "float16") \
+    X(F64, 11, 8, double, "float64")   \
+    X(U32, 12, 4, uint32_t, "uint32")  \
+    X(U64, 13, 8, uint64_t, "uint64")  \
+    X(BF16, 16, 2, uint16_t, "bfloat16")
 
 enum spacc_dtype {
     SPACC_DTYPE_NONE = 0,
@@ -34,6 +41,9 @@ enum spacc_dtype {
     SPACC_DTYPE_MAP(X)
 #undef X
 };
+
+/* Above every number of the list, for tables by type. */
+enum { SPACC_DTYPE_END = 17 };
 
 struct spacc_tensor {
     enum spacc_dtype dtype;
@@ -46,8 +56,8 @@ struct spacc_tensor {
 /* Bytes an element; 0 for an unknown type. */
 size_t spacc_dtype_bytes(enum spacc_dtype dtype);
 
-/* "float32"; for an unknown number the ONNX name where known ("float16",
- * "string"), else "unknown type". A static string. */
+/* "float32"; for an unknown number the ONNX name where known ("string"), else "unknown type". A
+ * static string. */
 const char *spacc_dtype_name(int dtype);
 
 /* Product of dims into *count. SPACC_ESHAPE when a dimension is negative, rank
@@ -67,6 +77,9 @@ bool spacc_tensor_same_shape(const struct spacc_tensor *a, const struct spacc_te
 
 /* "float32[1,2,128]" into `text` (always terminated). Returns `text`. */
 char *spacc_tensor_describe(const struct spacc_tensor *t, char *text, size_t text_bytes);
+
+/* Element `i`, below count, as a double: 64-bit integers above 2^53 are rounded. */
+double spacc_tensor_element(const struct spacc_tensor *t, size_t i);
 
 /* Free a tensor. NULL is allowed. */
 void spacc_tensor_free(struct spacc_tensor *t);

@@ -130,7 +130,7 @@ static inline enum spacc_status op_run(struct op_call *t, int outs)
     t->call.out = t->out;
     t->call.wanted = t->wanted;
     t->call.err = &t->err;
-    return t->node.op->run(&t->call);
+    return spacc_op_run(&t->call);
 }
 
 static inline void op_end(struct op_call *t)

@@ -43,6 +43,8 @@ static void every_type_and_rank_reads_back_from_every_format(void **state)
     (void)state;
     for (size_t f = 0; f < 3; f++) {
         for (size_t d = 0; d < sizeof(types) / sizeof(types[0]); d++) {
+            if (types[d] == SPACC_BF16 && f < 2)
+                continue; /* NumPy has no such type */
             for (int rank = 0; rank <= SPACC_RANK_MAX; rank++) {
                 struct spacc_tensor *t = numbers(types[d], rank, dims), *back = NULL;
                 struct spacc_error err = {.text = ""};
@@ -116,8 +118,8 @@ static void each_bad_npy_says_why(void **state)
          "f.npy: big-endian type >f4 is not supported"},
         {1, HEAD("'|O'", "False", "(2,)"), 8, SPACC_EUNSUPPORTED,
          "f.npy: object type |O is not supported"},
-        {1, HEAD("'<f2'", "False", "(2,)"), 4, SPACC_EUNSUPPORTED,
-         "f.npy: type <f2 is not supported"},
+        {1, HEAD("'<c8'", "False", "(2,)"), 4, SPACC_EUNSUPPORTED,
+         "f.npy: type <c8 is not supported"},
         {1, HEAD("[('a', '<f4')]", "False", "(2,)"), 8, SPACC_EUNSUPPORTED,
          "f.npy: a record type is not supported"},
         {1, HEAD("'<f4'", "True", "(2, 1)"), 8, SPACC_EUNSUPPORTED,

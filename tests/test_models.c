@@ -52,21 +52,6 @@ static struct spacc_tensor *load_tensor(const char *path)
     return t;
 }
 
-static double element(const struct spacc_tensor *t, size_t i)
-{
-    switch (t->dtype) {
-    case SPACC_F32: return (double)((const float *)t->data)[i];
-    case SPACC_F64: return ((const double *)t->data)[i];
-    case SPACC_I64: return (double)((const int64_t *)t->data)[i];
-    case SPACC_I32: return (double)((const int32_t *)t->data)[i];
-    case SPACC_I8: return (double)((const int8_t *)t->data)[i];
-    case SPACC_U8:
-    case SPACC_BOOL: return (double)((const uint8_t *)t->data)[i];
-    case SPACC_DTYPE_NONE: break;
-    }
-    return NAN;
-}
-
 /* Largest error of `got` against `want`, whose first `skip_dims` dimensions are
  * left out and which starts at element `start`. */
 static double distance(const struct spacc_tensor *got, const struct spacc_tensor *want,
@@ -83,8 +68,8 @@ static double distance(const struct spacc_tensor *got, const struct spacc_tensor
                  spacc_tensor_describe(want, b, sizeof(b)));
     assert_true(start + got->count <= want->count);
     for (size_t i = 0; i < got->count; i++) {
-        const double w = element(want, start + i);
-        const double e = fabs(element(got, i) - w) / fmax(1.0, fabs(w));
+        const double w = spacc_tensor_element(want, start + i);
+        const double e = fabs(spacc_tensor_element(got, i) - w) / fmax(1.0, fabs(w));
         if (!(e <= worst))
             worst = e; /* a NaN ends up here and stays */
     }

@@ -272,6 +272,11 @@ static struct maker make_old_opset(void)
     return make_model(relu(), 8, 6);
 }
 
+static struct maker make_zero_opset(void)
+{
+    return make_model(relu(), 8, 0);
+}
+
 static struct maker make_new_opset(void)
 {
     return make_model(relu(), 8, 22);
@@ -329,9 +334,9 @@ static struct maker make_external(void)
     return with_tensor(t);
 }
 
-static struct maker make_float16(void)
+static struct maker make_complex(void)
 {
-    return with_tensor(make_tensor("w", 10, 1, two, "abcd", 4));
+    return with_tensor(make_tensor("w", 14, 1, two, "abcd", 4));
 }
 
 static struct maker make_short_raw(void)
@@ -492,8 +497,10 @@ static void each_refusal_says_what_and_where(void **state)
         {make_double_initialiser, SPACC_EFORMAT, "f.onnx: value 'w' is defined twice"},
         {make_no_outputs, SPACC_EFORMAT, "f.onnx: a graph has no outputs"},
         {make_unmade_output, SPACC_EFORMAT, "f.onnx: output 'q' is made by no node"},
-        {make_old_opset, SPACC_EUNSUPPORTED, "f.onnx: opset 6 is not supported, 7 to 21 are"},
-        {make_new_opset, SPACC_EUNSUPPORTED, "f.onnx: opset 22 is not supported, 7 to 21 are"},
+        {make_old_opset, SPACC_EUNSUPPORTED,
+         "f.onnx: node bad: operator Relu is supported in opset 7 to 21, the model has 6"},
+        {make_new_opset, SPACC_EUNSUPPORTED, "f.onnx: opset 22 is not supported, 1 to 21 are"},
+        {make_zero_opset, SPACC_EUNSUPPORTED, "f.onnx: opset 0 is not supported, 1 to 21 are"},
         {make_op_opset, SPACC_EUNSUPPORTED,
          "f.onnx: node bad: operator Where is supported in opset 9 to 21, the model has 7"},
         {make_old_ir, SPACC_EUNSUPPORTED, "f.onnx: IR version 2 is not supported, 3 to 10 are"},
@@ -508,7 +515,7 @@ static void each_refusal_says_what_and_where(void **state)
          "f.onnx: tensor w: external data 'weights.bin' is not supported: save the model in "
          "one "
          "file"},
-        {make_float16, SPACC_EUNSUPPORTED, "f.onnx: tensor w: type float16 is not supported"},
+        {make_complex, SPACC_EUNSUPPORTED, "f.onnx: tensor w: type complex64 is not supported"},
         {make_short_raw, SPACC_EFORMAT, "f.onnx: tensor w: has 4 bytes, its shape needs 8"},
         {make_short_typed, SPACC_EFORMAT,
          "f.onnx: tensor w: has 1 elements, its shape needs 2"},
