@@ -1,87 +1,11 @@
-/* Operators that work element by element on several inputs, broadcast together.
+/* Arithmetic and Where, element by element on several inputs that are broadcast together.
  * Integer results wrap modulo 2^bits. */
-#include "models/ops_util.h"
+#include "models/ops_rows.h"
 
-#include <inttypes.h>
 #include <math.h>
 
-/* One row: count elements of y from a and b, each with a step of its own. */
-typedef void (*row_fn)(void *y, const void *a, const void *b, size_t count, int64_t a_step,
-                       int64_t b_step);
-
-/* The three loops are the same; a constant step lets the compiler see plain rows. */
-#define ROW(function, result, type, expression)                                               \
-    static void function(void *y, const void *a, const void *b, size_t count, int64_t a_step, \
-                         int64_t b_step)                                                      \
-    {                                                                                         \
-        result *restrict to = y;                                                              \
-        const type *from_a = a, *from_b = b;                                                  \
-        if (a_step == 1 && b_step == 1)                                                       \
-            for (size_t i = 0; i < count; i++) {                                              \
-                const type p = from_a[i], q = from_b[i];                                      \
-                to[i] = (result)(expression);                                                 \
-            }                                                                                 \
-        else if (a_step == 1 && b_step == 0)                                                  \
-            for (size_t i = 0; i < count; i++) {                                              \
-                const type p = from_a[i], q = from_b[0];                                      \
-                to[i] = (result)(expression);                                                 \
-            }                                                                                 \
-        else                                                                                  \
-            for (size_t i = 0; i < count; i++) {                                              \
-                const type p = from_a[(int64_t)i * a_step], q = from_b[(int64_t)i * b_step];  \
-                to[i] = (result)(expression);                                                 \
-            }                                                                                 \
-    }
-
-#define WRAP(op) (uint64_t) p op(uint64_t) q
-
-#define INT_TYPES(X)                                                                   \
-    X(U8, uint8_t, u8)                                                                 \
-    X(U16, uint16_t, u16)                                                              \
-    X(U32, uint32_t, u32) X(U64, uint64_t, u64) X(I8, int8_t, i8) X(I16, int16_t, i16) \
-        X(I32, int32_t, i32) X(I64, int64_t, i64)
-
-ROW(add_f32, float, float, p + q)
-ROW(sub_f32, float, float, p - q)
-ROW(mul_f32, float, float, p *q)
-ROW(div_f32, float, float, p / q)
-ROW(add_f64, double, double, p + q)
-ROW(sub_f64, double, double, p - q)
-ROW(mul_f64, double, double, p *q)
-ROW(div_f64, double, double, p / q)
-#define X(name, type, suffix)                                            \
-    ROW(add_##suffix, type, type, WRAP(+))                               \
-    ROW(sub_##suffix, type, type, WRAP(-))                               \
-    ROW(mul_##suffix, type, type, WRAP(*))                               \
-    /* zero divisors are refused before; the lowest number / -1 wraps */ \
-    ROW(div_##suffix, type, type,                                        \
-        q == (type)-1 && (type)-1 < (type)1 ? (type)(0 - (uint64_t)p) : p / q)
-INT_TYPES(X)
-#undef X
-
-ROW(equal_f32, uint8_t, float, p == q)
-ROW(equal_f64, uint8_t, double, p == q)
-ROW(equal_bool, uint8_t, uint8_t, (p != 0) == (q != 0))
-#define X(name, type, suffix) ROW(equal_##suffix, uint8_t, type, p == q)
-INT_TYPES(X)
-#undef X
-
-/* The row function of each type, by the number of the type. */
-#define INT_ROWS(op)                                                      \
-    [SPACC_U8] = op##_u8, [SPACC_U16] = op##_u16, [SPACC_U32] = op##_u32, \
-    [SPACC_U64] = op##_u64, [SPACC_I8] = op##_i8, [SPACC_I16] = op##_i16, \
-    [SPACC_I32] = op##_i32, [SPACC_I64] = op##_i64
-#define NUMBER_ROWS(op) [SPACC_F32] = op##_f32, [SPACC_F64] = op##_f64, INT_ROWS(op)
-static const row_fn add_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(add)};
-static const row_fn sub_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(sub)};
-static const row_fn mul_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(mul)};
-static const row_fn div_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(div)};
-static const row_fn equal_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(equal), [SPACC_BOOL] =
-                                                                           equal_bool};
-
-/* Output 0 of `dtype` with the shape that all inputs broadcast to. */
-static enum spacc_status broadcast_output(struct spacc_op_call *c, enum spacc_dtype dtype,
-                                          int inputs, struct spacc_tensor **y)
+enum spacc_status spacc_ops_broadcast_output(struct spacc_op_call *c, enum spacc_dtype dtype,
+                                             int inputs, struct spacc_tensor **y)
 {
     int64_t dims[SPACC_RANK_MAX] = {0};
     int rank = 0;
@@ -89,7 +13,7 @@ static enum spacc_status broadcast_output(struct spacc_op_call *c, enum spacc_dt
     return spacc_op_output(c, 0, dtype, rank, dims, y);
 }
 
-static void run_rows(struct spacc_op_call *c, struct spacc_tensor *y, row_fn row)
+void spacc_ops_run_rows(struct spacc_op_call *c, struct spacc_tensor *y, row_fn row)
 {
     const char *a = c->in[0]->data, *b = c->in[1]->data;
     const int64_t in_bytes = (int64_t)spacc_dtype_bytes(c->in[0]->dtype);
@@ -103,163 +27,109 @@ static void run_rows(struct spacc_op_call *c, struct spacc_tensor *y, row_fn row
     }
 }
 
-static enum spacc_status arithmetic(struct spacc_op_call *c, const row_fn *rows)
+enum spacc_status spacc_ops_rows(struct spacc_op_call *c, const row_fn *rows, unsigned types,
+                                 bool to_bool)
 {
     struct spacc_tensor *y;
-    TRY(spacc_ops_check(c, 2, SPACC_TYPES_NUMBER));
+    TRY(spacc_ops_check(c, 2, types));
     TRY(spacc_ops_same_type(c, 0, 1));
-    TRY(broadcast_output(c, c->in[0]->dtype, 2, &y));
+    const enum spacc_dtype dtype = c->in[0]->dtype;
+    TRY(spacc_ops_broadcast_output(c, to_bool ? SPACC_BOOL : dtype, 2, &y));
     if (!c->shape_only)
-        run_rows(c, y, rows[y->dtype]);
+        spacc_ops_run_rows(c, y, rows[dtype]);
     return SPACC_OK;
 }
 
+/* ---- Add, Sub, Mul ----------------------------------------------------------- */
+
+#define WRAP(op) (uint64_t) p op(uint64_t) q
+
+#define X(name, type, suffix)            \
+    ROW(add_##suffix, type, type, p + q) \
+    ROW(sub_##suffix, type, type, p - q) \
+    ROW(mul_##suffix, type, type, p *q)  \
+    ROW(div_##suffix, type, type, p / q)
+FLOAT_TYPES(X)
+#undef X
+#define X(name, type, suffix)              \
+    ROW(add_##suffix, type, type, WRAP(+)) \
+    ROW(sub_##suffix, type, type, WRAP(-)) \
+    ROW(mul_##suffix, type, type, WRAP(*))
+INT_TYPES(X)
+#undef X
+
+static const row_fn add_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(add)};
+static const row_fn sub_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(sub)};
+static const row_fn mul_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(mul)};
+
 enum spacc_status spacc_op_add(struct spacc_op_call *c)
 {
-    return arithmetic(c, add_rows);
+    return spacc_ops_rows(c, add_rows, SPACC_TYPES_NUMBER, false);
 }
 
 enum spacc_status spacc_op_sub(struct spacc_op_call *c)
 {
-    return arithmetic(c, sub_rows);
+    return spacc_ops_rows(c, sub_rows, SPACC_TYPES_NUMBER, false);
 }
 
 enum spacc_status spacc_op_mul(struct spacc_op_call *c)
 {
-    return arithmetic(c, mul_rows);
+    return spacc_ops_rows(c, mul_rows, SPACC_TYPES_NUMBER, false);
 }
 
-/* ---- integers of any width, for the slow paths ------------------------------- */
+/* ---- Div and Mod ------------------------------------------------------------- */
 
-static bool is_float(const struct spacc_tensor *t)
-{
-    return t->dtype == SPACC_F32 || t->dtype == SPACC_F64;
-}
-
-static int64_t int_at(const struct spacc_tensor *t, int64_t i)
-{
-    switch (t->dtype) {
-#define X(name, type, suffix) \
-    case SPACC_##name: return (int64_t)((const type *)t->data)[i];
-        INT_TYPES(X)
+/* Zero divisors are refused before. The lowest number / -1 wraps, and leaves 0. */
+#define MINUS_ONE(type) (q == (type)-1 && (type)-1 < (type)1)
+#define X(name, type, suffix)                                                        \
+    ROW(div_##suffix, type, type, MINUS_ONE(type) ? (type)(0 - (uint64_t)p) : p / q) \
+    /* fmod 1: the sign of p, as C has it; fmod 0: the sign of q */                  \
+    ROW(remainder_##suffix, type, type, MINUS_ONE(type) ? 0 : p % q)                 \
+    ROW(modulo_##suffix, type, type,                                                 \
+        MINUS_ONE(type)                                                              \
+            ? 0                                                                      \
+            : p % q + (p % q != 0 && ((p % q) < (type)1) != (q < (type)1) ? q : 0))
+INT_TYPES(X)
 #undef X
-    default: return 0;
-    }
-}
+ROW(remainder_f32, float, float, fmodf(p, q))
+ROW(remainder_f64, double, double, fmod(p, q))
 
-/* ---- Div --------------------------------------------------------------------- */
+static const row_fn div_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(div)};
+static const row_fn modulo_rows[SPACC_DTYPE_END] = {INT_ROWS(modulo)};
+static const row_fn remainder_rows[SPACC_DTYPE_END] = {NUMBER_ROWS(remainder)};
+
+static enum spacc_status check_divisor(struct spacc_op_call *c)
+{
+    TRY(spacc_ops_check(c, 2, SPACC_TYPES_NUMBER));
+    const struct spacc_tensor *divisor = c->in[1];
+    if (c->shape_only || (SPACC_TYPES_FLOAT & (1u << divisor->dtype)))
+        return SPACC_OK;
+    for (size_t i = 0; i < divisor->count; i++)
+        if (spacc_ops_integer(divisor, i) == 0)
+            return spacc_op_fail(c, SPACC_EINVAL,
+                                 "integer division by zero: element %zu of input 1 is 0", i);
+    return SPACC_OK;
+}
 
 /* Integers divide towards zero. */
 enum spacc_status spacc_op_div(struct spacc_op_call *c)
 {
-    TRY(spacc_ops_check(c, 2, SPACC_TYPES_NUMBER));
-    const struct spacc_tensor *divisor = c->in[1];
-    if (!c->shape_only && !is_float(divisor))
-        for (size_t i = 0; i < divisor->count; i++)
-            if (int_at(divisor, (int64_t)i) == 0)
-                return spacc_op_fail(c, SPACC_EINVAL,
-                                     "integer division by zero: element %zu of input 1 is 0",
-                                     i);
-    return arithmetic(c, div_rows);
+    TRY(check_divisor(c));
+    return spacc_ops_rows(c, div_rows, SPACC_TYPES_NUMBER, false);
 }
 
-/* ---- Pow --------------------------------------------------------------------- */
-
-/* base^exponent modulo 2^64 by squaring; exponent is 0 or more. */
-static int64_t power_int(int64_t base, uint64_t exponent)
+enum spacc_status spacc_op_mod(struct spacc_op_call *c)
 {
-    uint64_t result = 1, square = (uint64_t)base;
-    for (; exponent > 0; exponent >>= 1, square *= square)
-        if (exponent & 1)
-            result *= square;
-    return (int64_t)result;
+    TRY(check_divisor(c));
+    if (spacc_node_int(c->node, "fmod", 0) != 0)
+        return spacc_ops_rows(c, remainder_rows, SPACC_TYPES_NUMBER, false);
+    if (SPACC_TYPES_FLOAT & (1u << c->in[0]->dtype))
+        return spacc_op_fail(c, SPACC_EINVAL, "type %s needs fmod 1",
+                             spacc_dtype_name((int)c->in[0]->dtype));
+    return spacc_ops_rows(c, modulo_rows, SPACC_TYPES_INTEGER, false);
 }
 
-/* 1 / base^|exponent| towards zero: only -1 and 1 leave something. */
-static int64_t inverse_power(int64_t base, int64_t exponent)
-{
-    if (base == 1)
-        return 1;
-    return base == -1 ? (exponent % 2 ? -1 : 1) : 0;
-}
-
-/* Integer base: exact for integer exponents, else by way of double, towards zero.
- * False when 0 has a negative exponent or the result does not fit. */
-static bool pow_int(int64_t *out, int64_t base, const struct spacc_tensor *b, int64_t at)
-{
-    if (!is_float(b)) {
-        const int64_t exponent = int_at(b, at);
-        const bool below = exponent < 0 && b->dtype != SPACC_U64;
-        if (below && base == 0)
-            return false;
-        *out = below ? inverse_power(base, exponent) : power_int(base, (uint64_t)exponent);
-        return true;
-    }
-    const double v = pow((double)base, spacc_tensor_element(b, (size_t)at));
-    if (!(v >= -0x1p63 && v < 0x1p63))
-        return false;
-    *out = (int64_t)v;
-    return true;
-}
-
-static enum spacc_status pow_element(struct spacc_op_call *c, struct spacc_tensor *y, size_t i,
-                                     int64_t a_at, int64_t b_at)
-{
-    const struct spacc_tensor *a = c->in[0], *b = c->in[1];
-    if (y->dtype == SPACC_F32) {
-        ((float *)y->data)[i] = (float)pow(spacc_tensor_element(a, (size_t)a_at),
-                                           spacc_tensor_element(b, (size_t)b_at));
-        return SPACC_OK;
-    }
-    if (y->dtype == SPACC_F64) {
-        ((double *)y->data)[i] =
-            pow(spacc_tensor_element(a, (size_t)a_at), spacc_tensor_element(b, (size_t)b_at));
-        return SPACC_OK;
-    }
-    int64_t v;
-    if (!pow_int(&v, int_at(a, a_at), b, b_at))
-        return spacc_op_fail(c, SPACC_EINVAL, "%" PRId64 " to the power %g is not an %s",
-                             int_at(a, a_at), spacc_tensor_element(b, (size_t)b_at),
-                             spacc_dtype_name((int)y->dtype));
-    if (y->dtype == SPACC_I32)
-        ((int32_t *)y->data)[i] = (int32_t)v;
-    else
-        ((int64_t *)y->data)[i] = v;
-    return SPACC_OK;
-}
-
-enum spacc_status spacc_op_pow(struct spacc_op_call *c)
-{
-    struct spacc_tensor *y;
-    struct spacc_walk w;
-    const bool mixed = spacc_ops_opset(c) >= 12;
-    TRY(spacc_ops_check(c, 2, mixed ? SPACC_TYPES_NUMBER : SPACC_TYPES_FLOAT));
-    TRY(spacc_ops_types(c, 0, SPACC_TYPES_WIDE));
-    if (!mixed)
-        TRY(spacc_ops_same_type(c, 0, 1));
-    TRY(broadcast_output(c, c->in[0]->dtype, 2, &y));
-    if (c->shape_only)
-        return SPACC_OK;
-    spacc_walk_broadcast(&w, c, 0, 2, y->rank, y->dims);
-    for (size_t r = 0; r < w.rows; r++, spacc_walk_next(&w))
-        for (size_t i = 0; i < w.inner; i++)
-            TRY(pow_element(c, y, r * w.inner + i, w.at[0] + (int64_t)i * w.step[0],
-                            w.at[1] + (int64_t)i * w.step[1]));
-    return SPACC_OK;
-}
-
-/* ---- Equal and Where --------------------------------------------------------- */
-
-enum spacc_status spacc_op_equal(struct spacc_op_call *c)
-{
-    struct spacc_tensor *y;
-    TRY(spacc_ops_check(c, 2, SPACC_TYPES_ALL));
-    TRY(spacc_ops_same_type(c, 0, 1));
-    TRY(broadcast_output(c, SPACC_BOOL, 2, &y));
-    if (!c->shape_only)
-        run_rows(c, y, equal_rows[c->in[0]->dtype]);
-    return SPACC_OK;
-}
+/* ---- Where ------------------------------------------------------------------- */
 
 static void where_row(char *to, const uint8_t *condition, const char *a, const char *b,
                       const struct spacc_walk *w, size_t bytes)
@@ -279,7 +149,7 @@ enum spacc_status spacc_op_where(struct spacc_op_call *c)
     TRY(spacc_ops_check(c, 3, SPACC_TYPES_ALL));
     TRY(spacc_ops_types(c, 0, SPACC_TYPE(BOOL)));
     TRY(spacc_ops_same_type(c, 1, 2));
-    TRY(broadcast_output(c, c->in[1]->dtype, 3, &y));
+    TRY(spacc_ops_broadcast_output(c, c->in[1]->dtype, 3, &y));
     if (c->shape_only)
         return SPACC_OK;
     const size_t bytes = spacc_dtype_bytes(y->dtype);

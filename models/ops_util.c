@@ -114,6 +114,20 @@ char *spacc_ops_shape_text(char *text, int rank, const int64_t *dims)
     return text;
 }
 
+int64_t spacc_ops_integer(const struct spacc_tensor *t, size_t i)
+{
+    switch (t->dtype) {
+    case SPACC_I8: return ((const int8_t *)t->data)[i];
+    case SPACC_I16: return ((const int16_t *)t->data)[i];
+    case SPACC_I32: return ((const int32_t *)t->data)[i];
+    case SPACC_I64: return ((const int64_t *)t->data)[i];
+    case SPACC_U16: return ((const uint16_t *)t->data)[i];
+    case SPACC_U32: return ((const uint32_t *)t->data)[i];
+    case SPACC_U64: return (int64_t)((const uint64_t *)t->data)[i];
+    default: return ((const uint8_t *)t->data)[i];
+    }
+}
+
 enum spacc_status spacc_ops_ints_input(struct spacc_op_call *c, struct spacc_ops_ints *out,
                                        int i)
 {

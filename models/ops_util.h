@@ -86,6 +86,9 @@ static inline int64_t spacc_ops_int(const struct spacc_ops_ints *v, size_t i)
     return v->wide ? v->wide[i] : v->narrow[i];
 }
 
+/* Element `i` of a tensor of integers or bool; uint64 wraps above the int64s. */
+int64_t spacc_ops_integer(const struct spacc_tensor *t, size_t i);
+
 /* Read a list that is attribute `name` before opset `first` and input `i` from then
  * on. Giving it the other way is refused. An input is int64 or int32 of rank 0 or 1;
  * without contents: spacc_op_needs(). */
