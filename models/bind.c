@@ -157,11 +157,14 @@ static enum spacc_status frame_init(struct frame *f, const struct spacc_graph *g
 /* Shapes (and constants) that a branch gives out; NULL where not known. */
 static enum spacc_status branch_outputs(struct frame *outside, struct spacc_error *err,
                                         const struct spacc_graph *branch,
+                                        const struct spacc_tensor *const *in,
                                         struct spacc_tensor **out)
 {
     struct frame f = {.err = err};
     enum spacc_status status = frame_init(&f, branch, outside);
 
+    for (int i = 0; i < branch->inputs && status == SPACC_OK; i++)
+        f.val[branch->input[i]] = in[i];
     for (int o = 0; o < branch->outputs; o++)
         out[o] = NULL;
     if (status == SPACC_OK)
@@ -182,9 +185,10 @@ static enum spacc_status branch_outputs(struct frame *outside, struct spacc_erro
 }
 
 static enum spacc_status bind_branch(struct spacc_op_call *c, const struct spacc_graph *branch,
+                                     const struct spacc_tensor *const *in,
                                      struct spacc_tensor **out)
 {
-    const enum spacc_status status = branch_outputs(c->evaluator, c->err, branch, out);
+    const enum spacc_status status = branch_outputs(c->evaluator, c->err, branch, in, out);
     bool known = status == SPACC_OK;
 
     for (int o = 0; o < branch->outputs; o++)
@@ -229,7 +233,7 @@ static enum spacc_status bind_both(struct frame *f, const struct spacc_node *nod
         struct spacc_tensor **out = calloc((size_t)branch->outputs + 1, sizeof(*out));
         if (!out)
             return no_memory(f);
-        const enum spacc_status status = branch_outputs(f, NULL, branch, out);
+        const enum spacc_status status = branch_outputs(f, NULL, branch, NULL, out);
         for (int o = 0; o < node->outputs; o++)
             merge(&f->room.out[o], out[o], first);
         free(out);
@@ -296,6 +300,8 @@ static enum spacc_status call_node(struct frame *f, const struct spacc_node *nod
     enum spacc_status status = spacc_call_run(&c, f->err);
     if (status != SPACC_OK && c.shape_unknown) {
         spacc_call_room_clear(&f->room);
+        if (strcmp(node->op->name, "If") != 0)
+            return SPACC_OK;
         return bind_both(f, node);
     }
     if (status != SPACC_OK || !is_constant(f, node) || !is_small(f, node))

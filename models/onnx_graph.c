@@ -10,6 +10,7 @@ struct builder {
     struct spacc_onnx_import *im;
     const Onnx__GraphProto *proto;
     struct builder *parent;
+    bool is_branch; /* of If: it takes no inputs */
     struct spacc_graph *g;
     int room;     /* values allocated */
     int *slot;    /* value number + 1; 0 is empty */
@@ -17,7 +18,8 @@ struct builder {
 };
 
 static enum spacc_status build(struct spacc_graph **out, struct spacc_onnx_import *im,
-                               const Onnx__GraphProto *proto, struct builder *parent);
+                               const Onnx__GraphProto *proto, struct builder *parent,
+                               bool is_branch);
 
 static enum spacc_status no_memory(const struct builder *b)
 {
@@ -265,10 +267,34 @@ static enum spacc_status read_inputs(struct builder *b)
             return status;
         b->g->input[b->g->inputs++] = v;
     }
-    if (b->parent && b->g->inputs > 0)
+    if (b->is_branch && b->g->inputs > 0)
         return spacc_fail(b->im->err, SPACC_EFORMAT, "a branch of If takes input '%s'",
                           b->g->value[b->g->input[0]].name);
     return SPACC_OK;
+}
+
+/* The operator of a domain of its own is listed as "domain.Type". */
+static enum spacc_status find_foreign_op(struct builder *b, struct spacc_node *n,
+                                         const char *type, const char *domain)
+{
+    const size_t bytes = strlen(domain) + strlen(type) + 2;
+    char *shown, *full = malloc(bytes);
+    enum spacc_status status = SPACC_OK;
+
+    if (!full)
+        return spacc_fail(b->im->err, SPACC_ENOMEM, "%s", spacc_status_text(SPACC_ENOMEM));
+    snprintf(full, bytes, "%s.%s", domain, type);
+    n->op = spacc_op_find(full);
+    free(full);
+    if (n->op)
+        return SPACC_OK;
+    status = spacc_onnx_name_copy(&shown, domain, b->im->err);
+    if (status == SPACC_OK)
+        status = spacc_fail(b->im->err, SPACC_EUNSUPPORTED,
+                            "node %s: operator %s of domain %s is not supported", n->name, type,
+                            shown);
+    free(shown);
+    return status;
 }
 
 /* Operator, domain and opset of one node; n->name is set. */
@@ -278,16 +304,12 @@ static enum spacc_status find_op(struct builder *b, struct spacc_node *n, const 
     const struct spacc_onnx_import *im = b->im;
 
     if (domain && domain[0] && strcmp(domain, "ai.onnx") != 0) {
-        char *shown;
-        enum spacc_status status = spacc_onnx_name_copy(&shown, domain, im->err);
-        if (status == SPACC_OK)
-            status = spacc_fail(im->err, SPACC_EUNSUPPORTED,
-                                "node %s: operator %s of domain %s is not supported", n->name,
-                                type, shown);
-        free(shown);
-        return status;
+        const enum spacc_status status = find_foreign_op(b, n, type, domain);
+        if (status != SPACC_OK)
+            return status;
+    } else {
+        n->op = strchr(type, '.') ? NULL : spacc_op_find(type);
     }
-    n->op = spacc_op_find(type);
     if (!n->op)
         return spacc_fail(im->err, SPACC_EUNSUPPORTED,
                           "node %s: operator %s is not supported (spacc ops lists what is)",
@@ -432,6 +454,12 @@ static enum spacc_status read_node_heads(struct builder *b, size_t *source)
     return SPACC_OK;
 }
 
+/* Loop and Scan have any number of inputs, with optional ones in front. */
+static bool takes_gaps(const struct spacc_op *op)
+{
+    return op->ins_max < 0 && strstr(op->attrs, "body:g");
+}
+
 static enum spacc_status read_node_inputs(struct builder *b, struct spacc_node *n,
                                           const Onnx__NodeProto *p)
 {
@@ -453,7 +481,8 @@ static enum spacc_status read_node_inputs(struct builder *b, struct spacc_node *
             free(name);
             if (status != SPACC_OK)
                 return status;
-        } else if ((int)i < n->op->ins_min || n->op->ins_max < 0) {
+        } else if (!takes_gaps(n->op) &&
+                   ((int)i < n->op->ins_min || n->op->ins_max < 0)) {
             return spacc_fail(b->im->err, SPACC_EFORMAT, "input %zu is missing", i);
         }
         n->input[n->inputs++] = v;
@@ -465,10 +494,13 @@ static enum spacc_status read_node_inputs(struct builder *b, struct spacc_node *
 static enum spacc_status read_branches(struct builder *b, struct spacc_node *n,
                                        const Onnx__NodeProto *p)
 {
+    const bool is_if = strcmp(n->op->name, "If") == 0;
+
     for (size_t i = 0; i < n->attrs; i++) {
         if (n->attr[i].kind != SPACC_ATTR_GRAPH)
             continue;
-        const enum spacc_status status = build(&n->attr[i].graph, b->im, p->attribute[i]->g, b);
+        const enum spacc_status status =
+            build(&n->attr[i].graph, b->im, p->attribute[i]->g, b, is_if);
         if (status != SPACC_OK)
             return status;
     }
@@ -577,9 +609,10 @@ static enum spacc_status copy_graph_name(struct builder *b)
 }
 
 static enum spacc_status build(struct spacc_graph **out, struct spacc_onnx_import *im,
-                               const Onnx__GraphProto *proto, struct builder *parent)
+                               const Onnx__GraphProto *proto, struct builder *parent,
+                               bool is_branch)
 {
-    struct builder b = {.im = im, .proto = proto, .parent = parent};
+    struct builder b = {.im = im, .proto = proto, .parent = parent, .is_branch = is_branch};
     enum spacc_status status;
 
     *out = NULL;
@@ -613,5 +646,5 @@ out:
 enum spacc_status spacc_onnx_graph_read(struct spacc_graph **out, struct spacc_onnx_import *im,
                                         const Onnx__GraphProto *proto)
 {
-    return build(out, im, proto, NULL);
+    return build(out, im, proto, NULL, false);
 }

@@ -41,9 +41,10 @@ struct spacc_op_call {
     bool shape_unknown; /* set by spacc_op_needs() */
     bool widen;         /* set by spacc_ops_types(): call again with float32 for float16 */
     struct spacc_error *err;
-    /* Runs a branch of If; set by the evaluator. Results in `out` are owned by
-     * the caller. */
+    /* Runs a branch of If or a body of Loop or Scan; set by the evaluator. `in` has one
+     * tensor for each of its inputs; results in `out` are owned by the caller. */
     enum spacc_status (*run_subgraph)(struct spacc_op_call *c, const struct spacc_graph *branch,
+                                      const struct spacc_tensor *const *in,
                                       struct spacc_tensor **out);
     void *evaluator;
 };
@@ -52,7 +53,8 @@ typedef enum spacc_status (*spacc_op_fn)(struct spacc_op_call *c);
 
 /* One line of ops.def. */
 struct spacc_op {
-    const char *name;                         /* ONNX operator type, default domain */
+    const char *name;                         /* ONNX operator type; "com.microsoft.X" for
+                                                 one of another domain */
     int opset_first, opset_last;              /* of the model, 1..21 */
     int ins_min, ins_max, outs_min, outs_max; /* -1: any number */
     const char *attrs;                        /* "axis:i perm:I alpha:f mode:s value:t": every
@@ -70,7 +72,7 @@ extern const size_t spacc_op_count;
  * type of the first floating-point input. */
 enum spacc_status spacc_op_run(struct spacc_op_call *c);
 
-/* Operator by ONNX type name, or NULL. */
+/* Operator by name as in the table, or NULL. */
 const struct spacc_op *spacc_op_find(const char *name);
 
 /* Allocate output `i` (SPACC_ENOMEM, SPACC_ESHAPE with a message that names the

@@ -91,7 +91,7 @@ static enum spacc_status run_branch(struct spacc_op_call *c, const struct spacc_
         calloc((size_t)branch->outputs + 1, sizeof(struct spacc_tensor *));
     if (!result)
         return spacc_op_fail(c, SPACC_ENOMEM, "no memory for %d results", branch->outputs);
-    const enum spacc_status status = c->run_subgraph(c, branch, result);
+    const enum spacc_status status = c->run_subgraph(c, branch, NULL, result);
     take_outputs(c, result, branch->outputs);
     free(result);
     return status;

@@ -148,12 +148,13 @@ static enum spacc_status frame_init(struct frame *f, const struct spacc_graph *g
 }
 
 static enum spacc_status run_branch(struct spacc_op_call *c, const struct spacc_graph *branch,
+                                    const struct spacc_tensor *const *in,
                                     struct spacc_tensor **out)
 {
     struct frame *outside = c->evaluator;
     struct frame f = {.hooks = outside->hooks, .err = c->err};
 
-    enum spacc_status status = frame_init(&f, branch, outside, NULL);
+    enum spacc_status status = frame_init(&f, branch, outside, in);
     if (status == SPACC_OK)
         status = run_frame(&f, out);
     frame_release(&f);
@@ -308,9 +309,11 @@ enum spacc_status spacc_graph_run(const struct spacc_graph *g,
 }
 
 static enum spacc_status no_branches(struct spacc_op_call *c, const struct spacc_graph *branch,
+                                     const struct spacc_tensor *const *in,
                                      struct spacc_tensor **out)
 {
     (void)branch;
+    (void)in;
     (void)out;
     return spacc_op_fail(c, SPACC_EUNSUPPORTED, "a node with branches cannot run on its own");
 }
