@@ -1,5 +1,5 @@
 /* MatMul and Gemm. Every element is one sum over k in ascending order. */
-#include "models/ops_util.h"
+#include "models/ops_product.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,16 +50,8 @@ static void row_product(enum spacc_dtype dtype, void *y, const void *a, int64_t 
 
 /* ---- MatMul ------------------------------------------------------------------ */
 
-/* A product of stacks of matrices: [batch...][m][k] times [batch...][k][n]. */
-struct product {
-    int rank; /* of the stack */
-    int64_t dims[SPACC_RANK_MAX];
-    int64_t stride[2][SPACC_RANK_MAX]; /* in elements; 0 where broadcast */
-    int64_t m, k, n;
-};
-
 /* Broadcast the stack axes of input `i` (all but `matrix_axes`) into p. */
-static bool stack(struct product *p, const struct spacc_tensor *t, int input)
+static bool stack(struct spacc_product *p, const struct spacc_tensor *t, int input)
 {
     const int axes = t->rank > 2 ? t->rank - 2 : 0;
     int64_t step = p->k * (input == 0 ? p->m : p->n);
@@ -75,12 +67,12 @@ static bool stack(struct product *p, const struct spacc_tensor *t, int input)
     return true;
 }
 
-static bool plan_product(struct product *p, const struct spacc_tensor *a,
+static bool plan_product(struct spacc_product *p, const struct spacc_tensor *a,
                          const struct spacc_tensor *b)
 {
     if (a->rank < 1 || b->rank < 1)
         return false;
-    *p = (struct product){.rank = (a->rank > b->rank ? a->rank : b->rank) - 2};
+    *p = (struct spacc_product){.rank = (a->rank > b->rank ? a->rank : b->rank) - 2};
     if (p->rank < 0)
         p->rank = 0;
     for (int i = 0; i < p->rank; i++)
@@ -93,20 +85,34 @@ static bool plan_product(struct product *p, const struct spacc_tensor *a,
 }
 
 /* A vector's missing axis is missing from the result too. */
-static enum spacc_status product_output(struct spacc_op_call *c, const struct product *p,
+static enum spacc_status product_output(struct spacc_op_call *c, const struct spacc_product *p,
+                                        const struct spacc_tensor *a,
+                                        const struct spacc_tensor *b, enum spacc_dtype dtype,
                                         struct spacc_tensor **y)
 {
     int64_t dims[SPACC_RANK_MAX];
     int rank = p->rank;
     memcpy(dims, p->dims, sizeof(dims));
-    if (c->in[0]->rank > 1)
+    if (a->rank > 1)
         dims[rank++] = p->m;
-    if (c->in[1]->rank > 1)
+    if (b->rank > 1)
         dims[rank++] = p->n;
-    return spacc_op_output(c, 0, c->in[0]->dtype, rank, dims, y);
+    return spacc_op_output(c, 0, dtype, rank, dims, y);
 }
 
-static void multiply(const struct product *p, enum spacc_dtype dtype, char *y, const char *a,
+enum spacc_status spacc_product_plan(struct spacc_op_call *c, struct spacc_product *p,
+                                     const struct spacc_tensor *a, const struct spacc_tensor *b,
+                                     enum spacc_dtype dtype, struct spacc_tensor **y)
+{
+    char left[SPACC_TEXT_BYTES], right[SPACC_TEXT_BYTES];
+    if (!plan_product(p, a, b))
+        return spacc_op_fail(c, SPACC_ESHAPE, "cannot multiply %s by %s",
+                             spacc_ops_shape_text(left, a->rank, a->dims),
+                             spacc_ops_shape_text(right, b->rank, b->dims));
+    return product_output(c, p, a, b, dtype, y);
+}
+
+static void multiply(const struct spacc_product *p, enum spacc_dtype dtype, char *y, const char *a,
                      const char *b)
 {
     const size_t bytes = spacc_dtype_bytes(dtype);
@@ -116,32 +122,30 @@ static void multiply(const struct product *p, enum spacc_dtype dtype, char *y, c
                     inner, n);
 }
 
-enum spacc_status spacc_op_matmul(struct spacc_op_call *c)
+void spacc_product_run(struct spacc_product *p, enum spacc_dtype dtype, void *y, const void *a,
+                       const void *b)
 {
-    struct product p;
-    struct spacc_tensor *y;
+    const int64_t bytes = (int64_t)spacc_dtype_bytes(dtype);
     struct spacc_walk w;
-    char left[SPACC_TEXT_BYTES], right[SPACC_TEXT_BYTES];
-    TRY(spacc_ops_check(c, 2, SPACC_TYPES_WIDE));
-    TRY(spacc_ops_same_type(c, 0, 1));
-    const struct spacc_tensor *a = c->in[0], *b = c->in[1];
-    if (!plan_product(&p, a, b))
-        return spacc_op_fail(c, SPACC_ESHAPE, "cannot multiply %s by %s",
-                             spacc_ops_shape_text(left, a->rank, a->dims),
-                             spacc_ops_shape_text(right, b->rank, b->dims));
-    TRY(product_output(c, &p, &y));
-    if (c->shape_only || y->count == 0 || p.k == 0)
-        return SPACC_OK;
-    const int64_t bytes = (int64_t)spacc_dtype_bytes(y->dtype);
-    char *to = y->data;
-    spacc_walk_init(&w, 2, p.rank, p.dims, p.stride, NULL);
+    char *to = y;
+    spacc_walk_init(&w, 2, p->rank, p->dims, p->stride, NULL);
     for (size_t row = 0; row < w.rows; row++, spacc_walk_next(&w))
         for (int64_t i = 0; i < (int64_t)w.inner; i++) {
-            multiply(&p, y->dtype, to,
-                     (const char *)a->data + (w.at[0] + i * w.step[0]) * bytes,
-                     (const char *)b->data + (w.at[1] + i * w.step[1]) * bytes);
-            to += p.m * p.n * bytes;
+            multiply(p, dtype, to, (const char *)a + (w.at[0] + i * w.step[0]) * bytes,
+                     (const char *)b + (w.at[1] + i * w.step[1]) * bytes);
+            to += p->m * p->n * bytes;
         }
+}
+
+enum spacc_status spacc_op_matmul(struct spacc_op_call *c)
+{
+    struct spacc_product p;
+    struct spacc_tensor *y;
+    TRY(spacc_ops_check(c, 2, SPACC_TYPES_WIDE));
+    TRY(spacc_ops_same_type(c, 0, 1));
+    TRY(spacc_product_plan(c, &p, c->in[0], c->in[1], c->in[0]->dtype, &y));
+    if (!c->shape_only && y->count > 0 && p.k > 0)
+        spacc_product_run(&p, y->dtype, y->data, c->in[0]->data, c->in[1]->data);
     return SPACC_OK;
 }
 
@@ -255,6 +259,7 @@ enum spacc_status spacc_op_gemm(struct spacc_op_call *c)
     TRY(spacc_ops_check(c, spacc_ops_opset(c) < 11 ? 3 : 2, SPACC_TYPES_FLOAT));
     TRY(spacc_ops_same_type(c, 0, 1));
     TRY(spacc_ops_same_type(c, 0, 2));
+    TRY(spacc_ops_attr_opset(c, "broadcast", 1, 6));
     TRY(plan_gemm(c, &g));
     TRY(check_addend(c, &g));
     TRY(spacc_op_output(c, 0, c->in[0]->dtype, 2, (const int64_t[]){g.m, g.n}, &y));

@@ -140,7 +140,10 @@ static void scale_rows(float *y, int64_t planes, int64_t plane, const float *sca
 static enum spacc_status check_batch_norm(struct spacc_op_call *c, bool training)
 {
     TRY(spacc_ops_attr_opset(c, "training_mode", 14, INT32_MAX));
-    TRY(spacc_ops_attr_opset(c, "spatial", 7, 8));
+    TRY(spacc_ops_attr_opset(c, "spatial", 1, 8));
+    TRY(spacc_ops_attr_opset(c, "is_test", 1, 6));
+    if (spacc_ops_opset(c) < 7 && spacc_node_int(c->node, "is_test", 0) == 0)
+        return spacc_op_fail(c, SPACC_EUNSUPPORTED, "attribute 'is_test' of 0 is not supported");
     if (spacc_node_int(c->node, "spatial", 1) != 1)
         return spacc_op_fail(c, SPACC_EUNSUPPORTED,
                              "attribute 'spatial' of 0 is not supported");
@@ -433,11 +436,31 @@ enum spacc_status spacc_op_lrn(struct spacc_op_call *c)
 
 /* ---- PRelu ------------------------------------------------------------------- */
 
+/* Before opset 7 a slope of one axis is one number a channel, or one for all. */
+static enum spacc_status old_prelu(struct spacc_op_call *c)
+{
+    const struct spacc_tensor *x = c->in[0], *slope = c->in[1];
+    struct spacc_tensor *y;
+    const int64_t channels = x->rank > 1 ? x->dims[1] : 1;
+    if (slope->count != 1)
+        TRY(check_lists(c, 1, 1, channels));
+    TRY(spacc_op_output(c, 0, SPACC_F32, x->rank, x->dims, &y));
+    const int64_t plane = product(x, 2, x->rank);
+    for (size_t i = 0; i < y->count && !c->shape_only; i++) {
+        const size_t k = slope->count == 1 ? 0 : i / (size_t)plane % (size_t)channels;
+        const float v = ((const float *)x->data)[i];
+        ((float *)y->data)[i] = v < 0.0f ? v * ((const float *)slope->data)[k] : v;
+    }
+    return SPACC_OK;
+}
+
 enum spacc_status spacc_op_prelu(struct spacc_op_call *c)
 {
     struct spacc_tensor *y;
     struct spacc_walk w;
     TRY(spacc_ops_check(c, 2, SPACC_TYPE(F32)));
+    if (spacc_ops_opset(c) < 7)
+        return old_prelu(c);
     TRY(check_addend(c, 1));
     const struct spacc_tensor *x = c->in[0];
     TRY(spacc_op_output(c, 0, SPACC_F32, x->rank, x->dims, &y));

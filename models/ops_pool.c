@@ -176,6 +176,7 @@ enum spacc_status spacc_op_average_pool(struct spacc_op_call *c)
     TRY(spacc_ops_check(c, 1, SPACC_TYPE(F32)));
     TRY(spacc_ops_attr_opset(c, "ceil_mode", 10, INT32_MAX));
     TRY(spacc_ops_attr_opset(c, "dilations", 19, INT32_MAX));
+    TRY(spacc_ops_attr_opset(c, "count_include_pad", 7, INT32_MAX));
     TRY(plan(c, &p));
     p.count_pads = spacc_node_int(c->node, "count_include_pad", 0) != 0;
     TRY(pool_output(c, &p, &y));
