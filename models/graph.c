@@ -17,7 +17,7 @@ static void free_attr(struct spacc_attr *a)
     free(a->strings);
 }
 
-static void free_node(struct spacc_node *n)
+void spacc_node_release(struct spacc_node *n)
 {
     free(n->name);
     free(n->input);
@@ -44,7 +44,7 @@ void spacc_graph_free(struct spacc_graph *g)
         free_value(&g->value[v]);
     free(g->value);
     for (int n = 0; n < g->nodes; n++)
-        free_node(&g->node[n]);
+        spacc_node_release(&g->node[n]);
     free(g->node);
     for (size_t i = 0; i < g->metadata; i++) {
         free(g->metadata_key[i]);

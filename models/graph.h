@@ -90,6 +90,9 @@ struct spacc_graph {
 /* Free a graph with all it holds. NULL is allowed. */
 void spacc_graph_free(struct spacc_graph *g);
 
+/* Free what a node holds, not the node itself. Members not set are 0. */
+void spacc_node_release(struct spacc_node *n);
+
 /* Value number by name, or -1. */
 int spacc_graph_find(const struct spacc_graph *g, const char *name);
 
