@@ -63,10 +63,30 @@ static enum spacc_status shape_tensor(struct spacc_tensor **out, enum spacc_dtyp
     return spacc_tensor_copy(out, &t);
 }
 
+/* The caller's tensor for output i, when it has this type and shape; else NULL. */
+static struct spacc_tensor *place_of(const struct spacc_op_call *c, int i,
+                                     enum spacc_dtype dtype, int rank, const int64_t *dims)
+{
+    struct spacc_tensor *t = c->place && !c->shape_only ? c->place[i] : NULL;
+
+    if (!t || t->dtype != dtype || t->rank != rank)
+        return NULL;
+    for (int d = 0; d < rank; d++)
+        if (t->dims[d] != dims[d])
+            return NULL;
+    if (t->count)
+        memset(t->data, 0, t->count * spacc_dtype_bytes(dtype));
+    return t;
+}
+
 enum spacc_status spacc_op_output(struct spacc_op_call *c, int i, enum spacc_dtype dtype,
                                   int rank, const int64_t *dims, struct spacc_tensor **out)
 {
-    *out = NULL;
+    *out = place_of(c, i, dtype, rank, dims);
+    if (*out) {
+        c->out[i] = *out;
+        return SPACC_OK;
+    }
     const enum spacc_status status = c->shape_only
                                          ? shape_tensor(&c->out[i], dtype, rank, dims)
                                          : spacc_tensor_new(&c->out[i], dtype, rank, dims);

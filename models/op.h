@@ -37,6 +37,8 @@ struct spacc_op_call {
     const struct spacc_tensor **in; /* NULL for an optional input left out */
     struct spacc_tensor **out;      /* NULL until spacc_op_output() */
     const bool *wanted;             /* outs flags: false when nobody reads it */
+    struct spacc_tensor **place;    /* NULL, or by output: a tensor of the caller's to fill in
+                                       instead of a new one, or NULL */
     bool shape_only;
     bool shape_unknown; /* set by spacc_op_needs() */
     bool widen;         /* set by spacc_ops_types(): call again with float32 for float16 */
@@ -76,7 +78,8 @@ enum spacc_status spacc_op_run(struct spacc_op_call *c);
 const struct spacc_op *spacc_op_find(const char *name);
 
 /* Allocate output `i` (SPACC_ENOMEM, SPACC_ESHAPE with a message that names the
- * node); shape-only: without data. The call's caller owns it. */
+ * node); shape-only: without data. The call's caller owns it. Contents are zero. When the
+ * caller has given a place of that type and shape, it is the output. */
 enum spacc_status spacc_op_output(struct spacc_op_call *c, int i, enum spacc_dtype dtype,
                                   int rank, const int64_t *dims, struct spacc_tensor **out);
 

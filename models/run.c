@@ -375,3 +375,42 @@ enum spacc_status spacc_node_check(const struct spacc_graph *g, int node,
 {
     return run_alone(g, node, in, true, NULL, err);
 }
+
+enum spacc_status spacc_graph_run_node(const struct spacc_graph *g, int node,
+                                       const struct spacc_tensor **value,
+                                       const struct spacc_run_hooks *hooks,
+                                       struct spacc_tensor **out, struct spacc_error *err)
+{
+    const struct spacc_node *n = &g->node[node];
+    struct frame f = {.g = g, .hooks = hooks, .err = err, .val = value};
+    enum spacc_status status = spacc_call_room_init(&f.room, g);
+
+    for (int o = 0; o < n->outputs; o++)
+        out[o] = NULL;
+    if (status) {
+        spacc_call_room_release(&f.room);
+        return no_memory(&f);
+    }
+    for (int i = 0; i < n->inputs; i++)
+        f.room.in[i] = n->input[i] >= 0 ? value[n->input[i]] : NULL;
+    for (int o = 0; o < n->outputs; o++)
+        f.room.wanted[o] = n->output[o] >= 0;
+    struct spacc_op_call c = {
+        .graph = g,
+        .node = n,
+        .ins = n->inputs,
+        .outs = n->outputs,
+        .in = f.room.in,
+        .out = f.room.out,
+        .wanted = f.room.wanted,
+        .run_subgraph = run_branch,
+        .evaluator = &f,
+    };
+    status = spacc_call_run(&c, err);
+    for (int o = 0; o < n->outputs && !status; o++) {
+        out[o] = f.room.out[o];
+        f.room.out[o] = NULL;
+    }
+    spacc_call_room_release(&f.room);
+    return status;
+}

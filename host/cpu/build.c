@@ -1,0 +1,495 @@
+/* Making an engine: who runs each node, in which slots. */
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/cpu/arena.h"
+#include "host/cpu/engine_parts.h"
+#include "host/cpu/onednn.h"
+
+enum spacc_status spacc_cpu_no_memory(struct spacc_cpu_build *b)
+{
+    return spacc_fail(b->err, SPACC_ENOMEM, "%s: no memory for an engine", b->g->file);
+}
+
+/* ---- slots -------------------------------------------------------------------- */
+
+static bool grow(void **list, int *room, int count, size_t bytes)
+{
+    if (count < *room)
+        return true;
+    const int more = *room ? *room * 2 : 64;
+    void *p = realloc(*list, (size_t)more * bytes);
+    if (!p)
+        return false;
+    *list = p;
+    *room = more;
+    return true;
+}
+
+int spacc_cpu_slot_new(struct spacc_cpu_build *b, const struct spacc_tensor *like, size_t bytes)
+{
+    struct spacc_engine *e = b->e;
+    const struct spacc_tensor shape = *like; /* may be in the list that moves */
+
+    if (!grow((void **)&e->slot, &e->slots_room, e->slots, sizeof(*e->slot)))
+        return -1;
+    e->slot[e->slots] = (struct spacc_cpu_slot){.t = shape,
+                                                .bytes = bytes,
+                                                .root = e->slots,
+                                                .first = -1,
+                                                .last = -1,
+                                                .copy_of = -1,
+                                                .plain = -1};
+    e->slot[e->slots].t.data = NULL;
+    return e->slots++;
+}
+
+static void place_value(struct spacc_cpu_build *b, int v)
+{
+    struct spacc_cpu_slot *s = &b->e->slot[v];
+    const struct spacc_tensor *shape = &b->e->shape->shape[v];
+
+    if (shape->dtype == SPACC_DTYPE_NONE) {
+        s->home = SPACC_HOME_HEAP;
+    } else if (shape->data) {
+        s->home = SPACC_HOME_CONSTANT;
+        s->t.data = shape->data;
+        s->made = true;
+    }
+}
+
+static enum spacc_status value_slots(struct spacc_cpu_build *b)
+{
+    for (int v = 0; v < b->g->values; v++) {
+        if (spacc_cpu_slot_new(b, &b->e->shape->shape[v], 0) < 0)
+            return spacc_cpu_no_memory(b);
+        place_value(b, v);
+    }
+    for (int i = 0; i < b->g->inputs; i++) {
+        struct spacc_cpu_slot *s = &b->e->slot[b->g->input[i]];
+        s->home = SPACC_HOME_INPUT;
+        s->made = true;
+    }
+    return SPACC_OK;
+}
+
+void spacc_cpu_share(struct spacc_cpu_build *b, int to, int from)
+{
+    struct spacc_cpu_slot *s = &b->e->slot[to];
+
+    s->root = b->e->slot[from].root;
+    s->home = b->e->slot[s->root].home;
+    if (s->home == SPACC_HOME_CONSTANT)
+        s->t.data = b->e->slot[s->root].t.data;
+    s->made = true;
+}
+
+bool spacc_cpu_may_overwrite(const struct spacc_cpu_build *b, int v, int s)
+{
+    const struct spacc_engine *e = b->e;
+
+    if (b->readers[v] != 1 || e->slot[s].home != SPACC_HOME_ARENA || e->slot[s].root != s ||
+        e->slot[v].home != SPACC_HOME_ARENA)
+        return false;
+    for (int i = 0; i < e->slots; i++) /* no view of it, no result already in it */
+        if (i != s && e->slot[i].root == s)
+            return false;
+    return true;
+}
+
+/* ---- steps -------------------------------------------------------------------- */
+
+struct spacc_cpu_step *spacc_cpu_step_new(struct spacc_cpu_build *b,
+                                          const struct spacc_cpu_kernel *kernel, int n, int ins,
+                                          int outs)
+{
+    struct spacc_engine *e = b->e;
+    int *slots = malloc((size_t)(ins + outs + 1) * sizeof(*slots));
+
+    if (!slots || !grow((void **)&e->step, &e->steps_room, e->steps, sizeof(*e->step))) {
+        free(slots);
+        spacc_cpu_no_memory(b);
+        return NULL;
+    }
+    for (int i = 0; i < ins + outs; i++)
+        slots[i] = -1;
+    e->step[e->steps] = (struct spacc_cpu_step){.kernel = kernel,
+                                                .node = n,
+                                                .ins = ins,
+                                                .outs = outs,
+                                                .in = slots,
+                                                .out = slots + ins,
+                                                .scratch = -1};
+    return &e->step[e->steps++];
+}
+
+static void touch(struct spacc_engine *e, int s, int step)
+{
+    if (s < 0)
+        return;
+    struct spacc_cpu_slot *root = &e->slot[e->slot[s].root];
+    if (root->first < 0)
+        root->first = step;
+    root->last = step;
+}
+
+void spacc_cpu_step_done(struct spacc_cpu_build *b, struct spacc_cpu_step *s)
+{
+    const int number = (int)(s - b->e->step);
+
+    for (int i = 0; i < s->ins; i++)
+        touch(b->e, s->in[i], number);
+    for (int o = 0; o < s->outs; o++) {
+        touch(b->e, s->out[o], number);
+        if (s->out[o] >= 0)
+            b->e->slot[s->out[o]].made = true;
+    }
+    touch(b->e, s->scratch, number);
+}
+
+/* ---- what kernels ask ---------------------------------------------------------- */
+
+const struct spacc_tensor *spacc_cpu_shape(const struct spacc_cpu_build *b, int v)
+{
+    return &b->e->shape->shape[v];
+}
+
+const struct spacc_tensor *spacc_cpu_constant(const struct spacc_cpu_build *b,
+                                              const struct spacc_node *node, int i)
+{
+    if (i >= node->inputs || node->input[i] < 0)
+        return NULL;
+    const struct spacc_tensor *t = spacc_cpu_shape(b, node->input[i]);
+    return t->dtype != SPACC_DTYPE_NONE && t->data ? t : NULL;
+}
+
+bool spacc_cpu_is(const struct spacc_cpu_build *b, int v, enum spacc_dtype type)
+{
+    return v >= 0 && spacc_cpu_shape(b, v)->dtype == type;
+}
+
+bool spacc_cpu_known(const struct spacc_cpu_build *b, const struct spacc_node *node)
+{
+    for (int i = 0; i < node->inputs; i++)
+        if (node->input[i] >= 0 && b->e->slot[node->input[i]].home == SPACC_HOME_HEAP)
+            return false;
+    for (int o = 0; o < node->outputs; o++)
+        if (node->output[o] >= 0 && b->e->slot[node->output[o]].home == SPACC_HOME_HEAP)
+            return false;
+    return true;
+}
+
+int spacc_cpu_only_reader(const struct spacc_cpu_build *b, int v)
+{
+    const int n = b->reader[v];
+
+    return b->readers[v] == 1 && n >= 0 && !b->taken[n] ? n : -1;
+}
+
+int spacc_cpu_plain(struct spacc_cpu_build *b, int v)
+{
+    if (!b->e->slot[v].layout)
+        return v;
+    if (b->e->slot[v].plain < 0)
+        b->e->slot[v].plain = spacc_onednn_reorder(b, v, NULL);
+    return b->e->slot[v].plain;
+}
+
+int spacc_cpu_input(struct spacc_cpu_build *b, const struct spacc_node *node, int i,
+                    enum spacc_status *status)
+{
+    *status = SPACC_OK;
+    if (i >= node->inputs || node->input[i] < 0)
+        return -1;
+    const int s = spacc_cpu_plain(b, node->input[i]);
+    if (s < 0)
+        *status = b->err ? b->err->status : SPACC_ENOMEM;
+    return s;
+}
+
+void spacc_cpu_taken(struct spacc_cpu_build *b, int n, int with, const char *kernel)
+{
+    const struct spacc_node *node = &b->g->node[n];
+    const int reads = spacc_node_reads(node, NULL, 0);
+
+    spacc_node_reads(node, b->reads, reads);
+    for (int r = 0; r < reads; r++)
+        b->readers[b->reads[r]]--;
+    b->taken[n] = true;
+    b->e->about[n] = (struct spacc_engine_node){.kernel = kernel, .joined = with};
+}
+
+/* ---- the walk ------------------------------------------------------------------ */
+
+static bool all_constant(const struct spacc_cpu_build *b, const struct spacc_node *node)
+{
+    for (int o = 0; o < node->outputs; o++)
+        if (node->output[o] >= 0 && b->e->slot[node->output[o]].home != SPACC_HOME_CONSTANT)
+            return false;
+    return true;
+}
+
+/* From the last node to the first: which ones make something that is read. */
+static enum spacc_status find_needed(struct spacc_cpu_build *b)
+{
+    const struct spacc_graph *g = b->g;
+    bool *value = calloc((size_t)g->values + 1, sizeof(*value));
+
+    if (!value)
+        return spacc_cpu_no_memory(b);
+    for (int o = 0; o < g->outputs; o++)
+        value[g->output[o]] = true;
+    for (int n = g->nodes - 1; n >= 0; n--) {
+        const struct spacc_node *node = &g->node[n];
+        for (int o = 0; o < node->outputs; o++)
+            b->needed[n] = b->needed[n] || (node->output[o] >= 0 && value[node->output[o]]);
+        if (!b->needed[n] || all_constant(b, node))
+            continue;
+        const int reads = spacc_node_reads(node, NULL, 0);
+        spacc_node_reads(node, b->reads, reads);
+        for (int r = 0; r < reads; r++)
+            value[b->reads[r]] = true;
+    }
+    free(value);
+    return SPACC_OK;
+}
+
+static void count_readers(struct spacc_cpu_build *b)
+{
+    for (int v = 0; v < b->g->values; v++)
+        b->reader[v] = -1;
+    for (int n = 0; n < b->g->nodes; n++) {
+        const struct spacc_node *node = &b->g->node[n];
+        const int reads = spacc_node_reads(node, NULL, 0);
+        if (!b->needed[n] || all_constant(b, node))
+            continue;
+        spacc_node_reads(node, b->reads, reads);
+        for (int r = 0; r < reads; r++) {
+            b->readers[b->reads[r]]++;
+            b->reader[b->reads[r]] = n;
+        }
+    }
+    for (int o = 0; o < b->g->outputs; o++)
+        b->readers[b->g->output[o]] += 2; /* never the only one */
+}
+
+static enum spacc_status take_node(struct spacc_cpu_build *b, int n)
+{
+    if (!b->needed[n] || all_constant(b, &b->g->node[n])) {
+        b->taken[n] = true;
+        b->e->about[n] = (struct spacc_engine_node){
+            .kernel = b->needed[n] ? "constant" : "dead", .joined = n};
+        return SPACC_OK;
+    }
+    for (size_t k = 0; k < spacc_cpu_kernel_count && !b->taken[n]; k++) {
+        bool taken = false;
+        if (!spacc_cpu_kernels[k]->take)
+            continue;
+        const enum spacc_status s = spacc_cpu_kernels[k]->take(b, n, &taken);
+        if (s)
+            return s;
+    }
+    return SPACC_OK;
+}
+
+/* ---- graph outputs, memory ------------------------------------------------------- */
+
+static bool is_earlier_output(const struct spacc_engine *e, int o)
+{
+    for (int p = 0; p < o; p++)
+        if (e->output[p] == e->output[o])
+            return true;
+    return false;
+}
+
+/* A result that owns its place is made in the caller's tensor at once. */
+static enum spacc_status settle_outputs(struct spacc_cpu_build *b)
+{
+    struct spacc_engine *e = b->e;
+
+    for (int o = 0; o < b->g->outputs; o++) {
+        e->output[o] = spacc_cpu_plain(b, b->g->output[o]);
+        if (e->output[o] < 0)
+            return b->err ? b->err->status : SPACC_ENOMEM;
+    }
+    for (int o = 0; o < b->g->outputs; o++) {
+        struct spacc_cpu_slot *s = &e->slot[e->output[o]];
+        struct spacc_cpu_slot *root = &e->slot[s->root];
+        e->direct[o] = root->home == SPACC_HOME_ARENA && !is_earlier_output(e, o) &&
+                       root->bytes <= s->t.count * spacc_dtype_bytes(s->t.dtype);
+        if (e->direct[o])
+            root->home = SPACC_HOME_OUTPUT;
+    }
+    for (int s = 0; s < e->slots; s++)
+        e->slot[s].home = e->slot[e->slot[s].root].home;
+    return SPACC_OK;
+}
+
+static size_t slot_bytes(const struct spacc_cpu_slot *s)
+{
+    const size_t plain = s->t.count * spacc_dtype_bytes(s->t.dtype);
+
+    return s->bytes > plain ? s->bytes : plain;
+}
+
+static bool is_in_arena(const struct spacc_engine *e, int s)
+{
+    return e->slot[s].home == SPACC_HOME_ARENA && e->slot[s].root == s && e->slot[s].first >= 0;
+}
+
+static void set_places(struct spacc_engine *e)
+{
+    for (int s = 0; s < e->slots; s++)
+        if (is_in_arena(e, s))
+            e->slot[s].t.data = e->arena + e->slot[s].offset;
+    for (int s = 0; s < e->slots; s++)
+        if (e->slot[s].home == SPACC_HOME_ARENA)
+            e->slot[s].t.data = e->slot[e->slot[s].root].t.data;
+}
+
+static enum spacc_status plan_memory(struct spacc_cpu_build *b)
+{
+    struct spacc_engine *e = b->e;
+    struct spacc_arena_item *item = calloc((size_t)e->slots + 1, sizeof(*item));
+    enum spacc_status status;
+
+    if (!item)
+        return spacc_cpu_no_memory(b);
+    for (int s = 0; s < e->slots; s++) {
+        const struct spacc_cpu_slot *slot = &e->slot[s];
+        e->heap_values += slot->home == SPACC_HOME_HEAP && slot->made;
+        if (!is_in_arena(e, s))
+            continue;
+        item[s] = (struct spacc_arena_item){
+            .bytes = slot_bytes(slot), .first = slot->first, .last = slot->last};
+        e->values_bytes += item[s].bytes;
+    }
+    status = spacc_arena_plan(item, (size_t)e->slots, &e->arena_bytes);
+    for (int s = 0; s < e->slots; s++)
+        e->slot[s].offset = item[s].offset;
+    free(item);
+    if (status ||
+        !(e->arena = aligned_alloc(SPACC_ARENA_ALIGN, e->arena_bytes + SPACC_ARENA_ALIGN)))
+        return spacc_cpu_no_memory(b);
+    memset(e->arena, 0, e->arena_bytes); /* pages are there before the first run */
+    set_places(e);
+    return SPACC_OK;
+}
+
+/* ---- new and free ---------------------------------------------------------------- */
+
+static enum spacc_status build(struct spacc_cpu_build *b)
+{
+    enum spacc_status status;
+
+    if ((status = value_slots(b)) || (status = find_needed(b)))
+        return status;
+    count_readers(b);
+    for (int n = 0; n < b->g->nodes; n++)
+        if ((status = take_node(b, n)))
+            return status;
+    if ((status = settle_outputs(b)))
+        return status;
+    return plan_memory(b);
+}
+
+static int most_reads(const struct spacc_graph *g)
+{
+    int most = 0;
+
+    for (int n = 0; n < g->nodes; n++) {
+        const int reads = spacc_node_reads(&g->node[n], NULL, 0);
+        most = reads > most ? reads : most;
+    }
+    return most;
+}
+
+static enum spacc_status build_with_room(struct spacc_engine *e, struct spacc_error *err)
+{
+    const size_t values = (size_t)e->g->values + 1, nodes = (size_t)e->g->nodes + 1;
+    struct spacc_cpu_build b = {.e = e, .g = e->g, .err = err};
+    enum spacc_status status;
+
+    b.readers = calloc(values, sizeof(*b.readers));
+    b.reader = calloc(values, sizeof(*b.reader));
+    b.reads = calloc((size_t)most_reads(e->g) + 1, sizeof(*b.reads));
+    b.needed = calloc(nodes, sizeof(*b.needed));
+    b.taken = calloc(nodes, sizeof(*b.taken));
+    if (b.readers && b.reader && b.reads && b.needed && b.taken)
+        status = build(&b);
+    else
+        status = spacc_cpu_no_memory(&b);
+    free(b.readers);
+    free(b.reader);
+    free(b.reads);
+    free(b.needed);
+    free(b.taken);
+    return status;
+}
+
+enum spacc_status spacc_engine_new(struct spacc_engine **out, const struct spacc_graph *g,
+                                   const struct spacc_tensor *const *input,
+                                   const struct spacc_engine_options *options,
+                                   struct spacc_error *err)
+{
+    struct spacc_engine *e = calloc(1, sizeof(*e));
+    struct spacc_error own = {.text = ""};
+    enum spacc_status status = SPACC_ENOMEM;
+
+    *out = NULL;
+    if (!e)
+        return spacc_fail(err, status, "%s: no memory for an engine", g->file);
+    e->g = g;
+    e->options = *options;
+    e->about = calloc((size_t)g->nodes + 1, sizeof(*e->about));
+    e->output = calloc((size_t)g->outputs + 1, sizeof(*e->output));
+    e->direct = calloc((size_t)g->outputs + 1, sizeof(*e->direct));
+    if (!e->about || !e->output || !e->direct)
+        spacc_fail(&own, status, "%s: no memory for an engine", g->file);
+    else if (!(status = spacc_graph_check_inputs(g, input, &own)) &&
+             !(status = spacc_graph_bind(&e->shape, g, input, &own)) &&
+             !(status = spacc_onednn_open(e, &own))) {
+        openblas_set_num_threads(1); /* our threads share its calls: gemm.c */
+        status = build_with_room(e, &own);
+    }
+    if (status) {
+        spacc_engine_free(e);
+        if (err)
+            *err = own;
+        return status;
+    }
+    *out = e;
+    return SPACC_OK;
+}
+
+static void free_step(struct spacc_cpu_step *s)
+{
+    if (s->kernel->release && s->state)
+        s->kernel->release(s->state);
+    else
+        free(s->state);
+    free(s->in);
+}
+
+void spacc_engine_free(struct spacc_engine *e)
+{
+    if (!e)
+        return;
+    for (int s = 0; s < e->steps; s++)
+        free_step(&e->step[s]);
+    for (int s = 0; s < e->slots; s++) {
+        free(e->slot[s].layout);
+        spacc_tensor_free(e->slot[s].heap);
+    }
+    spacc_onednn_close(e);
+    free(e->step);
+    free(e->slot);
+    free(e->about);
+    free(e->output);
+    free(e->direct);
+    free(e->value);
+    free(e->arena);
+    spacc_binding_free(e->shape);
+    free(e);
+}

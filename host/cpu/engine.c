@@ -1,0 +1,212 @@
+/* Running an engine. */
+#include "host/cpu/engine_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static enum spacc_status check_inputs(const struct spacc_engine *e,
+                                      const struct spacc_tensor *const *input,
+                                      struct spacc_error *err)
+{
+    char has[128], wants[128];
+
+    for (int i = 0; i < e->g->inputs; i++) {
+        const struct spacc_tensor *made_for = &e->slot[e->g->input[i]].t;
+        if (!input[i])
+            return spacc_fail(err, SPACC_ESHAPE, "%s: input %s is missing", e->g->file,
+                              e->g->value[e->g->input[i]].name);
+        if (!spacc_tensor_same_shape(input[i], made_for))
+            return spacc_fail(err, SPACC_ESHAPE, "%s: input %s: has %s, the engine is for %s",
+                              e->g->file, e->g->value[e->g->input[i]].name,
+                              spacc_tensor_describe(input[i], has, sizeof(has)),
+                              spacc_tensor_describe(made_for, wants, sizeof(wants)));
+    }
+    return SPACC_OK;
+}
+
+/* Tensors of the caller, and the views of them. */
+static void set_outside(struct spacc_engine *e, const struct spacc_tensor *const *input,
+                        struct spacc_tensor *const *output)
+{
+    for (int i = 0; i < e->g->inputs; i++)
+        e->slot[e->g->input[i]].t.data = input[i]->data;
+    for (int o = 0; o < e->g->outputs; o++)
+        if (e->direct[o])
+            e->slot[e->slot[e->output[o]].root].t.data = output[o]->data;
+    for (int s = 0; s < e->slots; s++)
+        if (e->slot[s].home == SPACC_HOME_INPUT || e->slot[s].home == SPACC_HOME_OUTPUT)
+            e->slot[s].t.data = e->slot[e->slot[s].root].t.data;
+}
+
+static void drop_heap(struct spacc_engine *e)
+{
+    for (int s = 0; s < e->slots && e->heap_values; s++) {
+        if (!e->slot[s].heap)
+            continue;
+        spacc_tensor_free(e->slot[s].heap);
+        e->slot[s].heap = NULL;
+        e->slot[s].t.data = NULL;
+    }
+}
+
+/* Show the values that a step has made. */
+static void show(struct spacc_engine *e, const struct spacc_cpu_step *s)
+{
+    const struct spacc_engine_options *o = &e->options;
+
+    for (int i = 0; i < s->outs && o->sees && e->hooks && e->hooks->value; i++)
+        if (s->out[i] >= 0 && s->out[i] < e->g->values && !e->slot[s->out[i]].layout &&
+            o->sees(o->user, e->g, s->out[i]))
+            e->hooks->value(e->hooks->user, e->g, s->out[i], &e->slot[s->out[i]].t);
+}
+
+static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *err)
+{
+    double before = now_us();
+
+    for (int i = 0; i < e->steps; i++) {
+        struct spacc_cpu_step *s = &e->step[i];
+        const enum spacc_status status = s->kernel->run(e, s, err);
+        if (status)
+            return status;
+        const double after = now_us();
+        s->us += after - before;
+        before = after;
+        show(e, s);
+    }
+    return SPACC_OK;
+}
+
+/* Results that are not made in the caller's tensor: inputs, constants, views. */
+static enum spacc_status give_outputs(const struct spacc_engine *e,
+                                      struct spacc_tensor *const *output,
+                                      struct spacc_error *err)
+{
+    for (int o = 0; o < e->g->outputs; o++) {
+        const struct spacc_tensor *t = &e->slot[e->output[o]].t;
+        if (e->direct[o])
+            continue;
+        if (!spacc_tensor_same_shape(t, output[o]))
+            return spacc_fail(err, SPACC_ESHAPE, "%s: output %s changes its shape", e->g->file,
+                              e->g->value[e->g->output[o]].name);
+        if (t->count)
+            memcpy(output[o]->data, t->data, t->count * spacc_dtype_bytes(t->dtype));
+    }
+    return SPACC_OK;
+}
+
+static bool is_on_heap(const struct spacc_engine *e, int o)
+{
+    return e->slot[e->output[o]].home == SPACC_HOME_HEAP;
+}
+
+enum spacc_status spacc_engine_run_into(struct spacc_engine *e,
+                                        const struct spacc_tensor *const *input,
+                                        struct spacc_tensor *const *output,
+                                        const struct spacc_run_hooks *hooks,
+                                        struct spacc_error *err)
+{
+    enum spacc_status status = check_inputs(e, input, err);
+
+    if (status)
+        return status;
+    e->hooks = hooks;
+    set_outside(e, input, output);
+    if (!(status = run_steps(e, err)))
+        status = give_outputs(e, output, err);
+    drop_heap(e);
+    return status;
+}
+
+static enum spacc_status new_outputs(const struct spacc_engine *e, struct spacc_tensor **output,
+                                     struct spacc_error *err)
+{
+    for (int o = 0; o < e->g->outputs; o++) {
+        const struct spacc_tensor *t = &e->slot[e->output[o]].t;
+        if (is_on_heap(e, o))
+            continue;
+        if (spacc_tensor_new(&output[o], t->dtype, t->rank, t->dims))
+            return spacc_fail(err, SPACC_ENOMEM, "%s: no memory for output %s", e->g->file,
+                              e->g->value[e->g->output[o]].name);
+    }
+    return SPACC_OK;
+}
+
+static enum spacc_status copy_heap_outputs(const struct spacc_engine *e,
+                                           struct spacc_tensor **output,
+                                           struct spacc_error *err)
+{
+    for (int o = 0; o < e->g->outputs; o++)
+        if (is_on_heap(e, o) && spacc_tensor_copy(&output[o], &e->slot[e->output[o]].t))
+            return spacc_fail(err, SPACC_ENOMEM, "%s: no memory for output %s", e->g->file,
+                              e->g->value[e->g->output[o]].name);
+    return SPACC_OK;
+}
+
+static enum spacc_status give_new(const struct spacc_engine *e, struct spacc_tensor **output,
+                                  struct spacc_error *err)
+{
+    for (int o = 0; o < e->g->outputs; o++) {
+        const struct spacc_tensor *t = &e->slot[e->output[o]].t;
+        if (!e->direct[o] && !is_on_heap(e, o) && t->count)
+            memcpy(output[o]->data, t->data, t->count * spacc_dtype_bytes(t->dtype));
+    }
+    return copy_heap_outputs(e, output, err);
+}
+
+enum spacc_status spacc_engine_run(struct spacc_engine *e,
+                                   const struct spacc_tensor *const *input,
+                                   struct spacc_tensor **output,
+                                   const struct spacc_run_hooks *hooks, struct spacc_error *err)
+{
+    enum spacc_status status;
+
+    for (int o = 0; o < e->g->outputs; o++)
+        output[o] = NULL;
+    e->hooks = hooks;
+    if (!(status = check_inputs(e, input, err)) && !(status = new_outputs(e, output, err))) {
+        set_outside(e, input, output);
+        if (!(status = run_steps(e, err)))
+            status = give_new(e, output, err);
+        drop_heap(e);
+    }
+    for (int o = 0; o < e->g->outputs && status; o++) {
+        spacc_tensor_free(output[o]);
+        output[o] = NULL;
+    }
+    return status;
+}
+
+/* ---- what became of it ----------------------------------------------------------- */
+
+struct spacc_engine_node spacc_engine_describe(const struct spacc_engine *e, int node)
+{
+    return e->about[node];
+}
+
+double spacc_engine_us(const struct spacc_engine *e, int node)
+{
+    double us = 0.0;
+
+    for (int s = 0; s < e->steps; s++)
+        us += e->step[s].node == node ? e->step[s].us : 0.0;
+    return us;
+}
+
+struct spacc_engine_totals spacc_engine_totals(const struct spacc_engine *e)
+{
+    return (struct spacc_engine_totals){.steps = (size_t)e->steps,
+                                        .arena_bytes = e->arena_bytes,
+                                        .values_bytes = e->values_bytes,
+                                        .weight_bytes = e->weight_bytes,
+                                        .heap_values = e->heap_values};
+}

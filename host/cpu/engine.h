@@ -1,0 +1,84 @@
+/* engine.h - a graph made ready for CPU cores, for inputs of one shape.
+ *
+ *     spacc_engine_new()   choose a kernel for every node, join nodes that one kernel runs
+ *                          together, pack weights, plan memory
+ *     spacc_engine_run()   run the steps; nothing is allocated but what is handed out
+ *
+ * Every tensor of a run has its place from the start: constants where they are, inputs and
+ * outputs at the caller, the rest in one arena in which tensors that are not alive at the same
+ * time share bytes (arena.h). A value that only looks at another (Reshape, Squeeze ...) has
+ * that one's place. Values whose shape hangs on contents live on the heap, made anew in every
+ * run, and nodes with branches run on the reference; spacc_engine_describe() tells. */
+#ifndef SPACC_ENGINE_H
+#define SPACC_ENGINE_H
+
+#include "models/run.h"
+#include "sparse/parallel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct spacc_engine;
+
+struct spacc_engine_options {
+    const struct spacc_parallel *parallel; /* NULL: one thread; lives as long as the engine */
+    unsigned cpu;                          /* spacc_cpu_features() */
+    /* Nodes that somebody else runs (NULL: none): asked once a node when the engine is made;
+     * in a run hooks->node is called for these and must do them. hooks->value is called for
+     * every value that a step has made and that `sees` says yes to (NULL: none). */
+    bool (*foreign)(void *user, const struct spacc_graph *g, int node);
+    bool (*sees)(void *user, const struct spacc_graph *g, int value);
+    void *user;
+};
+
+/* What became of one node. */
+struct spacc_engine_node {
+    const char *kernel; /* "onednn", "openblas", "view", "reference" ...; "constant", "dead" */
+    int joined;         /* the node with which it runs, or itself */
+};
+
+struct spacc_engine_totals {
+    size_t steps;
+    size_t arena_bytes;  /* one arena */
+    size_t values_bytes; /* what its tensors would take side by side */
+    size_t weight_bytes; /* packed copies of constants */
+    size_t heap_values;  /* made on the heap in every run */
+};
+
+/* `input[i]`: type and shape of graph input i (contents are not used). Errors of
+ * spacc_graph_bind(), SPACC_ENOMEM. The graph lives as long as the engine. */
+enum spacc_status spacc_engine_new(struct spacc_engine **out, const struct spacc_graph *g,
+                                   const struct spacc_tensor *const *input,
+                                   const struct spacc_engine_options *options,
+                                   struct spacc_error *err);
+/* NULL is allowed. */
+void spacc_engine_free(struct spacc_engine *e);
+
+/* Run once. output[o] is new and handed to the caller; all NULL on failure. Inputs have the
+ * shapes that the engine was made for (SPACC_ESHAPE). One run at a time. */
+enum spacc_status spacc_engine_run(struct spacc_engine *e,
+                                   const struct spacc_tensor *const *input,
+                                   struct spacc_tensor **output,
+                                   const struct spacc_run_hooks *hooks,
+                                   struct spacc_error *err);
+
+/* The same into tensors that the caller has: output[o] has the type and shape of graph
+ * output o. Nothing at all is allocated when there are no heap values and no foreign nodes. */
+enum spacc_status spacc_engine_run_into(struct spacc_engine *e,
+                                        const struct spacc_tensor *const *input,
+                                        struct spacc_tensor *const *output,
+                                        const struct spacc_run_hooks *hooks,
+                                        struct spacc_error *err);
+
+struct spacc_engine_node spacc_engine_describe(const struct spacc_engine *e, int node);
+struct spacc_engine_totals spacc_engine_totals(const struct spacc_engine *e);
+
+/* Microseconds that node `node` (with those joined to it) took in all runs so far. */
+double spacc_engine_us(const struct spacc_engine *e, int node);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,20 @@
+/* kernels.h - the kernels of the CPU engine; kernels.c has them in the order in which they are
+ * asked. Each is one file that says what it takes. */
+#ifndef SPACC_CPU_KERNELS_H
+#define SPACC_CPU_KERNELS_H
+
+#include "host/cpu/engine_parts.h"
+
+extern const struct spacc_cpu_kernel spacc_cpu_foreign;   /* foreign.c */
+extern const struct spacc_cpu_kernel spacc_cpu_view;      /* view.c */
+extern const struct spacc_cpu_kernel spacc_cpu_gemm;      /* gemm.c */
+extern const struct spacc_cpu_kernel spacc_cpu_reference; /* reference.c */
+extern const struct spacc_cpu_kernel spacc_cpu_branches;
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_conv; /* onednn_*.c */
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_pool;
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_eltwise;
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_binary;
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_concat;
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_transpose;
+
+#endif

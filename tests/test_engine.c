@@ -1,0 +1,189 @@
+/* The CPU engine against the plain reference and against outputs of ONNX Runtime, on every
+ * model; twice in a row, and with another number of threads the same bits. */
+#include <glob.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/cpu/engine.h"
+#include "models/io.h"
+#include "models/onnx.h"
+#include "models/op.h"
+
+#define MODELS SPACC_SHARED "/models"
+enum { PATH_BYTES = 1024, TENSORS_MAX = 16 };
+
+/* Relative to max(1, |golden|). */
+static const double tolerance = 1e-4;
+
+/* One golden set: .../models/FOLDER/golden/MODEL/SET/ */
+struct golden {
+    char model[2 * PATH_BYTES], set[PATH_BYTES];
+    struct spacc_graph *g;
+    struct spacc_tensor *input[TENSORS_MAX], *want[TENSORS_MAX];
+};
+
+static bool load_golden(struct golden *c, const char *first_output)
+{
+    char folder[PATH_BYTES], path[PATH_BYTES + 64];
+    char *model, *set;
+    struct spacc_error err = {.text = ""};
+
+    memset(c, 0, sizeof(*c));
+    snprintf(folder, sizeof(folder), "%s", first_output);
+    *strrchr(folder, '/') = 0;
+    snprintf(c->set, sizeof(c->set), "%s", folder);
+    set = strrchr(folder, '/');
+    *set = 0;
+    model = strrchr(folder, '/');
+    *strstr(folder, "/golden/") = 0;
+    snprintf(c->model, sizeof(c->model), "%s/%s.onnx", folder, model + 1);
+    if (spacc_onnx_load(&c->g, c->model, &err)) {
+        printf("skipped: %s\n", err.text);
+        return false;
+    }
+    for (int i = 0; i < c->g->inputs; i++) {
+        snprintf(path, sizeof(path), "%s/in_%d.npy", c->set, i);
+        if (access(path, R_OK) != 0) /* one image for all the light models */
+            snprintf(path, sizeof(path), "%s/golden/in_1x3x224x224.npy", folder);
+        if (spacc_tensor_load(&c->input[i], path, &err))
+            fail_msg("%s", err.text);
+    }
+    for (int o = 0; o < c->g->outputs; o++) {
+        snprintf(path, sizeof(path), "%s/out_%d.npy", c->set, o);
+        if (spacc_tensor_load(&c->want[o], path, &err))
+            c->want[o] = NULL; /* of a random operator: not stored */
+    }
+    return true;
+}
+
+static void free_golden(struct golden *c)
+{
+    for (int i = 0; i < TENSORS_MAX; i++) {
+        spacc_tensor_free(c->input[i]);
+        spacc_tensor_free(c->want[i]);
+    }
+    spacc_graph_free(c->g);
+}
+
+static double element(const struct spacc_tensor *t, size_t i)
+{
+    switch (t->dtype) {
+    case SPACC_F32: return (double)((const float *)t->data)[i];
+    case SPACC_F64: return ((const double *)t->data)[i];
+    case SPACC_I64: return (double)((const int64_t *)t->data)[i];
+    case SPACC_I32: return (double)((const int32_t *)t->data)[i];
+    case SPACC_U8: return (double)((const uint8_t *)t->data)[i];
+    default: return (double)((const int8_t *)t->data)[i];
+    }
+}
+
+/* Largest error relative to max(1, |want|); infinite for another shape. */
+static double distance(const struct spacc_tensor *got, const struct spacc_tensor *want)
+{
+    double worst = 0.0;
+
+    if (!spacc_tensor_same_shape(got, want))
+        return INFINITY;
+    for (size_t i = 0; i < want->count; i++) {
+        const double a = element(got, i), b = element(want, i);
+        const double d = fabs(a - b) / fmax(1.0, fabs(b));
+        if (isnan(d) && !(isnan(a) && isnan(b)))
+            return INFINITY;
+        worst = fmax(worst, d);
+    }
+    return worst;
+}
+
+static bool is_random(const struct spacc_graph *g)
+{
+    for (int n = 0; n < g->nodes; n++)
+        if (g->node[n].op->random)
+            return true;
+    return false;
+}
+
+static void free_all(struct spacc_tensor **t)
+{
+    for (int i = 0; i < TENSORS_MAX; i++) {
+        spacc_tensor_free(t[i]);
+        t[i] = NULL;
+    }
+}
+
+static void print_kernels(const struct spacc_engine *e, const struct spacc_graph *g)
+{
+    const struct spacc_engine_totals t = spacc_engine_totals(e);
+    size_t reference = 0, joined = 0, gone = 0;
+
+    for (int n = 0; n < g->nodes; n++) {
+        const struct spacc_engine_node d = spacc_engine_describe(e, n);
+        reference += strcmp(d.kernel, "reference") == 0;
+        joined += d.joined != n;
+        gone += strcmp(d.kernel, "view") == 0 || strcmp(d.kernel, "constant") == 0 ||
+                strcmp(d.kernel, "dead") == 0;
+    }
+    printf("%d nodes: %zu steps, %zu reference, %zu joined, %zu need nothing; arena %zu of %zu "
+           "bytes, %zu on the heap\n",
+           g->nodes, t.steps, reference, joined, gone, t.arena_bytes, t.values_bytes,
+           t.heap_values);
+}
+
+static void check_golden(struct golden *c)
+{
+    const struct spacc_engine_options options = {0};
+    struct spacc_tensor *got[TENSORS_MAX] = {NULL}, *again[TENSORS_MAX] = {NULL};
+    const struct spacc_tensor *const *in = (const struct spacc_tensor *const *)c->input;
+    struct spacc_error err = {.text = ""};
+    struct spacc_engine *e;
+
+    if (spacc_engine_new(&e, c->g, in, &options, &err) ||
+        spacc_engine_run(e, in, got, NULL, &err) || spacc_engine_run(e, in, again, NULL, &err))
+        fail_msg("%s", err.text);
+    printf("%s: ", c->set + sizeof(MODELS));
+    print_kernels(e, c->g);
+    for (int o = 0; o < c->g->outputs && !is_random(c->g); o++) {
+        const double d = c->want[o] ? distance(got[o], c->want[o]) : 0.0;
+        if (!(d <= tolerance))
+            fail_msg("%s: output %d is off by %g", c->set, o, d);
+        assert_memory_equal(got[o]->data, again[o]->data,
+                            got[o]->count * spacc_dtype_bytes(got[o]->dtype));
+    }
+    free_all(got);
+    free_all(again);
+    spacc_engine_free(e);
+}
+
+static void every_model_gives_its_golden_outputs(void **state)
+{
+    (void)state;
+    glob_t found;
+
+    if (glob(MODELS "/*/golden/*/*/out_0.npy", 0, NULL, &found) != 0) {
+        printf("skipped: %s is not here\n", MODELS);
+        skip();
+    }
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct golden c;
+        if (load_golden(&c, found.gl_pathv[i]))
+            check_golden(&c);
+        free_golden(&c);
+    }
+    globfree(&found);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_model_gives_its_golden_outputs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
