@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "host/cpu/engine.h"
+#include "models/clean.h"
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
@@ -137,7 +138,7 @@ static void print_kernels(const struct spacc_engine *e, const struct spacc_graph
            t.heap_values);
 }
 
-static void check_golden(struct golden *c)
+static void check_golden(struct golden *c, const char *what)
 {
     const struct spacc_engine_options options = {0};
     struct spacc_tensor *got[TENSORS_MAX] = {NULL}, *again[TENSORS_MAX] = {NULL};
@@ -148,7 +149,7 @@ static void check_golden(struct golden *c)
     if (spacc_engine_new(&e, c->g, in, &options, &err) ||
         spacc_engine_run(e, in, got, NULL, &err) || spacc_engine_run(e, in, again, NULL, &err))
         fail_msg("%s", err.text);
-    printf("%s: ", c->set + sizeof(MODELS));
+    printf("%s, %s: ", c->set + sizeof(MODELS), what);
     print_kernels(e, c->g);
     for (int o = 0; o < c->g->outputs && !is_random(c->g); o++) {
         const double d = c->want[o] ? distance(got[o], c->want[o]) : 0.0;
@@ -173,8 +174,13 @@ static void every_model_gives_its_golden_outputs(void **state)
     }
     for (size_t i = 0; i < found.gl_pathc; i++) {
         struct golden c;
-        if (load_golden(&c, found.gl_pathv[i]))
-            check_golden(&c);
+        struct spacc_error err;
+        if (load_golden(&c, found.gl_pathv[i])) {
+            check_golden(&c, "as it is");
+            if (spacc_graph_clean(c.g, NULL, &err))
+                fail_msg("%s", err.text);
+            check_golden(&c, "cleaned");
+        }
         free_golden(&c);
     }
     globfree(&found);

@@ -88,12 +88,14 @@ void spacc_cpu_share(struct spacc_cpu_build *b, int to, int from)
 bool spacc_cpu_may_overwrite(const struct spacc_cpu_build *b, int v, int s)
 {
     const struct spacc_engine *e = b->e;
+    const int root = e->slot[s].root;
 
-    if (b->readers[v] != 1 || e->slot[s].home != SPACC_HOME_ARENA || e->slot[s].root != s ||
+    if (b->readers[v] != 1 || e->slot[root].home != SPACC_HOME_ARENA ||
         e->slot[v].home != SPACC_HOME_ARENA)
         return false;
-    for (int i = 0; i < e->slots; i++) /* no view of it, no result already in it */
-        if (i != s && e->slot[i].root == s)
+    for (int i = 0; i < e->slots; i++) /* whatever else is there has been read */
+        if (i != s && i != v && e->slot[i].root == root && e->slot[i].made &&
+            (i >= b->g->values || b->readers[i] > 0))
             return false;
     return true;
 }

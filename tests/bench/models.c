@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/cpu/engine.h"
+#include "models/clean.h"
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
@@ -55,6 +56,8 @@ static void load_inputs(struct part *p, const char *folder)
 
     for (int i = 0; i < p->g->inputs; i++) {
         snprintf(path, sizeof(path), "%s/in_%d.npy", folder, i);
+        if (access(path, R_OK) != 0) /* one image for several models */
+            snprintf(path, sizeof(path), "%s/in_1x3x224x224.npy", folder);
         if (spacc_tensor_load(&p->input[i], path, &err))
             die(err.text);
     }
@@ -71,6 +74,8 @@ static void load(struct part *p, char *text, bool with_ort, int threads)
         die("MODEL=GOLDEN is wanted");
     *folder++ = 0;
     if (spacc_onnx_load(&p->g, text, &err))
+        die(err.text);
+    if (spacc_graph_clean(p->g, NULL, &err))
         die(err.text);
     load_inputs(p, folder);
     if (spacc_engine_new(&p->engine, p->g, in, &options, &err) ||
