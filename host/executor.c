@@ -124,6 +124,8 @@ void spacc_executor_release(struct spacc_executor *x)
         free(x->kept[i]);
     free(x->kept);
     free(x->stats);
+    spacc_engine_free(x->engine);
+    x->engine = NULL;
     x->kept = NULL;
     x->stats = NULL;
 }
@@ -261,6 +263,56 @@ static enum spacc_status learn_node(struct spacc_executor *x, struct spacc_plan_
     return s ? s : spacc_plan_see(x->plan, n, in, err);
 }
 
+/* ---- the CPU engine ---------------------------------------------------------- */
+
+/* Whether the device runs it, and not the engine. */
+static bool is_foreign(void *user, const struct spacc_graph *g, int node)
+{
+    const struct spacc_executor *x = user;
+
+    return x->device && spacc_plan_node(x->plan, g, node)->candidate;
+}
+
+static bool is_kept(void *user, const struct spacc_graph *g, int value)
+{
+    const struct spacc_executor *x = user;
+
+    return spacc_plan_graph(x->plan, g)->keep[value];
+}
+
+/* Without a device that has them, pruned weights are the engine's. */
+static enum spacc_status pruned_weights(void *user, const struct spacc_graph *g, int node,
+                                        int input, const struct spacc_tensor *const *in,
+                                        const struct spacc_tensor **instead,
+                                        struct spacc_error *err)
+{
+    const struct spacc_executor *x = user;
+    struct spacc_plan_node *n = spacc_plan_node(x->plan, g, node);
+    enum spacc_status s;
+
+    if (!x->masked || !n->candidate || input > 2 || is_foreign(user, g, node))
+        return SPACC_OK;
+    if ((s = spacc_plan_mask(n, in, err)))
+        return s;
+    *instead = n->pruned[input - 1];
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_executor_ready(struct spacc_executor *x, const struct spacc_graph *g,
+                                       const struct spacc_tensor *const *input,
+                                       const struct spacc_parallel *parallel,
+                                       struct spacc_error *err)
+{
+    const struct spacc_engine_options options = {.parallel = parallel,
+                                                 .cpu = 0,
+                                                 .foreign = is_foreign,
+                                                 .sees = is_kept,
+                                                 .weights = pruned_weights,
+                                                 .user = x};
+
+    return spacc_engine_new(&x->engine, g, input, &options, err);
+}
+
 static enum spacc_status on_node(void *user, const struct spacc_graph *g, int node,
                                  const struct spacc_tensor *const *in,
                                  struct spacc_tensor **out, bool *done, struct spacc_error *err)
@@ -276,6 +328,12 @@ static enum spacc_status on_node(void *user, const struct spacc_graph *g, int no
     return n->candidate ? run_candidate(x, n, in, out, done, err) : SPACC_OK;
 }
 
+/* The engine times the nodes that are its own. */
+static bool is_timed_here(const struct spacc_executor *x, const struct spacc_graph *g, int node)
+{
+    return !x->engine || g->parent || is_foreign((void *)(uintptr_t)x, g, node);
+}
+
 /* Ends a node's time; the hook of its next output goes on from here. */
 static void on_value(void *user, const struct spacc_graph *g, int value,
                      const struct spacc_tensor *contents)
@@ -288,8 +346,10 @@ static void on_value(void *user, const struct spacc_graph *g, int value,
 
     if (x->learning)
         return;
-    stats->host_us += now - stats->stamp_us;
-    stats->stamp_us = now;
+    if (is_timed_here(x, g, g->value[value].producer)) {
+        stats->host_us += now - stats->stamp_us;
+        stats->stamp_us = now;
+    }
     if (!pg->keep[value])
         return;
     struct spacc_tensor **kept = &x->kept[graph_number(x, pg)][value];
@@ -309,7 +369,9 @@ static enum spacc_status run(struct spacc_executor *x, const struct spacc_graph 
     x->learning = learn != NULL;
     x->learn = learn;
     x->input = input;
-    const enum spacc_status s = spacc_graph_run(g, input, output, &hooks, err);
+    const enum spacc_status s = x->engine && !learn
+                                    ? spacc_engine_run(x->engine, input, output, &hooks, err)
+                                    : spacc_graph_run(g, input, output, &hooks, err);
     x->learn = NULL;
     clear_run(x);
     return s;

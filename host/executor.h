@@ -3,6 +3,7 @@
 #ifndef SPACC_EXECUTOR_H
 #define SPACC_EXECUTOR_H
 
+#include "host/cpu/engine.h"
 #include "host/device.h"
 #include "host/plan.h"
 #include "host/verify.h"
@@ -31,6 +32,7 @@ struct spacc_executor {
     bool masked; /* the reference uses pruned weights where there is no device */
     bool verify;
     /* own */
+    struct spacc_engine *engine; /* NULL: all on the reference */
     bool learning;
     const bool *learn; /* learning: by node of the graph, whether its results are needed */
     const struct spacc_tensor *const *input;
@@ -41,6 +43,13 @@ struct spacc_executor {
 /* plan is set. SPACC_ENOMEM. */
 enum spacc_status spacc_executor_init(struct spacc_executor *x, struct spacc_error *err);
 void spacc_executor_release(struct spacc_executor *x);
+
+/* Make the CPU engine for inputs of these shapes; after the plan is settled and the device has
+ * its layers. Errors of spacc_engine_new(). */
+enum spacc_status spacc_executor_ready(struct spacc_executor *x, const struct spacc_graph *g,
+                                       const struct spacc_tensor *const *input,
+                                       const struct spacc_parallel *parallel,
+                                       struct spacc_error *err);
 
 /* A calibration run on the float reference that shows the plan every node. Only what some
  * candidate reads is computed, and graph outputs with needed[o]; the rest is checked as far

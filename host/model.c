@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "host/session_parts.h"
+#include "models/clean.h"
 #include "models/onnx.h"
 
 const char *spacc_version(void)
@@ -109,6 +110,8 @@ static enum spacc_status load_model(struct spacc_model *m, const char *file, cha
         return s;
     if (!(m->file = strdup(file)))
         return spacc_fail(err, SPACC_ENOMEM, "%s: no memory", file);
+    if ((s = spacc_graph_clean(m->graph, NULL, err)))
+        return s;
     return spacc_graph_order_chains(m->graph, err);
 }
 

@@ -252,7 +252,7 @@ static const char *reason_without_op(const struct spacc_report_node *n)
 static bool same_place(const struct spacc_report_node *a, const struct spacc_report_node *b)
 {
     return a->on_card == b->on_card && !strcmp(a->device, b->device) &&
-           !strcmp(reason_without_op(a), reason_without_op(b));
+           !strcmp(a->kernel, b->kernel) && !strcmp(reason_without_op(a), reason_without_op(b));
 }
 
 static bool first_of_op(const struct spacc_report *r, size_t i)
@@ -309,9 +309,9 @@ static void print_places(const struct spacc_report *r, FILE *to)
         if (!first)
             continue;
         const char *reason = reason_without_op(n);
-        fprintf(to, "  %-5s %4zu node%s %10s   %s%s\n", n->device, count,
-                count == 1 ? " " : "s", duration(us).s, reason == n->reason ? "" : "operator",
-                reason);
+        fprintf(to, "  %-5s %-11s %4zu node%s %10s   %s%s\n", n->device,
+                n->on_card ? "" : n->kernel, count, count == 1 ? " " : "s", duration(us).s,
+                reason == n->reason ? "" : "operator", reason);
         print_ops(r, i, to);
     }
 }
@@ -389,8 +389,9 @@ static bool put_nodes(cJSON *o, const struct spacc_report *r)
         cJSON *item = cJSON_CreateObject();
         if (!item || !cJSON_AddItemToArray(list, item) || !put_text(item, "name", n->name) ||
             !put_text(item, "op", n->op) || !put_text(item, "device", n->device) ||
-            !put_text(item, "reason", n->reason) || !put(item, "calls", (double)n->calls) ||
-            !put(item, "host_us", n->host_us) || (n->on_card && !put_card(item, n)))
+            !put_text(item, "kernel", n->kernel) || !put_text(item, "reason", n->reason) ||
+            !put(item, "calls", (double)n->calls) || !put(item, "host_us", n->host_us) ||
+            (n->on_card && !put_card(item, n)))
             return false;
     }
     return list != NULL;

@@ -407,12 +407,14 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
     s->executor.device = s->device;
     s->executor.masked = o->sparsity > 0.0;
     s->executor.verify = o->verify;
-    if (!s->device)
-        return SPACC_OK;
-    if ((status = spacc_plan_quantise(s->plan, s->weight_bits, &s->array, err)))
-        return status;
-    s->device_used = true;
-    return load_device(s, err);
+    if (s->device) {
+        if ((status = spacc_plan_quantise(s->plan, s->weight_bits, &s->array, err)))
+            return status;
+        s->device_used = true;
+        if ((status = load_device(s, err)))
+            return status;
+    }
+    return spacc_executor_ready(&s->executor, s->model->graph, input, NULL, err);
 }
 
 enum spacc_status spacc_session_learn(struct spacc_session *s, size_t frames,

@@ -74,6 +74,21 @@ static void fill_counts(const struct spacc_session *s, const struct spacc_plan_n
         r->utilisation = useful / ((double)info->pes * info->lanes * (double)busy);
 }
 
+/* What the CPU engine knows of a node of the outermost graph that is its own. */
+static void fill_engine_node(const struct spacc_session *s, const struct spacc_plan_node *n,
+                             struct spacc_report_node *r)
+{
+    const struct spacc_engine *e = s->executor.engine;
+
+    r->kernel = "reference";
+    if (!e || n->graph->parent)
+        return;
+    r->kernel = spacc_engine_describe(e, n->node).kernel;
+    const bool runs = strcmp(r->kernel, "dead") != 0 && strcmp(r->kernel, "constant") != 0;
+    r->calls = runs ? s->runs : 0;
+    r->host_us = spacc_engine_us(e, n->node);
+}
+
 static void fill_node(const struct spacc_session *s, size_t i, struct spacc_report_node *r)
 {
     const struct spacc_plan_node *n = &s->plan->node[i];
@@ -83,13 +98,17 @@ static void fill_node(const struct spacc_session *s, size_t i, struct spacc_repo
         .name = n->name,
         .op = n->op,
         .device = s->on_card && n->candidate ? "card" : "cpu",
-        .reason = n->candidate && !s->device ? "no card is used" : n->reason,
+        .reason = s->device ? n->reason : "no card is used",
         .calls = stats->calls,
         .host_us = stats->host_us,
         .on_card = s->on_card && n->candidate,
         .max_error = spacc_error_max(&stats->error),
         .snr_db = spacc_error_snr(&stats->error),
     };
+    if (!(n->candidate && s->device))
+        fill_engine_node(s, n, r);
+    else
+        r->kernel = s->on_card ? "card" : "fixed point";
     if (!r->on_card)
         return;
     fill_layer(s, n, r);

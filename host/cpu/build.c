@@ -7,6 +7,8 @@
 #include "host/cpu/engine_parts.h"
 #include "host/cpu/onednn.h"
 
+enum { NODE_INPUTS = 8 }; /* of nodes whose weights may be changed: LSTM has most */
+
 enum spacc_status spacc_cpu_no_memory(struct spacc_cpu_build *b)
 {
     return spacc_fail(b->err, SPACC_ENOMEM, "%s: no memory for an engine", b->g->file);
@@ -381,11 +383,40 @@ static enum spacc_status plan_memory(struct spacc_cpu_build *b)
 
 /* ---- new and free ---------------------------------------------------------------- */
 
+/* Contents of input i of node n where they are somebody else's. */
+static enum spacc_status change_weights(struct spacc_cpu_build *b, int n, int i,
+                                        const struct spacc_tensor **in)
+{
+    const struct spacc_engine_options *o = &b->e->options;
+    const struct spacc_node *node = &b->g->node[n];
+    const struct spacc_tensor *instead = NULL;
+    enum spacc_status s;
+
+    for (int k = 0; k < node->inputs && k < NODE_INPUTS; k++)
+        in[k] = spacc_cpu_constant(b, node, k);
+    if (!in[i] || (s = o->weights(o->user, b->g, n, i, in, &instead, b->err)))
+        return in[i] ? s : SPACC_OK;
+    if (instead && spacc_tensor_same_shape(instead, in[i]))
+        b->e->shape->shape[node->input[i]].data = instead->data;
+    return SPACC_OK;
+}
+
+static enum spacc_status take_weights(struct spacc_cpu_build *b)
+{
+    const struct spacc_tensor *in[NODE_INPUTS] = {NULL};
+    enum spacc_status s = SPACC_OK;
+
+    for (int n = 0; n < b->g->nodes && b->e->options.weights && !s; n++)
+        for (int i = 1; i < b->g->node[n].inputs && i < NODE_INPUTS && !s; i++)
+            s = change_weights(b, n, i, in);
+    return s;
+}
+
 static enum spacc_status build(struct spacc_cpu_build *b)
 {
     enum spacc_status status;
 
-    if ((status = value_slots(b)) || (status = find_needed(b)))
+    if ((status = take_weights(b)) || (status = value_slots(b)) || (status = find_needed(b)))
         return status;
     count_readers(b);
     for (int n = 0; n < b->g->nodes; n++)

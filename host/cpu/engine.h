@@ -29,6 +29,12 @@ struct spacc_engine_options {
      * every value that a step has made and that `sees` says yes to (NULL: none). */
     bool (*foreign)(void *user, const struct spacc_graph *g, int node);
     bool (*sees)(void *user, const struct spacc_graph *g, int value);
+    /* Other contents for constant input `input` of a node (pruned weights), of the same type
+     * and shape and alive as long as the engine, or NULL for those in in[]; NULL: never.
+     * SPACC_ENOMEM ends the making. */
+    enum spacc_status (*weights)(void *user, const struct spacc_graph *g, int node, int input,
+                                 const struct spacc_tensor *const *in,
+                                 const struct spacc_tensor **instead, struct spacc_error *err);
     void *user;
 };
 
