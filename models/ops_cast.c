@@ -101,6 +101,11 @@ static void cast_element(struct spacc_tensor *y, const struct spacc_tensor *x, s
     }
 }
 
+void spacc_ops_put(struct spacc_tensor *y, size_t i, double v)
+{
+    cast_from_double(y, i, v);
+}
+
 static enum spacc_status cast(struct spacc_op_call *c, int64_t to)
 {
     struct spacc_tensor *y;

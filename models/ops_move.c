@@ -4,15 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Product of dims first..last-1; of a tensor that exists. */
-static size_t product(const int64_t *dims, int first, int last)
-{
-    size_t count = 1;
-    for (int i = first; i < last; i++)
-        count *= (size_t)dims[i];
-    return count;
-}
-
 /* ---- Transpose and Expand ---------------------------------------------------- */
 
 static enum spacc_status read_perm(struct spacc_op_call *c, int perm[SPACC_RANK_MAX], int rank)
@@ -101,8 +92,9 @@ static enum spacc_status read_index(struct spacc_op_call *c, size_t i, int64_t s
 static enum spacc_status gather(struct spacc_op_call *c, struct spacc_tensor *y, int axis)
 {
     const struct spacc_tensor *x = c->in[0], *t = c->in[1];
-    const size_t outer = product(x->dims, 0, axis), size = (size_t)x->dims[axis];
-    const size_t block = product(x->dims, axis + 1, x->rank) * spacc_dtype_bytes(x->dtype);
+    const size_t outer = spacc_ops_product(x->dims, 0, axis), size = (size_t)x->dims[axis];
+    const size_t block =
+        spacc_ops_product(x->dims, axis + 1, x->rank) * spacc_dtype_bytes(x->dtype);
     for (size_t i = 0; i < t->count; i++) {
         size_t index = 0;
         TRY(read_index(c, i, x->dims[axis], &index));
@@ -169,7 +161,7 @@ enum spacc_status spacc_op_concat(struct spacc_op_call *c)
     TRY(spacc_op_output(c, 0, c->in[0]->dtype, c->in[0]->rank, dims, &y));
     if (c->shape_only || y->count == 0)
         return SPACC_OK;
-    const size_t outer = product(dims, 0, axis), bytes = spacc_dtype_bytes(y->dtype);
+    const size_t outer = spacc_ops_product(dims, 0, axis), bytes = spacc_dtype_bytes(y->dtype);
     char *to = y->data;
     for (size_t o = 0; o < outer; o++)
         for (int k = 0; k < c->ins; k++) {

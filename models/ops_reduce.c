@@ -1,68 +1,12 @@
-/* Softmax, sums and means along axes, and Multinomial. Floats are summed in double,
- * in row-major order of the input. */
+/* The Reduce operators. Every output element is folded over its inputs in row-major
+ * order: floating-point types in double, integers in 64 bits modulo 2^64. */
 #include "models/ops_util.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Softmax ----------------------------------------------------------------- */
-
-/* One softmax over `count` elements that are `step` apart. */
-#define SOFTMAX_LINE(function, type, exponential)                           \
-    static void function(type *y, const type *x, size_t count, size_t step) \
-    {                                                                       \
-        double sum = 0.0;                                                   \
-        type highest = x[0];                                                \
-        for (size_t i = 1; i < count; i++)                                  \
-            if (x[i * step] > highest)                                      \
-                highest = x[i * step];                                      \
-        for (size_t i = 0; i < count; i++) {                                \
-            y[i * step] = exponential(x[i * step] - highest);               \
-            sum += (double)y[i * step];                                     \
-        }                                                                   \
-        for (size_t i = 0; i < count; i++)                                  \
-            y[i * step] = (type)((double)y[i * step] / sum);                \
-    }
-
-SOFTMAX_LINE(softmax_f32, float, expf)
-SOFTMAX_LINE(softmax_f64, double, exp)
-
-static size_t product(const int64_t *dims, int first, int last)
-{
-    size_t count = 1;
-    for (int i = first; i < last; i++)
-        count *= (size_t)dims[i];
-    return count;
-}
-
-/* Before opset 13 all axes from `axis` on are one; from then on only `axis`. */
-enum spacc_status spacc_op_softmax(struct spacc_op_call *c)
-{
-    struct spacc_tensor *y;
-    int axis;
-    const bool one_axis = spacc_ops_opset(c) >= 13;
-    TRY(spacc_ops_check(c, 1, SPACC_TYPES_FLOAT));
-    const struct spacc_tensor *x = c->in[0];
-    TRY(spacc_ops_axis(c, &axis, spacc_node_int(c->node, "axis", one_axis ? -1 : 1), x->rank));
-    TRY(spacc_op_output(c, 0, x->dtype, x->rank, x->dims, &y));
-    if (c->shape_only || y->count == 0)
-        return SPACC_OK;
-    const size_t outer = product(x->dims, 0, axis);
-    const size_t count = product(x->dims, axis, one_axis ? axis + 1 : x->rank);
-    const size_t step = y->count / outer / count;
-    for (size_t i = 0; i < outer * step; i++) {
-        const size_t at = i / step * count * step + i % step;
-        if (y->dtype == SPACC_F32)
-            softmax_f32((float *)y->data + at, (const float *)x->data + at, count, step);
-        else
-            softmax_f64((double *)y->data + at, (const double *)x->data + at, count, step);
-    }
-    return SPACC_OK;
-}
-
-/* ---- ReduceSum and ReduceMean ------------------------------------------------ */
+/* ---- which axes ---------------------------------------------------------------- */
 
 struct reduction {
     bool axes[SPACC_RANK_MAX];
@@ -103,9 +47,281 @@ static enum spacc_status plan_reduction(struct spacc_op_call *c, struct reductio
     return SPACC_OK;
 }
 
-/* sums[out] += x over every element of x; float types in double, others in 64 bits. */
-static void sum_all(const struct reduction *r, const struct spacc_tensor *x, double *sums,
-                    uint64_t *int_sums)
+/* ---- folding ------------------------------------------------------------------- */
+
+/* sums[i * to_step] = fold(itself, x[i * from_step]) over a row */
+typedef void (*fold_fn)(void *sums, const void *x, size_t count, int64_t to_step,
+                        int64_t from_step);
+
+#define FOLD(function, sum_type, type, expression)                                  \
+    static void function(void *sums, const void *x, size_t count, int64_t to_step,  \
+                         int64_t from_step)                                         \
+    {                                                                               \
+        for (size_t i = 0; i < count; i++) {                                        \
+            sum_type *to = (sum_type *)sums + (int64_t)i * to_step;                 \
+            const sum_type a = *to;                                                 \
+            const sum_type v = (sum_type)((const type *)x)[(int64_t)i * from_step]; \
+            *to = (sum_type)(expression);                                           \
+        }                                                                           \
+    }
+
+#define FLOAT_TYPES(X) X(F32, double, float) X(F64, double, double)
+#define SIGNED_TYPES(X)    \
+    X(I8, int64_t, int8_t) \
+    X(I16, int64_t, int16_t) X(I32, int64_t, int32_t) X(I64, int64_t, int64_t)
+#define UNSIGNED_TYPES(X)      \
+    X(U8, uint64_t, uint8_t)   \
+    X(BOOL, uint64_t, uint8_t) \
+    X(U16, uint64_t, uint16_t) X(U32, uint64_t, uint32_t) X(U64, uint64_t, uint64_t)
+
+/* A NaN wins in max and min. */
+#define X(name, sum_type, type)                               \
+    FOLD(sum_##name, sum_type, type, a + v)                   \
+    FOLD(absolute_##name, sum_type, type, a + fabs(v))        \
+    FOLD(square_##name, sum_type, type, a + v * v)            \
+    FOLD(prod_##name, sum_type, type, a *v)                   \
+    FOLD(max_##name, sum_type, type, a != a || a > v ? a : v) \
+    FOLD(min_##name, sum_type, type, a != a || a < v ? a : v)
+FLOAT_TYPES(X)
+#undef X
+#define X(name, sum_type, type)                                                   \
+    FOLD(sum_##name, sum_type, type, (uint64_t)a + (uint64_t)v)                   \
+    FOLD(absolute_##name, sum_type, type,                                         \
+         v < (sum_type)1 ? (uint64_t)a - (uint64_t)v : (uint64_t)a + (uint64_t)v) \
+    FOLD(square_##name, sum_type, type, (uint64_t)a + (uint64_t)v * (uint64_t)v)  \
+    FOLD(prod_##name, sum_type, type, (uint64_t)a *(uint64_t)v)                   \
+    FOLD(max_##name, sum_type, type, a > v ? a : v)                               \
+    FOLD(min_##name, sum_type, type, a < v ? a : v)
+SIGNED_TYPES(X)
+UNSIGNED_TYPES(X)
+#undef X
+
+enum fold { SUM, ABSOLUTE, SQUARE, PROD, MAX, MIN, FOLDS };
+
+#define X(name, sum_type, type)                                                       \
+    [SPACC_##name] = {                                                                \
+        [SUM] = sum_##name,   [ABSOLUTE] = absolute_##name, [SQUARE] = square_##name, \
+        [PROD] = prod_##name, [MAX] = max_##name,           [MIN] = min_##name,       \
+    },
+static const fold_fn folds[SPACC_DTYPE_END][FOLDS] = {FLOAT_TYPES(X) SIGNED_TYPES(X)
+                                                          UNSIGNED_TYPES(X)};
+#undef X
+
+/* One 8-byte sum: a double for floating-point inputs. */
+union sum {
+    double real;
+    int64_t integer;
+    uint64_t natural;
+};
+
+static bool is_float(enum spacc_dtype dtype)
+{
+    return (SPACC_TYPES_FLOAT & (1u << dtype)) != 0;
+}
+
+static bool is_unsigned(enum spacc_dtype dtype)
+{
+    return ((SPACC_TYPES_UNSIGNED | SPACC_TYPE(BOOL)) & (1u << dtype)) != 0;
+}
+
+/* The result for no elements: what leaves every other one as it is. */
+static union sum first_sum(enum fold fold, enum spacc_dtype dtype)
+{
+    const int bits = dtype == SPACC_BOOL ? 1 : 8 * (int)spacc_dtype_bytes(dtype);
+    const bool natural = is_unsigned(dtype);
+    const int64_t highest = INT64_MAX >> (64 - bits);
+    switch (fold) {
+    case PROD: return is_float(dtype) ? (union sum){.real = 1.0} : (union sum){.integer = 1};
+    case MAX:
+        if (is_float(dtype))
+            return (union sum){.real = -INFINITY};
+        return (union sum){.integer = natural ? 0 : -highest - 1};
+    case MIN:
+        if (is_float(dtype))
+            return (union sum){.real = INFINITY};
+        if (natural)
+            return (union sum){.natural = UINT64_MAX >> (64 - bits)};
+        return (union sum){.integer = highest};
+    default: return (union sum){0};
+    }
+}
+
+static void fold_all(const struct reduction *r, const struct spacc_tensor *x, enum fold fold,
+                     union sum *sums)
+{
+    const fold_fn row_fold = folds[x->dtype][fold];
+    const int64_t bytes = (int64_t)spacc_dtype_bytes(x->dtype);
+    struct spacc_walk w;
+    int64_t stride[2][SPACC_RANK_MAX];
+    spacc_ops_strides(stride[0], x->rank, x->dims);
+    memcpy(stride[1], r->stride, sizeof(stride[1]));
+    spacc_walk_init(&w, 2, x->rank, x->dims, stride, NULL);
+    for (size_t row = 0; row < w.rows; row++, spacc_walk_next(&w))
+        row_fold(sums + w.at[1], (const char *)x->data + w.at[0] * bytes, w.inner, w.step[1],
+                 w.step[0]);
+}
+
+/* The sums to the output; integers keep their low bits. */
+static void store_sums(struct spacc_tensor *y, const union sum *sums)
+{
+    const size_t bytes = spacc_dtype_bytes(y->dtype);
+    for (size_t i = 0; i < y->count; i++) {
+        if (y->dtype == SPACC_F32)
+            ((float *)y->data)[i] = (float)sums[i].real;
+        else /* little endian */
+            memcpy((char *)y->data + i * bytes, &sums[i], bytes);
+    }
+}
+
+/* ---- one operator -------------------------------------------------------------- */
+
+/* What happens to a sum of `each` elements at the end; false when it has no result. */
+typedef bool (*finish_fn)(union sum *sum, enum spacc_dtype dtype, size_t each);
+
+/* Output 0 and its sums; *sums is NULL when there is nothing left to do, else the caller
+ * frees it. */
+static enum spacc_status begin(struct spacc_op_call *c, struct reduction *r, int input_from,
+                               unsigned types, enum fold fold, union sum **sums)
+{
+    struct spacc_tensor *y;
+    *sums = NULL;
+    TRY(spacc_ops_check(c, 1, types | SPACC_TYPE(I64)));
+    TRY(spacc_ops_types(c, 0, types));
+    TRY(plan_reduction(c, r, input_from));
+    const struct spacc_tensor *x = c->in[0];
+    TRY(spacc_op_output(c, 0, x->dtype, r->rank, r->dims, &y));
+    if (c->shape_only || y->count == 0)
+        return SPACC_OK;
+    if (r->nothing) {
+        spacc_ops_memcpy(y->data, x->data, x->count * spacc_dtype_bytes(x->dtype));
+        return SPACC_OK;
+    }
+    *sums = malloc(y->count * sizeof(**sums));
+    if (!*sums)
+        return spacc_op_fail(c, SPACC_ENOMEM, "no memory for %zu sums", y->count);
+    for (size_t i = 0; i < y->count; i++)
+        (*sums)[i] = first_sum(fold, x->dtype);
+    return SPACC_OK;
+}
+
+static enum spacc_status reduce(struct spacc_op_call *c, int input_from, unsigned types,
+                                enum fold fold, finish_fn finish)
+{
+    struct reduction r = {0};
+    union sum *sums;
+    TRY(begin(c, &r, input_from, types, fold, &sums));
+    if (!sums)
+        return SPACC_OK;
+    const struct spacc_tensor *x = c->in[0];
+    struct spacc_tensor *y = c->out[0];
+    fold_all(&r, x, fold, sums);
+    bool sound = true;
+    for (size_t i = 0; finish && sound && i < y->count; i++)
+        sound = finish(&sums[i], x->dtype, x->count / y->count);
+    store_sums(y, sums);
+    free(sums);
+    return sound ? SPACC_OK : spacc_op_fail(c, SPACC_EINVAL, "integer mean of no elements");
+}
+
+enum {
+    ARITHMETIC = SPACC_TYPES_WIDE | SPACC_TYPE(U32) | SPACC_TYPE(U64),
+    ORDERED = ARITHMETIC | SPACC_TYPE(U8) | SPACC_TYPE(I8)
+};
+
+enum spacc_status spacc_op_reduce_sum(struct spacc_op_call *c)
+{
+    return reduce(c, 13, ARITHMETIC, SUM, NULL);
+}
+
+enum spacc_status spacc_op_reduce_prod(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ARITHMETIC, PROD, NULL);
+}
+
+enum spacc_status spacc_op_reduce_l1(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ARITHMETIC, ABSOLUTE, NULL);
+}
+
+enum spacc_status spacc_op_reduce_sum_square(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ARITHMETIC, SQUARE, NULL);
+}
+
+/* bool from opset 20 on. */
+static unsigned ordered(const struct spacc_op_call *c)
+{
+    return (unsigned)ORDERED | (spacc_ops_opset(c) >= 20 ? SPACC_TYPE(BOOL) : 0u);
+}
+
+enum spacc_status spacc_op_reduce_max(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ordered(c), MAX, NULL);
+}
+
+enum spacc_status spacc_op_reduce_min(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ordered(c), MIN, NULL);
+}
+
+/* Integers towards zero; no elements leave NaN. */
+static bool divide(union sum *sum, enum spacc_dtype dtype, size_t each)
+{
+    if (is_float(dtype))
+        sum->real /= (double)each;
+    else if (each == 0)
+        return false;
+    else if (is_unsigned(dtype))
+        sum->natural /= each;
+    else
+        sum->integer /= (int64_t)each;
+    return true;
+}
+
+enum spacc_status spacc_op_reduce_mean(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ARITHMETIC, SUM, divide);
+}
+
+/* A function of a sum; an integer one goes by way of double and back towards zero. */
+static bool by_double(union sum *sum, enum spacc_dtype dtype, double (*f)(double))
+{
+    if (is_float(dtype)) {
+        sum->real = f(sum->real);
+        return true;
+    }
+    const double v = f(is_unsigned(dtype) ? (double)sum->natural : (double)sum->integer);
+    sum->integer = v > -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN;
+    return true;
+}
+
+static bool square_root(union sum *sum, enum spacc_dtype dtype, size_t each)
+{
+    (void)each;
+    return by_double(sum, dtype, sqrt);
+}
+
+enum spacc_status spacc_op_reduce_l2(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ARITHMETIC, SQUARE, square_root);
+}
+
+static bool logarithm(union sum *sum, enum spacc_dtype dtype, size_t each)
+{
+    (void)each;
+    return by_double(sum, dtype, log);
+}
+
+enum spacc_status spacc_op_reduce_log_sum(struct spacc_op_call *c)
+{
+    return reduce(c, 18, ARITHMETIC, SUM, logarithm);
+}
+
+/* ---- ReduceLogSumExp: the largest first, so that nothing overflows -------------- */
+
+/* sums[] += e^(x - highest[]), where highest is finite. */
+static void add_exponentials(const struct reduction *r, const struct spacc_tensor *x,
+                             const union sum *highest, double *sums)
 {
     struct spacc_walk w;
     int64_t stride[2][SPACC_RANK_MAX];
@@ -116,151 +332,30 @@ static void sum_all(const struct reduction *r, const struct spacc_tensor *x, dou
         for (size_t i = 0; i < w.inner; i++) {
             const int64_t from = w.at[0] + (int64_t)i * w.step[0];
             const int64_t to = w.at[1] + (int64_t)i * w.step[1];
-            switch (x->dtype) {
-            case SPACC_F32: sums[to] += (double)((const float *)x->data)[from]; break;
-            case SPACC_F64: sums[to] += ((const double *)x->data)[from]; break;
-            case SPACC_I32: int_sums[to] += (uint64_t)((const int32_t *)x->data)[from]; break;
-            default: int_sums[to] += (uint64_t)((const int64_t *)x->data)[from]; break;
-            }
+            sums[to] += exp(spacc_tensor_element(x, (size_t)from) - highest[to].real);
         }
 }
 
-/* y = sums / divisor; integers towards zero. */
-static void store_sums(struct spacc_tensor *y, const double *sums, const uint64_t *int_sums,
-                       size_t divisor)
-{
-    for (size_t i = 0; i < y->count; i++)
-        switch (y->dtype) {
-        case SPACC_F32: ((float *)y->data)[i] = (float)(sums[i] / (double)divisor); break;
-        case SPACC_F64: ((double *)y->data)[i] = sums[i] / (double)divisor; break;
-        case SPACC_I32:
-            ((int32_t *)y->data)[i] = (int32_t)((int64_t)int_sums[i] / (int64_t)divisor);
-            break;
-        default: ((int64_t *)y->data)[i] = (int64_t)int_sums[i] / (int64_t)divisor; break;
-        }
-}
-
-static enum spacc_status reduce(struct spacc_op_call *c, int input_from, bool mean)
+enum spacc_status spacc_op_reduce_log_sum_exp(struct spacc_op_call *c)
 {
     struct reduction r = {0};
-    struct spacc_tensor *y;
-    TRY(spacc_ops_check(c, 1, SPACC_TYPES_WIDE));
-    TRY(plan_reduction(c, &r, input_from));
-    const struct spacc_tensor *x = c->in[0];
-    TRY(spacc_op_output(c, 0, x->dtype, r.rank, r.dims, &y));
-    if (c->shape_only || y->count == 0)
+    union sum *highest;
+    TRY(begin(c, &r, 18, SPACC_TYPES_FLOAT, MAX, &highest));
+    if (!highest)
         return SPACC_OK;
-    if (r.nothing) {
-        spacc_ops_memcpy(y->data, x->data, x->count * spacc_dtype_bytes(x->dtype));
-        return SPACC_OK;
-    }
-    const size_t each = x->count / y->count; /* 0: an empty sum; a mean of it is NaN */
-    if (mean && each == 0 && !(SPACC_TYPES_FLOAT & (1u << x->dtype)))
-        return spacc_op_fail(c, SPACC_EINVAL, "integer mean of no elements");
-    void *sums = calloc(y->count, sizeof(double));
-    if (!sums)
+    struct spacc_tensor *y = c->out[0];
+    double *sums = calloc(y->count, sizeof(*sums));
+    if (!sums) {
+        free(highest);
         return spacc_op_fail(c, SPACC_ENOMEM, "no memory for %zu sums", y->count);
-    sum_all(&r, x, sums, sums);
-    store_sums(y, sums, sums, mean ? each : 1);
+    }
+    fold_all(&r, c->in[0], MAX, highest);
+    add_exponentials(&r, c->in[0], highest, sums);
+    for (size_t i = 0; i < y->count; i++) /* an infinite one is the result */
+        if (isfinite(highest[i].real))
+            highest[i].real += log(sums[i]);
+    store_sums(y, highest);
     free(sums);
-    return SPACC_OK;
-}
-
-enum spacc_status spacc_op_reduce_sum(struct spacc_op_call *c)
-{
-    return reduce(c, 13, false);
-}
-
-enum spacc_status spacc_op_reduce_mean(struct spacc_op_call *c)
-{
-    return reduce(c, 18, true);
-}
-
-/* ---- Multinomial ------------------------------------------------------------- */
-
-/* A generator of our own (xorshift64*), so that a seed gives the same samples on every
- * machine; they are not those of other runtimes. Without `seed` it is 0. */
-static double next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return (double)((*state * UINT64_C(2685821657736338717)) >> 11) * 0x1p-53;
-}
-
-static uint64_t first_state(float seed)
-{
-    uint32_t bits;
-    memcpy(&bits, &seed, sizeof(bits));
-    return bits * UINT64_C(0x9E3779B97F4A7C15) ^ UINT64_C(0xD1B54A32D192ED03);
-}
-
-/* weight[i] = e^(x[i] - max x); returns their sum. */
-static double weigh(double *weight, const struct spacc_tensor *x, size_t row, size_t classes)
-{
-    double highest = -INFINITY, sum = 0.0;
-    for (size_t i = 0; i < classes; i++) {
-        const size_t at = row * classes + i;
-        weight[i] = x->dtype == SPACC_F32 ? (double)((const float *)x->data)[at]
-                                          : ((const double *)x->data)[at];
-        highest = weight[i] > highest ? weight[i] : highest;
-    }
-    for (size_t i = 0; i < classes; i++) {
-        weight[i] = exp(weight[i] - highest);
-        sum += weight[i];
-    }
-    return sum;
-}
-
-static size_t draw(const double *weight, size_t classes, double point)
-{
-    size_t i = 0;
-    for (; i + 1 < classes; i++) {
-        point -= weight[i];
-        if (point < 0.0)
-            break;
-    }
-    return i;
-}
-
-static void sample(const struct spacc_op_call *c, struct spacc_tensor *y, double *weight)
-{
-    const size_t classes = (size_t)c->in[0]->dims[1], samples = (size_t)y->dims[1];
-    uint64_t state = first_state(spacc_node_float(c->node, "seed", 0.0f));
-    double sum = 0.0;
-    for (size_t i = 0; i < y->count; i++) {
-        if (i % samples == 0)
-            sum = weigh(weight, c->in[0], i / samples, classes);
-        const size_t pick = draw(weight, classes, next_random(&state) * sum);
-        if (y->dtype == SPACC_I32)
-            ((int32_t *)y->data)[i] = (int32_t)pick;
-        else
-            ((int64_t *)y->data)[i] = (int64_t)pick;
-    }
-}
-
-enum spacc_status spacc_op_multinomial(struct spacc_op_call *c)
-{
-    struct spacc_tensor *y;
-    char text[SPACC_TEXT_BYTES];
-    const int64_t dtype = spacc_node_int(c->node, "dtype", SPACC_I32);
-    const int64_t samples = spacc_node_int(c->node, "sample_size", 1);
-    TRY(spacc_ops_check(c, 1, SPACC_TYPES_FLOAT));
-    const struct spacc_tensor *x = c->in[0];
-    if (dtype != SPACC_I32 && dtype != SPACC_I64)
-        return spacc_op_fail(c, SPACC_EUNSUPPORTED, "dtype is %" PRId64 ", not int32 or int64",
-                             dtype);
-    if (x->rank != 2 || x->dims[1] < 1 || x->dims[1] > INT32_MAX || samples < 0)
-        return spacc_op_fail(c, SPACC_ESHAPE, "cannot draw %" PRId64 " samples from shape %s",
-                             samples, spacc_ops_shape_text(text, x->rank, x->dims));
-    TRY(spacc_op_output(c, 0, (enum spacc_dtype)dtype, 2,
-                        (const int64_t[]){x->dims[0], samples}, &y));
-    if (c->shape_only)
-        return SPACC_OK;
-    double *weight = calloc((size_t)x->dims[1], sizeof(*weight));
-    if (!weight)
-        return spacc_op_fail(c, SPACC_ENOMEM, "no memory for %" PRId64 " classes", x->dims[1]);
-    sample(c, y, weight);
-    free(weight);
+    free(highest);
     return SPACC_OK;
 }

@@ -128,6 +128,24 @@ int64_t spacc_ops_integer(const struct spacc_tensor *t, size_t i)
     }
 }
 
+size_t spacc_ops_product(const int64_t *dims, int first, int last)
+{
+    size_t count = 1;
+    for (int i = first; i < last; i++)
+        count *= (size_t)dims[i];
+    return count;
+}
+
+enum spacc_status spacc_ops_scalar(struct spacc_op_call *c, int i)
+{
+    const struct spacc_tensor *t = spacc_ops_in(c, i);
+    char text[SPACC_TEXT_BYTES];
+    if (!t || (t->count == 1 && t->rank <= 1))
+        return SPACC_OK;
+    return spacc_op_fail(c, SPACC_ESHAPE, "input %d has shape %s, it must be one element", i,
+                         spacc_ops_shape_text(text, t->rank, t->dims));
+}
+
 enum spacc_status spacc_ops_ints_input(struct spacc_op_call *c, struct spacc_ops_ints *out,
                                        int i)
 {

@@ -89,6 +89,15 @@ static inline int64_t spacc_ops_int(const struct spacc_ops_ints *v, size_t i)
 /* Element `i` of a tensor of integers or bool; uint64 wraps above the int64s. */
 int64_t spacc_ops_integer(const struct spacc_tensor *t, size_t i);
 
+/* Element `i` = v, as Cast from double does it. */
+void spacc_ops_put(struct spacc_tensor *y, size_t i, double v);
+
+/* Product of dims first..last-1 of a tensor that exists. */
+size_t spacc_ops_product(const int64_t *dims, int first, int last);
+
+/* Input `i` must have one element: of rank 0 or 1. SPACC_ESHAPE with its shape. */
+enum spacc_status spacc_ops_scalar(struct spacc_op_call *c, int i);
+
 /* Read a list that is attribute `name` before opset `first` and input `i` from then
  * on. Giving it the other way is refused. An input is int64 or int32 of rank 0 or 1;
  * without contents: spacc_op_needs(). */
