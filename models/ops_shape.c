@@ -21,6 +21,49 @@ enum spacc_status spacc_op_identity(struct spacc_op_call *c)
     return reshaped(c, c->in[0]->rank, c->in[0]->dims);
 }
 
+/* ---- Dropout ------------------------------------------------------------------- */
+
+/* Ratio and training mode are inputs from opset 12 on; a mode that is not known yet may
+ * still be inference. */
+static enum spacc_status check_inference(struct spacc_op_call *c)
+{
+    const struct spacc_tensor *ratio = spacc_ops_in(c, 1), *training = spacc_ops_in(c, 2);
+    TRY(spacc_ops_types(c, 1, SPACC_TYPES_FLOAT | SPACC_TYPES_HALF));
+    TRY(spacc_ops_types(c, 2, SPACC_TYPE(BOOL)));
+    TRY(spacc_ops_scalar(c, 1));
+    TRY(spacc_ops_scalar(c, 2));
+    if (!training || !training->data || !*(const uint8_t *)training->data ||
+        (ratio && !ratio->data))
+        return SPACC_OK;
+    if (ratio && spacc_tensor_element(ratio, 0) == 0.0)
+        return SPACC_OK;
+    return spacc_op_fail(c, SPACC_EUNSUPPORTED,
+                         "training_mode with a ratio above 0 is not supported: it drops at "
+                         "random");
+}
+
+/* Inference: the input as it is, and a mask of ones (of x's type before opset 10). */
+enum spacc_status spacc_op_dropout(struct spacc_op_call *c)
+{
+    struct spacc_tensor *mask;
+    const bool typed = spacc_ops_opset(c) < 10;
+    TRY(spacc_ops_check(c, 1, SPACC_TYPES_ALL));
+    TRY(spacc_ops_types(c, 0, SPACC_TYPES_FLOAT | SPACC_TYPES_HALF));
+    TRY(spacc_ops_attr_opset(c, "ratio", 1, 11));
+    TRY(spacc_ops_attr_opset(c, "seed", 12, INT32_MAX));
+    TRY(spacc_ops_input_opset(c, 1, 12, INT32_MAX));
+    TRY(spacc_ops_input_opset(c, 2, 12, INT32_MAX));
+    TRY(check_inference(c));
+    const struct spacc_tensor *x = c->in[0];
+    TRY(reshaped(c, x->rank, x->dims));
+    if (!spacc_ops_wanted(c, 1))
+        return SPACC_OK;
+    TRY(spacc_op_output(c, 1, typed ? x->dtype : SPACC_BOOL, x->rank, x->dims, &mask));
+    for (size_t i = 0; !c->shape_only && i < mask->count; i++)
+        spacc_ops_put(mask, i, 1.0);
+    return SPACC_OK;
+}
+
 /* ---- Shape and Size: contents are not read ------------------------------------ */
 
 /* A negative axis counts from the end; beyond the ends is moved there. */
