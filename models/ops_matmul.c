@@ -112,8 +112,8 @@ enum spacc_status spacc_product_plan(struct spacc_op_call *c, struct spacc_produ
     return product_output(c, p, a, b, dtype, y);
 }
 
-static void multiply(const struct spacc_product *p, enum spacc_dtype dtype, char *y, const char *a,
-                     const char *b)
+static void multiply(const struct spacc_product *p, enum spacc_dtype dtype, char *y,
+                     const char *a, const char *b)
 {
     const size_t bytes = spacc_dtype_bytes(dtype);
     const size_t inner = (size_t)p->k, n = (size_t)p->n;

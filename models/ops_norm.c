@@ -143,7 +143,8 @@ static enum spacc_status check_batch_norm(struct spacc_op_call *c, bool training
     TRY(spacc_ops_attr_opset(c, "spatial", 1, 8));
     TRY(spacc_ops_attr_opset(c, "is_test", 1, 6));
     if (spacc_ops_opset(c) < 7 && spacc_node_int(c->node, "is_test", 0) == 0)
-        return spacc_op_fail(c, SPACC_EUNSUPPORTED, "attribute 'is_test' of 0 is not supported");
+        return spacc_op_fail(c, SPACC_EUNSUPPORTED,
+                             "attribute 'is_test' of 0 is not supported");
     if (spacc_node_int(c->node, "spatial", 1) != 1)
         return spacc_op_fail(c, SPACC_EUNSUPPORTED,
                              "attribute 'spatial' of 0 is not supported");

@@ -79,9 +79,9 @@ enum spacc_status spacc_quant_check(struct spacc_op_call *c, int i, int64_t entr
     char text[SPACC_TEXT_BYTES];
     if (!t || t->count == 1 || (t->rank == 1 && t->dims[0] == entries))
         return SPACC_OK;
-    return spacc_op_fail(c, SPACC_ESHAPE, "input %d has shape %s, one number or %" PRId64
-                         " are wanted", i, spacc_ops_shape_text(text, t->rank, t->dims),
-                         entries);
+    return spacc_op_fail(c, SPACC_ESHAPE,
+                         "input %d has shape %s, one number or %" PRId64 " are wanted", i,
+                         spacc_ops_shape_text(text, t->rank, t->dims), entries);
 }
 
 /* ---- by given scales --------------------------------------------------------- */
@@ -114,9 +114,10 @@ static enum spacc_status plan_blocks(struct spacc_op_call *c, struct scales *s, 
         fits = scale->dims[i] == (i == axis && x->dims[i] > 0 ? blocks : x->dims[i]);
     }
     if (!fits)
-        return spacc_op_fail(c, SPACC_ESHAPE, "scales of shape %s for blocks of %" PRId64
-                             " of %s", spacc_ops_shape_text(left, scale->rank, scale->dims),
-                             block, spacc_ops_shape_text(right, x->rank, x->dims));
+        return spacc_op_fail(c, SPACC_ESHAPE,
+                             "scales of shape %s for blocks of %" PRId64 " of %s",
+                             spacc_ops_shape_text(left, scale->rank, scale->dims), block,
+                             spacc_ops_shape_text(right, x->rank, x->dims));
     s->block = (size_t)block;
     s->entries = (size_t)scale->dims[axis];
     return SPACC_OK;
@@ -137,7 +138,8 @@ static enum spacc_status plan_scales(struct spacc_op_call *c, struct scales *s)
     if (scale->rank == 0 || (scale->count == 1 && block == 0))
         return SPACC_OK;
     if (spacc_ops_opset(c) < 13)
-        return spacc_op_fail(c, SPACC_EUNSUPPORTED, "a scale of shape %s exists from opset 13 on",
+        return spacc_op_fail(c, SPACC_EUNSUPPORTED,
+                             "a scale of shape %s exists from opset 13 on",
                              spacc_ops_shape_text(text, scale->rank, scale->dims));
     TRY(spacc_ops_axis(c, &axis, spacc_node_int(c->node, "axis", 1), x->rank));
     s->size = x->dims[axis] > 0 ? (size_t)x->dims[axis] : 1;
@@ -146,17 +148,16 @@ static enum spacc_status plan_scales(struct spacc_op_call *c, struct scales *s)
     if (block != 0)
         return plan_blocks(c, s, axis, block);
     s->entries = scale->count;
-    return scale->rank == 1 ? spacc_quant_check(c, 1, x->dims[axis])
-                            : spacc_op_fail(c, SPACC_ESHAPE, "scales have shape %s",
-                                            spacc_ops_shape_text(text, scale->rank,
-                                                                 scale->dims));
+    return scale->rank == 1
+               ? spacc_quant_check(c, 1, x->dims[axis])
+               : spacc_op_fail(c, SPACC_ESHAPE, "scales have shape %s",
+                               spacc_ops_shape_text(text, scale->rank, scale->dims));
 }
 
 /* Integer types that the opset quantises to. */
 static unsigned integers(const struct spacc_op_call *c)
 {
-    return SPACC_TYPES_BYTE |
-           (spacc_ops_opset(c) < 21 ? 0 : SPACC_TYPE(U16) | SPACC_TYPE(I16));
+    return SPACC_TYPES_BYTE | (spacc_ops_opset(c) < 21 ? 0 : SPACC_TYPE(U16) | SPACC_TYPE(I16));
 }
 
 /* The type of y: that of the zero point, else output_dtype, else uint8. */
