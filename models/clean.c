@@ -98,17 +98,23 @@ static enum spacc_status drop_values(struct spacc_clean *c)
 
 /* ---- a graph and its branches ---- */
 
+typedef enum spacc_status (*pass_fn)(struct spacc_clean *c);
+
+/* Before opset 7 operators broadcast and drop out in ways of their own: these passes do not
+ * know them. */
+enum { OPSET_FIRST = 7 };
+
 static enum spacc_status run_passes(struct spacc_clean *c)
 {
-    static enum spacc_status (*const pass[])(struct spacc_clean *) = {
-        spacc_clean_fold, drop_dead,        spacc_clean_move, spacc_clean_push,
-        drop_dead,        spacc_clean_norm, spacc_clean_cell, drop_dead,
-    };
+    static const pass_fn pass[] = {spacc_clean_fold, drop_dead,        spacc_clean_move,
+                                   spacc_clean_push, spacc_clean_norm, spacc_clean_cell,
+                                   drop_dead};
+    const size_t passes = spacc_clean_opset(c) < OPSET_FIRST ? 2 : sizeof(pass) / sizeof(*pass);
     enum spacc_status s = SPACC_OK;
 
     do {
         c->changed = false;
-        for (size_t k = 0; k < sizeof(pass) / sizeof(*pass) && !s; k++)
+        for (size_t k = 0; k < passes && !s; k++)
             s = pass[k](c);
     } while (c->changed && !s);
     return s;

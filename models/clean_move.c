@@ -37,9 +37,9 @@ static int same_dropout(struct spacc_clean *c, const struct spacc_node *n)
 static int same_cast(struct spacc_clean *c, const struct spacc_node *n)
 {
     const int from = spacc_clean_in(n, 0);
+    const enum spacc_dtype known = c->shape[from].dtype;
 
-    return spacc_node_int(n, "to", SPACC_DTYPE_NONE) == (int64_t)c->shape[from].dtype ? from
-                                                                                      : -1;
+    return known && spacc_node_int(n, "to", SPACC_DTYPE_NONE) == (int64_t)known ? from : -1;
 }
 
 /* Of one tensor. */
