@@ -1,0 +1,2 @@
+#define SPACC_CELLS(name) spacc_cells_##name##_avx512
+#include "sparse/cells_body.h"

@@ -1,0 +1,71 @@
+#include "sparse/kernels.h"
+
+#include <string.h>
+
+#include "sparse/cpu.h"
+#include "sparse/kernels_parts.h"
+
+#define F32 SPACC_TILE_F32
+#define F16 SPACC_TILE_F16
+#define I8  SPACC_TILE_I8
+
+#define FLOAT       0x1p-22f /* tolerance of kernels with fused multiply-add */
+#define PREPARE_F32 spacc_prepare_f32_scalar
+
+/* Costs are measured times of one weight, in cache, relative to each other within a type. */
+const struct spacc_kernel spacc_kernels[] = {
+    {"f32/scalar/1", F32, 0, 8, 8, 1, true, SPACC_LAYOUT_F32, 100, 0.0f, PREPARE_F32,
+     spacc_product_f32_scalar},
+    {"f32/scalar/16", F32, 0, 8, 8, 16, false, SPACC_LAYOUT_F32, 200, 0.0f, PREPARE_F32,
+     spacc_product_f32_scalar},
+    {"f16/scalar/1", F16, 0, 8, 8, 1, true, SPACC_LAYOUT_F16_DENSE, 400, 0.0f, PREPARE_F32,
+     spacc_product_f16_scalar},
+    {"f16/scalar/16", F16, 0, 8, 8, 16, false, SPACC_LAYOUT_F16_32_4, 500, 0.0f, PREPARE_F32,
+     spacc_product_f16_scalar},
+    {"i8/scalar/dense", I8, 0, 32, 2, 4, true, SPACC_LAYOUT_I8_DENSE, 200, 0.0f,
+     spacc_prepare_i8_scalar, spacc_product_i8_scalar},
+    {"i8/scalar/16", I8, 0, 32, 2, 16, false, SPACC_LAYOUT_I8_ROWS, 300, 0.0f,
+     spacc_prepare_i8_scalar, spacc_product_i8_scalar},
+};
+const size_t spacc_kernel_count = sizeof(spacc_kernels) / sizeof(spacc_kernels[0]);
+
+const struct spacc_kernel *spacc_kernel_find(const char *name)
+{
+    for (size_t i = 0; i < spacc_kernel_count; i++)
+        if (strcmp(spacc_kernels[i].name, name) == 0)
+            return &spacc_kernels[i];
+    return NULL;
+}
+
+static bool fits(const struct spacc_kernel *k, enum spacc_tile_type type, unsigned features,
+                 bool only_dense, const struct spacc_kernel *like)
+{
+    if (k->type != type || k->needs & ~features || (only_dense && !k->dense))
+        return false;
+    return !like || (k->lanes == like->lanes && k->groups == like->groups);
+}
+
+/* Time, in the table's unit. */
+static double estimate(const struct spacc_kernel *k, const struct spacc_matrix *m)
+{
+    const double rows = (double)k->lanes * k->groups;
+    return (double)spacc_tile_count_slots(k, m) * rows * k->cost;
+}
+
+const struct spacc_kernel *spacc_kernel_pick(enum spacc_tile_type type, unsigned cpu_features,
+                                             const struct spacc_matrix *m, bool only_dense,
+                                             const struct spacc_kernel *like)
+{
+    const struct spacc_kernel *best = NULL;
+    double least = 0.0;
+
+    for (size_t i = 0; i < spacc_kernel_count; i++) {
+        const struct spacc_kernel *k = &spacc_kernels[i];
+        if (!fits(k, type, cpu_features, only_dense, like))
+            continue;
+        const double time = estimate(k, m);
+        if (!best || time <= least)
+            best = k, least = time;
+    }
+    return best;
+}
