@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "sparse/cpu.h"
+
 enum { INPUTS_MAX = 8 };
 
 double spacc_now_us(void)
@@ -304,7 +306,7 @@ enum spacc_status spacc_executor_ready(struct spacc_executor *x, const struct sp
                                        struct spacc_error *err)
 {
     const struct spacc_engine_options options = {.parallel = parallel,
-                                                 .cpu = 0,
+                                                 .cpu = spacc_cpu_features(),
                                                  .foreign = is_foreign,
                                                  .sees = is_kept,
                                                  .weights = pruned_weights,

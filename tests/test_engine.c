@@ -18,6 +18,7 @@
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
+#include "sparse/cpu.h"
 
 #define MODELS SPACC_SHARED "/models"
 enum { PATH_BYTES = 1024, TENSORS_MAX = 16 };
@@ -140,7 +141,7 @@ static void print_kernels(const struct spacc_engine *e, const struct spacc_graph
 
 static void check_golden(struct golden *c, const char *what)
 {
-    const struct spacc_engine_options options = {0};
+    const struct spacc_engine_options options = {.cpu = spacc_cpu_features()};
     struct spacc_tensor *got[TENSORS_MAX] = {NULL}, *again[TENSORS_MAX] = {NULL};
     const struct spacc_tensor *const *in = (const struct spacc_tensor *const *)c->input;
     struct spacc_error err = {.text = ""};

@@ -195,8 +195,10 @@ int spacc_cpu_plain(struct spacc_cpu_build *b, int v)
 {
     if (!b->e->slot[v].layout)
         return v;
-    if (b->e->slot[v].plain < 0)
-        b->e->slot[v].plain = spacc_onednn_reorder(b, v, NULL);
+    if (b->e->slot[v].plain < 0) {
+        const int s = spacc_onednn_reorder(b, v, NULL); /* moves the list of slots */
+        b->e->slot[v].plain = s;
+    }
     return b->e->slot[v].plain;
 }
 

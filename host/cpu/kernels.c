@@ -2,6 +2,8 @@
 
 const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
     &spacc_cpu_foreign,       &spacc_cpu_view,
+    &spacc_cpu_rnn,
+    &spacc_cpu_product,
 #if SPACC_ONEDNN
     &spacc_cpu_onednn_conv,   &spacc_cpu_onednn_pool,   &spacc_cpu_onednn_eltwise,
     &spacc_cpu_onednn_binary, &spacc_cpu_onednn_concat, &spacc_cpu_onednn_transpose,

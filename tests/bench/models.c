@@ -18,6 +18,7 @@
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
+#include "sparse/cpu.h"
 #include "tests/bench/ort.h"
 
 enum { ROUNDS = 31, PARTS_MAX = 4, TENSORS_MAX = 32, PATH_BYTES = 1024 };
@@ -65,7 +66,7 @@ static void load_inputs(struct part *p, const char *folder)
 
 static void load(struct part *p, char *text, bool with_ort, int threads)
 {
-    const struct spacc_engine_options options = {0};
+    const struct spacc_engine_options options = {.cpu = spacc_cpu_features()};
     const struct spacc_tensor *const *in = (const struct spacc_tensor *const *)p->input;
     struct spacc_error err;
     char *folder = strchr(text, '=');
