@@ -81,9 +81,10 @@ void spacc_cpu_share(struct spacc_cpu_build *b, int to, int from)
     struct spacc_cpu_slot *s = &b->e->slot[to];
 
     s->root = b->e->slot[from].root;
+    s->skip_bytes = b->e->slot[from].skip_bytes;
     s->home = b->e->slot[s->root].home;
     if (s->home == SPACC_HOME_CONSTANT)
-        s->t.data = b->e->slot[s->root].t.data;
+        spacc_cpu_follow_root(b->e, to);
     s->made = true;
 }
 
@@ -350,8 +351,8 @@ static void set_places(struct spacc_engine *e)
         if (is_in_arena(e, s))
             e->slot[s].t.data = e->arena + e->slot[s].offset;
     for (int s = 0; s < e->slots; s++)
-        if (e->slot[s].home == SPACC_HOME_ARENA)
-            e->slot[s].t.data = e->slot[e->slot[s].root].t.data;
+        if (e->slot[s].home == SPACC_HOME_ARENA && e->slot[s].root != s)
+            spacc_cpu_follow_root(e, s);
 }
 
 static enum spacc_status plan_memory(struct spacc_cpu_build *b)

@@ -43,8 +43,9 @@ static void set_outside(struct spacc_engine *e, const struct spacc_tensor *const
         if (e->direct[o])
             e->slot[e->slot[e->output[o]].root].t.data = output[o]->data;
     for (int s = 0; s < e->slots; s++)
-        if (e->slot[s].home == SPACC_HOME_INPUT || e->slot[s].home == SPACC_HOME_OUTPUT)
-            e->slot[s].t.data = e->slot[e->slot[s].root].t.data;
+        if ((e->slot[s].home == SPACC_HOME_INPUT || e->slot[s].home == SPACC_HOME_OUTPUT) &&
+            e->slot[s].root != s)
+            spacc_cpu_follow_root(e, s);
 }
 
 static void drop_heap(struct spacc_engine *e)

@@ -22,8 +22,9 @@ enum spacc_cpu_home {
 struct spacc_cpu_slot {
     struct spacc_tensor t; /* what kernels see; no data before it has a place */
     enum spacc_cpu_home home;
-    int root;     /* slot whose memory this is a view of, or itself */
-    size_t bytes; /* of the memory; 0: count elements */
+    int root;          /* slot whose memory this is a view of, or itself */
+    size_t skip_bytes; /* where it starts in the root's memory */
+    size_t bytes;      /* of the memory; 0: count elements */
     int first, last;
     size_t offset;
     void *layout; /* oneDNN memory descriptor when not row-major (onednn.h), or NULL; owned */
@@ -142,6 +143,14 @@ void spacc_cpu_share(struct spacc_cpu_build *b, int to, int from);
 bool spacc_cpu_may_overwrite(const struct spacc_cpu_build *b, int v, int s);
 
 enum spacc_status spacc_cpu_no_memory(struct spacc_cpu_build *b);
+
+/* Set the data of slot s, a view. */
+static inline void spacc_cpu_follow_root(struct spacc_engine *e, int s)
+{
+    char *data = e->slot[e->slot[s].root].t.data;
+
+    e->slot[s].t.data = data ? data + e->slot[s].skip_bytes : NULL;
+}
 
 /* Data of slot s; NULL for -1. */
 static inline void *spacc_cpu_data(const struct spacc_engine *e, int s)

@@ -1,8 +1,7 @@
 #include "host/cpu/kernels.h"
 
 const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
-    &spacc_cpu_foreign,       &spacc_cpu_view,
-    &spacc_cpu_rnn,
+    &spacc_cpu_foreign,       &spacc_cpu_view,          &spacc_cpu_rnn,
     &spacc_cpu_product,
 #if SPACC_ONEDNN
     &spacc_cpu_onednn_conv,   &spacc_cpu_onednn_pool,   &spacc_cpu_onednn_eltwise,

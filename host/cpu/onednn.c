@@ -151,6 +151,12 @@ int spacc_onednn_in(struct spacc_cpu_build *b, int v, const dnnl_memory_desc_t *
 
 int spacc_onednn_reorder(struct spacc_cpu_build *b, int v, const void *layout)
 {
+    return spacc_onednn_reorder_into(b, v, layout, -1, 0);
+}
+
+int spacc_onednn_reorder_into(struct spacc_cpu_build *b, int v, const dnnl_memory_desc_t *md,
+                              int whole, size_t skip_bytes)
+{
     dnnl_memory_desc_t from, to;
     dnnl_primitive_attr_t attr = spacc_onednn_attr();
     dnnl_primitive_desc_t pd = NULL;
@@ -163,8 +169,8 @@ int spacc_onednn_reorder(struct spacc_cpu_build *b, int v, const void *layout)
         goto out;
     }
     spacc_onednn_layout(&from, b, v);
-    if (layout)
-        to = *(const dnnl_memory_desc_t *)layout;
+    if (md)
+        to = *md;
     else
         spacc_onednn_rows(&to, &b->e->slot[v].t);
     const dnnl_engine_t engine = spacc_onednn_engine(b->e);
@@ -173,6 +179,10 @@ int spacc_onednn_reorder(struct spacc_cpu_build *b, int v, const void *layout)
             b, n, dnnl_reorder_primitive_desc_create(&pd, &from, engine, &to, engine, attr)))
         goto out;
     b->e->slot[out].copy_of = v;
+    if (whole >= 0) {
+        spacc_cpu_share(b, out, whole);
+        b->e->slot[out].skip_bytes = skip_bytes;
+    }
     op = spacc_onednn_op_new(pd);
     if (!op || !spacc_onednn_arg(b, op, DNNL_ARG_FROM, &from, v, NULL) ||
         !spacc_onednn_arg(b, op, DNNL_ARG_TO, &to, out, NULL) || set_layout(b, out, &to)) {

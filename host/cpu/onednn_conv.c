@@ -13,6 +13,8 @@ struct chain {
     int node[JOINED_MAX + 1], nodes;
     int value; /* the result so far */
     int sum;   /* value that is added, or -1 */
+    int whole; /* value of the Concat in which the result has its place, or -1 */
+    dnnl_memory_desc_t slice;
     dnnl_post_ops_t post;
 };
 
@@ -123,6 +125,8 @@ static enum spacc_status describe(struct spacc_cpu_build *b, int n, const struct
     spacc_onednn_any(&dst, c->out);
     if (chain->sum >= 0)
         spacc_onednn_layout(&dst, b, chain->sum);
+    else if (chain->whole >= 0)
+        dst = chain->slice;
     weights = c->weights;
     dnnl_memory_desc_init_by_tag(&weights, c->weights.ndims, c->weights.dims, dnnl_f32,
                                  dnnl_format_tag_any);
@@ -174,7 +178,9 @@ static enum spacc_status add(struct spacc_cpu_build *b, int n, const struct conv
 
     if (in < 0)
         return b->err->status;
-    if ((status = spacc_onednn_made(b, chain->value, dst)))
+    status = chain->whole >= 0 ? spacc_onednn_made_slice(b, chain->value, chain->whole, dst)
+                               : spacc_onednn_made(b, chain->value, dst);
+    if (status)
         return status;
     if (chain->sum >= 0)
         spacc_cpu_share(b, chain->value, chain->sum);
@@ -201,6 +207,7 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
     if (dnnl_post_ops_create(&chain.post) != dnnl_success)
         return spacc_cpu_no_memory(b);
     find_chain(b, &chain);
+    chain.whole = chain.sum < 0 ? spacc_onednn_slice(b, chain.value, &chain.slice) : -1;
     status = describe(b, n, &c, &chain, &pd);
     if (!status)
         status = add(b, n, &c, &chain, pd);

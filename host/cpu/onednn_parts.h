@@ -43,6 +43,16 @@ int spacc_onednn_in(struct spacc_cpu_build *b, int v, const dnnl_memory_desc_t *
 enum spacc_status spacc_onednn_made(struct spacc_cpu_build *b, int v,
                                     const dnnl_memory_desc_t *md);
 
+/* When value v is read by one Concat only, in which it has a place of whole blocks: its layout
+ * there in *md; the value of the result is returned. Else -1. (onednn_concat.c) */
+int spacc_onednn_slice(struct spacc_cpu_build *b, int v, dnnl_memory_desc_t *md);
+/* Value v is made there, with layout `md`. SPACC_ENOMEM. */
+enum spacc_status spacc_onednn_made_slice(struct spacc_cpu_build *b, int v, int whole,
+                                          const dnnl_memory_desc_t *md);
+/* As spacc_onednn_reorder(), into the place of value `whole` that starts at `skip_bytes`. */
+int spacc_onednn_reorder_into(struct spacc_cpu_build *b, int v, const dnnl_memory_desc_t *md,
+                              int whole, size_t skip_bytes);
+
 /* A new op from a primitive descriptor (which stays the caller's), or NULL. */
 struct spacc_onednn_op *spacc_onednn_op_new(const_dnnl_primitive_desc_t pd);
 void spacc_onednn_op_free(void *op);

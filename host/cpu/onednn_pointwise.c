@@ -1,4 +1,4 @@
-/* Element-wise operators, Concat and Transpose of tensors that a primitive has left in its own
+/* Element-wise operators and Transpose of tensors that a primitive has left in its own
  * layout: they stay in it. Row-major ones are left to other kernels, but for Transpose. */
 #include <math.h>
 #include <string.h>
@@ -183,78 +183,6 @@ static enum spacc_status take_binary(struct spacc_cpu_build *b, int n, bool *tak
     return status;
 }
 
-/* ---- Concat -------------------------------------------------------------------------- */
-
-static bool is_concat(const struct spacc_cpu_build *b, const struct spacc_node *node)
-{
-    bool blocked = false;
-
-    if (strcmp(node->op->name, "Concat") != 0 || !spacc_cpu_known(b, node) ||
-        !spacc_cpu_is(b, node->output[0], SPACC_F32) || node->inputs > SPACC_ONEDNN_ARGS - 2)
-        return false;
-    for (int i = 0; i < node->inputs; i++) {
-        blocked = blocked || spacc_onednn_is_blocked(b, node->input[i]);
-        if (spacc_cpu_shape(b, node->input[i])->count == 0)
-            return false;
-    }
-    return blocked;
-}
-
-static enum spacc_status add_concat(struct spacc_cpu_build *b, int n, dnnl_primitive_desc_t pd,
-                                    const dnnl_memory_desc_t *src)
-{
-    const struct spacc_node *node = &b->g->node[n];
-    const dnnl_memory_desc_t *dst = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
-    int in[SPACC_ONEDNN_ARGS];
-    struct spacc_onednn_op *op;
-
-    for (int i = 0; i < node->inputs; i++)
-        if ((in[i] = spacc_onednn_in(b, node->input[i], &src[i])) < 0)
-            return b->err->status;
-    op = spacc_onednn_op_new(pd);
-    bool ok = op && !spacc_onednn_made(b, node->output[0], dst) &&
-              spacc_onednn_arg(b, op, DNNL_ARG_DST, dst, node->output[0], NULL);
-    for (int i = 0; i < node->inputs && ok; i++)
-        ok = spacc_onednn_arg(b, op, DNNL_ARG_MULTIPLE_SRC + i, &src[i], in[i], NULL);
-    if (!ok) {
-        spacc_onednn_op_free(op);
-        return spacc_cpu_no_memory(b);
-    }
-    return spacc_onednn_step(b, n, &spacc_cpu_onednn_concat, op, pd, in, node->inputs,
-                             node->output[0]);
-}
-
-static enum spacc_status take_concat(struct spacc_cpu_build *b, int n, bool *taken)
-{
-    const struct spacc_node *node = &b->g->node[n];
-    dnnl_memory_desc_t src[SPACC_ONEDNN_ARGS];
-    dnnl_primitive_attr_t attr;
-    dnnl_primitive_desc_t pd = NULL;
-
-    if (!is_concat(b, node))
-        return SPACC_OK;
-    if (!(attr = spacc_onednn_attr()))
-        return spacc_cpu_no_memory(b);
-    const int rank = spacc_cpu_shape(b, node->output[0])->rank;
-    int axis = (int)spacc_node_int(node, "axis", 1);
-    axis += axis < 0 ? rank : 0;
-    for (int i = 0; i < node->inputs; i++)
-        spacc_onednn_layout(&src[i], b, node->input[i]);
-    enum spacc_status status =
-        spacc_onednn_check(b, n,
-                           dnnl_concat_primitive_desc_create(&pd, NULL, node->inputs, axis, src,
-                                                             attr, spacc_onednn_engine(b->e)));
-    if (!status)
-        status = add_concat(b, n, pd, src);
-    if (pd)
-        dnnl_primitive_desc_destroy(pd);
-    dnnl_primitive_attr_destroy(attr);
-    if (!status)
-        spacc_cpu_taken(b, n, n, spacc_cpu_onednn_concat.name);
-    *taken = !status;
-    return status;
-}
-
 /* ---- Transpose: a reorder whose strides are those of the result ------------------------ */
 
 static void transposed(dnnl_memory_desc_t *md, const struct spacc_tensor *in,
@@ -320,5 +248,4 @@ static enum spacc_status take_transpose(struct spacc_cpu_build *b, int n, bool *
                                                              .release = spacc_onednn_op_free}
 KERNEL(eltwise);
 KERNEL(binary);
-KERNEL(concat);
 KERNEL(transpose);
