@@ -75,6 +75,8 @@ struct conv {
     const struct spacc_tensor *w, *bias, *in, *out;
     struct spacc_window window;
     int64_t groups;
+    bool padded; /* the input is padded by a step of its own */
+    struct spacc_tensor padded_in;
     dnnl_memory_desc_t weights; /* row-major as ONNX has them, group axis split off */
 };
 
@@ -117,11 +119,12 @@ static enum spacc_status describe(struct spacc_cpu_build *b, int n, const struct
     dnnl_memory_desc_t src, weights, bias, dst;
     dnnl_convolution_desc_t d;
     dnnl_dims_t dilates = {0};
+    const dnnl_dims_t no_pads = {0};
     dnnl_primitive_attr_t attr = spacc_onednn_attr();
 
     if (!attr)
         return spacc_cpu_no_memory(b);
-    spacc_onednn_any(&src, c->in);
+    spacc_onednn_any(&src, c->padded ? &c->padded_in : c->in);
     spacc_onednn_any(&dst, c->out);
     if (chain->sum >= 0)
         spacc_onednn_layout(&dst, b, chain->sum);
@@ -137,8 +140,8 @@ static enum spacc_status describe(struct spacc_cpu_build *b, int n, const struct
     if (s == dnnl_success)
         s = dnnl_dilated_convolution_forward_desc_init(
             &d, dnnl_forward_inference, dnnl_convolution_direct, &src, &weights,
-            c->bias ? &bias : NULL, &dst, c->window.stride, dilates, c->window.begin,
-            c->window.end);
+            c->bias ? &bias : NULL, &dst, c->window.stride, dilates,
+            c->padded ? no_pads : c->window.begin, c->padded ? no_pads : c->window.end);
     if (s == dnnl_success)
         s = dnnl_primitive_desc_create(pd, &d, attr, spacc_onednn_engine(b->e), NULL);
     dnnl_primitive_attr_destroy(attr);
@@ -172,7 +175,9 @@ static enum spacc_status add(struct spacc_cpu_build *b, int n, const struct conv
 {
     const dnnl_memory_desc_t *src = dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
     const dnnl_memory_desc_t *dst = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
-    const int in = spacc_onednn_in(b, c->node->input[0], src);
+    const int in =
+        c->padded ? spacc_onednn_padded(b, n, c->node->input[0], &c->window, &c->padded_in, src)
+                  : spacc_onednn_in(b, c->node->input[0], src);
     const int slots[2] = {in, chain->sum};
     enum spacc_status status;
 
@@ -194,6 +199,42 @@ static enum spacc_status add(struct spacc_cpu_build *b, int n, const struct conv
     return status;
 }
 
+static bool is_direct(dnnl_primitive_desc_t pd)
+{
+    const char *name = NULL;
+
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) != dnnl_success ||
+           strncmp(name, "jit", 3) == 0;
+}
+
+/* The direct kernels refuse pads wider than their register block; the product that is left is
+ * several times slower. Where they take the same window over a padded input, it is padded. */
+static enum spacc_status describe_best(struct spacc_cpu_build *b, int n, struct conv *c,
+                                       const struct chain *chain, dnnl_primitive_desc_t *pd)
+{
+    enum spacc_status s = describe(b, n, c, chain, pd);
+    dnnl_primitive_desc_t other = NULL;
+
+    if (s || is_direct(*pd))
+        return s;
+    c->padded = true;
+    c->padded_in = *c->in;
+    c->padded_in.count = 1;
+    for (int i = 0; i < c->window.axes; i++)
+        c->padded_in.dims[i + 2] += c->window.begin[i] + c->window.end[i];
+    for (int d = 0; d < c->padded_in.rank; d++)
+        c->padded_in.count *= (size_t)c->padded_in.dims[d];
+    if (!describe(b, n, c, chain, &other) && is_direct(other)) {
+        dnnl_primitive_desc_destroy(*pd);
+        *pd = other;
+        return SPACC_OK;
+    }
+    if (other)
+        dnnl_primitive_desc_destroy(other);
+    c->padded = false;
+    return SPACC_OK;
+}
+
 static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 {
     const struct spacc_node *node = &b->g->node[n];
@@ -208,7 +249,7 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
         return spacc_cpu_no_memory(b);
     find_chain(b, &chain);
     chain.whole = chain.sum < 0 ? spacc_onednn_slice(b, chain.value, &chain.slice) : -1;
-    status = describe(b, n, &c, &chain, &pd);
+    status = describe_best(b, n, &c, &chain, &pd);
     if (!status)
         status = add(b, n, &c, &chain, pd);
     *taken = !status;

@@ -6,6 +6,7 @@
 
 #include "host/cpu/kernels.h"
 #include "host/cpu/onednn.h"
+#include "host/cpu/window.h"
 
 enum { SPACC_ONEDNN_ARGS = 40 };
 
@@ -80,6 +81,12 @@ enum spacc_status spacc_onednn_one(struct spacc_cpu_build *b, int n,
 
 enum spacc_status spacc_onednn_run(struct spacc_engine *e, struct spacc_cpu_step *s,
                                    struct spacc_error *err);
+
+/* Add a step that copies value v into a tensor of `shape`, zeros around it as w->begin and the
+ * shape say, in `layout`. The slot, or -1 with b->err filled. */
+int spacc_onednn_padded(struct spacc_cpu_build *b, int n, int v, const struct spacc_window *w,
+                        const struct spacc_tensor *shape, const dnnl_memory_desc_t *layout);
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_pad;
 
 /* Attributes with scratch memory given by us. NULL without memory. */
 dnnl_primitive_attr_t spacc_onednn_attr(void);
