@@ -148,6 +148,18 @@ static enum spacc_status concat_shape(struct spacc_op_call *c, int axis, int64_t
     return SPACC_OK;
 }
 
+/* Blocks that follow each other to places `stride` bytes apart. Single numbers are by far the
+ * most blocks a tensor can have: they get a loop of their own. */
+static void spread(char *to, const char *from, size_t block, size_t count, size_t stride)
+{
+    if (block == sizeof(uint32_t))
+        for (size_t i = 0; i < count; i++)
+            memcpy(to + i * stride, from + i * sizeof(uint32_t), sizeof(uint32_t));
+    else
+        for (size_t i = 0; i < count && block > 0; i++)
+            memcpy(to + i * stride, from + i * block, block);
+}
+
 enum spacc_status spacc_op_concat(struct spacc_op_call *c)
 {
     struct spacc_tensor *y;
@@ -163,12 +175,11 @@ enum spacc_status spacc_op_concat(struct spacc_op_call *c)
         return SPACC_OK;
     const size_t outer = spacc_ops_product(dims, 0, axis), bytes = spacc_dtype_bytes(y->dtype);
     char *to = y->data;
-    for (size_t o = 0; o < outer; o++)
-        for (int k = 0; k < c->ins; k++) {
-            const size_t block = c->in[k]->count / outer * bytes;
-            spacc_ops_memcpy(to, (const char *)c->in[k]->data + o * block, block);
-            to += block;
-        }
+    for (int k = 0; k < c->ins; k++) {
+        const size_t block = c->in[k]->count / outer * bytes;
+        spread(to, c->in[k]->data, block, outer, y->count / outer * bytes);
+        to += block;
+    }
     return SPACC_OK;
 }
 

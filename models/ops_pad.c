@@ -129,30 +129,82 @@ static int64_t *make_map(const struct pad *p, const struct spacc_tensor *x,
     return indices;
 }
 
-/* Element of x for output `index`, or OUTSIDE. */
-static int64_t element(const struct spacc_tensor *x, int64_t *const map[SPACC_RANK_MAX],
-                       const int64_t *index)
+/* Block of x for the row of output blocks at `index` (the last of `axes` left out), or
+ * OUTSIDE. */
+static int64_t row_start(const struct spacc_tensor *x, int axes,
+                         int64_t *const map[SPACC_RANK_MAX], const int64_t *index)
 {
     int64_t at = 0;
-    for (int i = 0; i < x->rank; i++) {
+    for (int i = 0; i + 1 < axes; i++) {
         const int64_t from = map[i][index[i]];
         if (from == OUTSIDE)
             return OUTSIDE;
         at = at * x->dims[i] + from;
     }
-    return at;
+    return at * x->dims[axes - 1];
 }
 
-static void fill(struct spacc_tensor *y, const struct spacc_tensor *x,
+static void repeat(char *to, const void *value, size_t bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        memcpy(to + i * bytes, value, bytes);
+}
+
+/* How many entries from `o` on follow each other, or are all OUTSIDE. */
+static int64_t run_length(const int64_t *map, int64_t o, int64_t count)
+{
+    const int64_t step = map[o] == OUTSIDE ? 0 : 1;
+    int64_t n = 1;
+    while (o + n < count && map[o + n] == map[o] + n * step)
+        n++;
+    return n;
+}
+
+/* What the walk of fill() needs. */
+struct walk {
+    size_t bytes, block; /* of an element; elements that stay together */
+    int axes;            /* the others */
+    const void *value;
+};
+
+static void fill_row(char *to, const char *from, const int64_t *map, int64_t count,
+                     const struct walk *w)
+{
+    const size_t block_bytes = w->block * w->bytes;
+    for (int64_t o = 0; o < count;) {
+        const int64_t n = run_length(map, o, count);
+        if (map[o] == OUTSIDE || !from)
+            repeat(to, w->value, w->bytes, (size_t)n * w->block);
+        else
+            memcpy(to, from + (size_t)map[o] * block_bytes, (size_t)n * block_bytes);
+        to += (size_t)n * block_bytes;
+        o += n;
+    }
+}
+
+/* The last axes that stay as they are move as blocks. */
+static struct walk walk_of(const struct pad *p, const struct spacc_tensor *x,
+                           const struct spacc_tensor *y, const void *value)
+{
+    struct walk w = {spacc_dtype_bytes(y->dtype), 1, y->rank, value};
+    while (w.axes > 1 && p->begin[w.axes - 1] == 0 && p->end[w.axes - 1] == 0)
+        w.block *= (size_t)x->dims[--w.axes];
+    return w;
+}
+
+static void fill(struct spacc_tensor *y, const struct spacc_tensor *x, const struct pad *p,
                  int64_t *const map[SPACC_RANK_MAX], const void *value)
 {
-    const size_t bytes = spacc_dtype_bytes(y->dtype);
+    const struct walk w = walk_of(p, x, y, value);
+    const int last = w.axes - 1;
+    const size_t row = (size_t)y->dims[last] * w.block;
     int64_t index[SPACC_RANK_MAX] = {0};
-    for (size_t o = 0; o < y->count; o++) {
-        const int64_t at = element(x, map, index);
-        memcpy((char *)y->data + o * bytes,
-               at == OUTSIDE ? value : (const char *)x->data + (size_t)at * bytes, bytes);
-        for (int i = y->rank - 1; i >= 0 && ++index[i] == y->dims[i]; i--)
+    for (size_t o = 0; o < y->count; o += row) {
+        const int64_t at = row_start(x, w.axes, map, index);
+        const char *from =
+            at == OUTSIDE ? NULL : (const char *)x->data + (size_t)at * w.block * w.bytes;
+        fill_row((char *)y->data + o * w.bytes, from, map[last], y->dims[last], &w);
+        for (int i = last - 1; i >= 0 && ++index[i] == y->dims[i]; i--)
             index[i] = 0;
     }
 }
@@ -195,11 +247,15 @@ enum spacc_status spacc_op_pad(struct spacc_op_call *c)
     TRY(spacc_op_output(c, 0, x->dtype, x->rank, p.dims, &y));
     if (c->shape_only || y->count == 0)
         return SPACC_OK;
+    if (x->rank == 0) {
+        memcpy(y->data, x->data, spacc_dtype_bytes(x->dtype));
+        return SPACC_OK;
+    }
     int64_t *indices = make_map(&p, x, y, map);
     if (!indices)
         return spacc_op_fail(c, SPACC_ENOMEM, "no memory for the index of %zu elements",
                              y->count);
-    fill(y, x, map, value);
+    fill(y, x, &p, map, value);
     free(indices);
     return SPACC_OK;
 }
