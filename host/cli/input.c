@@ -7,6 +7,7 @@
 
 #include "host/cli/cli.h"
 #include "models/io.h"
+#include "sparse/half.h"
 
 #define TRY(call)                                 \
     do {                                          \
@@ -197,6 +198,10 @@ static void fill_random(struct spacc_tensor *t, uint64_t *seed)
             ((float *)t->data)[i] = (float)random_real(seed);
         else if (t->dtype == SPACC_F64)
             ((double *)t->data)[i] = random_real(seed);
+        else if (t->dtype == SPACC_F16)
+            ((uint16_t *)t->data)[i] = spacc_half_from_float((float)random_real(seed));
+        else if (t->dtype == SPACC_BF16)
+            ((uint16_t *)t->data)[i] = spacc_bfloat_from_float((float)random_real(seed));
         else /* little endian: the low byte comes first */
             ((uint8_t *)t->data)[i * bytes] = (uint8_t)(random_next(seed) & 1);
     }

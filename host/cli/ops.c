@@ -89,17 +89,17 @@ static void print_text(void)
 {
     char names[256];
 
-    printf("%zu operators, all on the CPU in float32; the card takes the four marked.\n\n",
+    printf("%zu operators, all on the CPU; the card takes the four marked.\n\n",
            spacc_op_count);
-    printf("%-16s %-7s %-5s %s\n", "operator", "opsets", "card", "attributes");
+    printf("%-26s %-7s %-5s %s\n", "operator", "opsets", "card", "attributes");
     for (size_t i = 0; i < spacc_op_count; i++) {
         const struct spacc_op *op = &spacc_ops[i];
-        int column = printf("%-16s %2d-%-4d %-5s", op->name, op->opset_first, op->opset_last,
+        int column = printf("%-26s %2d-%-4d %-5s", op->name, op->opset_first, op->opset_last,
                             on_card(op->name)[0] ? "yes" : "");
         attribute_names(op->attrs, names, sizeof(names));
         for (char *name = strtok(names, " "); name; name = strtok(NULL, " ")) {
             if (column + (int)strlen(name) >= 100)
-                column = printf("\n%30s", "") - 1;
+                column = printf("\n%40s", "") - 1;
             column += printf(" %s", name);
         }
         putchar('\n');

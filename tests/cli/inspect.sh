@@ -67,7 +67,7 @@ ok "$spacc" ops --json
 json "len(r) == $(grep -c '^SPACC_OP(' "$source/models/ops.def")"
 json '[o["op"] for o in r if o["card"]] == ["LSTM", "GRU", "MatMul", "Gemm"]'
 ok "$spacc" ops
-says "LSTM              7-21   yes"
+says "LSTM                        7-21   yes"
 ok "$spacc" ops --markdown
 says "| Relu | 7-21 |  |  |"
 
