@@ -166,7 +166,15 @@ static double shrink(double x, double lambda, double bias)
     return x < -lambda ? x + bias : x > lambda ? x - bias : x != x ? x : 0.0;
 }
 
+/* Integers go by way of double and back towards zero. */
 enum spacc_status spacc_op_shrink(struct spacc_op_call *c)
 {
-    return activate(c, shrink, parameter(c, "lambd", 0.5f), parameter(c, "bias", 0.0f));
+    struct spacc_tensor *y;
+    const double lambda = parameter(c, "lambd", 0.5f), bias = parameter(c, "bias", 0.0f);
+    TRY(spacc_ops_check(c, 1, SPACC_TYPES_NUMBER));
+    const struct spacc_tensor *x = c->in[0];
+    TRY(spacc_op_output(c, 0, x->dtype, x->rank, x->dims, &y));
+    for (size_t i = 0; !c->shape_only && i < y->count; i++)
+        spacc_ops_put(y, i, shrink(spacc_tensor_element(x, i), lambda, bias));
+    return SPACC_OK;
 }

@@ -41,21 +41,24 @@ enum spacc_status spacc_op_eye_like(struct spacc_op_call *c)
 
 /* ---- Range ---------------------------------------------------------------------- */
 
-/* Numbers of start, start + delta, ... before limit; false when that is no number. */
+/* Numbers of start, start + delta, ... before limit; false when there are too many. */
 static bool count_ints(const struct spacc_op_call *c, int64_t *count)
 {
     const int64_t start = spacc_ops_integer(c->in[0], 0);
     const int64_t limit = spacc_ops_integer(c->in[1], 0);
     const int64_t delta = spacc_ops_integer(c->in[2], 0);
+    const bool up = delta > 0;
+    const uint64_t step = up ? (uint64_t)delta : 0 - (uint64_t)delta;
     *count = 0;
-    if (delta == 0)
+    if (step == 0)
         return false;
-    if (delta > 0 ? start >= limit : start <= limit)
+    if (up ? start >= limit : start <= limit)
         return true;
     const uint64_t way =
-        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
-    const uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
-    *count = (int64_t)((way - 1) / step) + ((way - 1) / step < INT64_MAX);
+        up ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    const uint64_t steps = (way - 1) / step;
+    if (steps < INT64_MAX)
+        *count = (int64_t)steps + 1;
     return *count > 0;
 }
 

@@ -124,25 +124,33 @@ static bool is_unsigned(enum spacc_dtype dtype)
     return ((SPACC_TYPES_UNSIGNED | SPACC_TYPE(BOOL)) & (1u << dtype)) != 0;
 }
 
-/* The result for no elements: what leaves every other one as it is. */
-static union sum first_sum(enum fold fold, enum spacc_dtype dtype)
+/* The result of a floating-point fold over no elements: it leaves every number as it is. */
+static double first_real(enum fold fold)
+{
+    return fold == PROD ? 1.0 : fold == MAX ? -INFINITY : fold == MIN ? INFINITY : 0.0;
+}
+
+/* The same for integers, as the bits of the sum. */
+static uint64_t first_integer(enum fold fold, enum spacc_dtype dtype)
 {
     const int bits = dtype == SPACC_BOOL ? 1 : 8 * (int)spacc_dtype_bytes(dtype);
     const bool natural = is_unsigned(dtype);
-    const int64_t highest = INT64_MAX >> (64 - bits);
+    const uint64_t highest = (natural ? UINT64_MAX : INT64_MAX) >> (64 - bits);
     switch (fold) {
-    case PROD: return is_float(dtype) ? (union sum){.real = 1.0} : (union sum){.integer = 1};
-    case MAX:
+    case PROD: return 1;
+    case MAX: return natural ? 0 : ~highest;
+    case MIN: return highest;
+    default: return 0;
+    }
+}
+
+static void clear_sums(union sum *sums, size_t count, enum fold fold, enum spacc_dtype dtype)
+{
+    for (size_t i = 0; i < count; i++) {
         if (is_float(dtype))
-            return (union sum){.real = -INFINITY};
-        return (union sum){.integer = natural ? 0 : -highest - 1};
-    case MIN:
-        if (is_float(dtype))
-            return (union sum){.real = INFINITY};
-        if (natural)
-            return (union sum){.natural = UINT64_MAX >> (64 - bits)};
-        return (union sum){.integer = highest};
-    default: return (union sum){0};
+            sums[i].real = first_real(fold);
+        else
+            sums[i].natural = first_integer(fold, dtype);
     }
 }
 
@@ -199,8 +207,7 @@ static enum spacc_status begin(struct spacc_op_call *c, struct reduction *r, int
     *sums = malloc(y->count * sizeof(**sums));
     if (!*sums)
         return spacc_op_fail(c, SPACC_ENOMEM, "no memory for %zu sums", y->count);
-    for (size_t i = 0; i < y->count; i++)
-        (*sums)[i] = first_sum(fold, x->dtype);
+    clear_sums(*sums, y->count, fold, x->dtype);
     return SPACC_OK;
 }
 
@@ -319,7 +326,14 @@ enum spacc_status spacc_op_reduce_log_sum(struct spacc_op_call *c)
 
 /* ---- ReduceLogSumExp: the largest first, so that nothing overflows -------------- */
 
-/* sums[] += e^(x - highest[]), where highest is finite. */
+/* Integer sums as doubles. */
+static void to_real(union sum *sums, size_t count, enum spacc_dtype dtype)
+{
+    for (size_t i = 0; i < count && !is_float(dtype); i++)
+        sums[i].real = is_unsigned(dtype) ? (double)sums[i].natural : (double)sums[i].integer;
+}
+
+/* sums[] += e^(x - highest[]) */
 static void add_exponentials(const struct reduction *r, const struct spacc_tensor *x,
                              const union sum *highest, double *sums)
 {
@@ -336,25 +350,28 @@ static void add_exponentials(const struct reduction *r, const struct spacc_tenso
         }
 }
 
+/* Integers go by way of double and back towards zero. */
 enum spacc_status spacc_op_reduce_log_sum_exp(struct spacc_op_call *c)
 {
     struct reduction r = {0};
     union sum *highest;
-    TRY(begin(c, &r, 18, SPACC_TYPES_FLOAT, MAX, &highest));
+    TRY(begin(c, &r, 18, ARITHMETIC, MAX, &highest));
     if (!highest)
         return SPACC_OK;
+    const struct spacc_tensor *x = c->in[0];
     struct spacc_tensor *y = c->out[0];
     double *sums = calloc(y->count, sizeof(*sums));
     if (!sums) {
         free(highest);
         return spacc_op_fail(c, SPACC_ENOMEM, "no memory for %zu sums", y->count);
     }
-    fold_all(&r, c->in[0], MAX, highest);
-    add_exponentials(&r, c->in[0], highest, sums);
-    for (size_t i = 0; i < y->count; i++) /* an infinite one is the result */
-        if (isfinite(highest[i].real))
-            highest[i].real += log(sums[i]);
-    store_sums(y, highest);
+    fold_all(&r, x, MAX, highest);
+    to_real(highest, y->count, x->dtype);
+    add_exponentials(&r, x, highest, sums);
+    for (size_t i = 0; i < y->count; i++) { /* an infinite highest is the result */
+        const double v = highest[i].real;
+        spacc_ops_put(y, i, isfinite(v) ? v + log(sums[i]) : v);
+    }
     free(sums);
     free(highest);
     return SPACC_OK;

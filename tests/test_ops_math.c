@@ -259,6 +259,9 @@ static void activations_do_not_overflow(void **unused)
         op_end(&t);
     }
     struct op_call t;
+    one(&t, "Shrink", 9, SPACC_U8, 3, (uint8_t[]){0, 3, 200});
+    op_attr_float(&t, "bias", 2);
+    gives(&t, SPACC_U8, 1, D(3), (uint8_t[]){0, 1, 198});
     one(&t, "Gelu", 20, SPACC_F64, 1, (double[]){1});
     op_attr_string(&t, "approximate", "tanh");
     assert_int_equal(op_run(&t, 1), SPACC_OK);
@@ -284,7 +287,7 @@ static void types_that_an_operator_does_not_have_are_named(void **unused)
         {"Sin", SPACC_I64, 1, "type int64 of input 0 is not supported by Sin"},
         {"Less", SPACC_BOOL, 2, "type bool of input 0 is not supported by Less"},
         {"ReduceMax", SPACC_BOOL, 1, "type bool of input 0 is not supported by ReduceMax"},
-        {"ReduceLogSumExp", SPACC_I32, 1, "type int32 of input 0 is not supported by"},
+        {"ReduceLogSumExp", SPACC_U8, 1, "type uint8 of input 0 is not supported by"},
         {"CumSum", SPACC_U8, 2, "type uint8 of input 0 is not supported by CumSum"},
         {"Det", SPACC_I32, 1, "type int32 of input 0 is not supported by Det"},
         {"Range", SPACC_U8, 3, "type uint8 of input 0 is not supported by Range"},
@@ -335,6 +338,8 @@ static void reductions_are_exact_and_do_not_overflow(void **unused)
     gives(&t, SPACC_F32, 1, D(1), (float[]){1000.69314718f});
     one(&t, "ReduceLogSumExp", 13, SPACC_F32, 2, (float[]){INFINITY, 1});
     gives(&t, SPACC_F32, 1, D(1), (float[]){INFINITY});
+    one(&t, "ReduceLogSumExp", 13, SPACC_I32, 2, (int32_t[]){-7, -7}); /* -6.3 */
+    gives(&t, SPACC_I32, 1, D(1), (int32_t[]){-6});
     one(&t, "ReduceL1", 13, SPACC_I32, 3, (int32_t[]){-5, 3, INT32_MIN});
     gives(&t, SPACC_I32, 1, D(1), (int32_t[]){INT32_MIN + 8});
     one(&t, "ReduceL2", 13, SPACC_I64, 2, (int64_t[]){3, -4});
