@@ -24,6 +24,26 @@ uint8_t spacc_quant_u8(float x, float scale, uint8_t zero)
     return v > 255.0f ? 255 : v > 0.0f ? (uint8_t)v : 0;
 }
 
+/* Range of the values, 0 included. */
+static void range_of(const float *x, size_t count, float *low, float *high)
+{
+    *low = *high = 0.0f;
+    for (size_t i = 0; i < count; i++) {
+        *low = x[i] < *low ? x[i] : *low;
+        *high = x[i] > *high ? x[i] : *high;
+    }
+}
+
+void spacc_quant_round(float *to, const float *from, size_t count)
+{
+    float low, high, scale;
+    uint8_t zero;
+    range_of(from, count, &low, &high);
+    spacc_quant_range(low, high, &scale, &zero);
+    for (size_t i = 0; i < count; i++)
+        to[i] = (float)((int)spacc_quant_u8(from[i], scale, zero) - (int)zero) * scale;
+}
+
 static int32_t integer_at(const struct spacc_tensor *t, size_t i)
 {
     switch (t->dtype) {
@@ -224,7 +244,7 @@ enum spacc_status spacc_op_dequantize_linear(struct spacc_op_call *c)
 enum spacc_status spacc_op_dynamic_quantize_linear(struct spacc_op_call *c)
 {
     struct spacc_tensor *y, *scale, *zero;
-    float low = 0.0f, high = 0.0f;
+    float low, high;
     TRY(spacc_ops_check(c, 1, SPACC_TYPE(F32)));
     const struct spacc_tensor *x = c->in[0];
     TRY(spacc_op_output(c, 0, SPACC_U8, x->rank, x->dims, &y));
@@ -233,10 +253,7 @@ enum spacc_status spacc_op_dynamic_quantize_linear(struct spacc_op_call *c)
     if (c->shape_only)
         return SPACC_OK;
     const float *from = x->data;
-    for (size_t i = 0; i < x->count; i++) {
-        low = from[i] < low ? from[i] : low;
-        high = from[i] > high ? from[i] : high;
-    }
+    range_of(from, x->count, &low, &high);
     spacc_quant_range(low, high, scale->data, zero->data);
     for (size_t i = 0; i < x->count; i++)
         ((uint8_t *)y->data)[i] =

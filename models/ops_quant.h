@@ -17,6 +17,13 @@ void spacc_quant_range(float low, float high, float *scale, uint8_t *zero);
 /* x / scale + zero, rounded half to even, within uint8. */
 uint8_t spacc_quant_u8(float x, float scale, uint8_t zero);
 
+/* to = from as uint8 on a scale of their own range holds it. `to` may be `from`. */
+void spacc_quant_round(float *to, const float *from, size_t count);
+
+/* LSTM on the float32 inputs of LSTM, which rounds each sequence's h in this way before it is
+ * multiplied by R. */
+enum spacc_status spacc_quant_lstm(struct spacc_op_call *c);
+
 /* New int32 array of t - zero: `zero` (NULL: 0) has one element or, when `entries` is above 1,
  * that many, of which element i of t uses i / each % entries. NULL: no memory. */
 int32_t *spacc_quant_widen(const struct spacc_tensor *t, const struct spacc_tensor *zero,

@@ -3,7 +3,7 @@
  * Order of sums, for every gate row: (Wb + Rb) + W.x + R.h, each dot product by
  * spacc_ops_dot(); a peephole is added last. Every input of an activation is
  * clipped, the cell state on its way into h() included; the stored cell is not. */
-#include "models/ops_util.h"
+#include "models/ops_quant.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -170,13 +170,12 @@ static float peephole(const struct rnn *m, const struct side *s, size_t gate, si
 /* i = f(Wi.x + Ri.h + Pi*c + bi)     c' = f*c + i*g
  * f = f(Wf.x + Rf.h + Pf*c + bf)     o  = f(Wo.x + Ro.h + Po*c' + bo)
  * g = g(Wc.x + Rc.h + bc)            h' = o*h(c')          rows: i o f c */
-static void lstm_step(const struct rnn *m, const struct side *s, const float *x, float *h,
-                      float *c, float *scratch)
+static void lstm_cell(const struct rnn *m, const struct side *s, float *h, float *c,
+                      const float *gates)
 {
     const size_t n = m->hidden;
-    const float *i = scratch, *o = i + n, *f = o + n, *g = f + n;
+    const float *i = gates, *o = i + n, *f = o + n, *g = f + n;
 
-    gate_rows(m, s, x, h, scratch, 0, 4 * n);
     for (size_t k = 0; k < n; k++) {
         const float it = activate(m, &s->act[0], i[k] + peephole(m, s, 0, k, c[k]));
         const float ft = m->input_forget
@@ -187,6 +186,23 @@ static void lstm_step(const struct rnn *m, const struct side *s, const float *x,
         const float ot = activate(m, &s->act[0], o[k] + peephole(m, s, 1, k, c[k]));
         h[k] = ot * activate(m, &s->act[2], c[k]);
     }
+}
+
+static void lstm_step(const struct rnn *m, const struct side *s, const float *x, float *h,
+                      float *c, float *scratch)
+{
+    gate_rows(m, s, x, h, scratch, 0, 4 * m->hidden);
+    lstm_cell(m, s, h, c, scratch);
+}
+
+/* The same, with R times h as 8 bits hold it. */
+static void rounding_step(const struct rnn *m, const struct side *s, const float *x, float *h,
+                          float *c, float *scratch)
+{
+    float *rounded = scratch + 4 * m->hidden;
+    spacc_quant_round(rounded, h, m->hidden);
+    gate_rows(m, s, x, rounded, scratch, 0, 4 * m->hidden);
+    lstm_cell(m, s, h, c, scratch);
 }
 
 /* z = f(Wz.x + Rz.h + bz)            h' = (1 - z)*g + z*h
@@ -229,6 +245,7 @@ static void rnn_step(const struct rnn *m, const struct side *s, const float *x, 
 }
 
 static const struct kind lstm_kind = {4, 3, {"Sigmoid", "Tanh", "Tanh"}, lstm_step};
+static const struct kind rounding_kind = {4, 3, {"Sigmoid", "Tanh", "Tanh"}, rounding_step};
 static const struct kind gru_kind = {3, 2, {"Sigmoid", "Tanh", NULL}, gru_step};
 static const struct kind rnn_kind = {1, 1, {"Tanh", NULL, NULL}, rnn_step};
 
@@ -517,6 +534,11 @@ static enum spacc_status run(struct spacc_op_call *c, const struct kind *kind)
 enum spacc_status spacc_op_lstm(struct spacc_op_call *c)
 {
     return run(c, &lstm_kind);
+}
+
+enum spacc_status spacc_quant_lstm(struct spacc_op_call *c)
+{
+    return run(c, &rounding_kind);
 }
 
 enum spacc_status spacc_op_gru(struct spacc_op_call *c)
