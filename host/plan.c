@@ -59,6 +59,15 @@ static int add_graph(struct spacc_plan *p, const struct spacc_graph *g, int pare
     return pg->constant && pg->keep ? (int)(p->graphs - 1) : -1;
 }
 
+/* If, Loop, Scan: what they give hangs on more than their inputs. */
+static bool has_subgraph(const struct spacc_node *n)
+{
+    for (size_t a = 0; a < n->attrs; a++)
+        if (n->attr[a].kind == SPACC_ATTR_GRAPH)
+            return true;
+    return false;
+}
+
 /* Constant: an initialiser, or made of constants only by a node that is not random. */
 static void find_constants(struct spacc_plan *p, int number)
 {
@@ -71,7 +80,7 @@ static void find_constants(struct spacc_plan *p, int number)
                                  p->graph[pg->parent].constant[g->value[v].outer]);
     for (int i = 0; i < g->nodes; i++) {
         const struct spacc_node *n = &g->node[i];
-        bool all = !n->op->random && strcmp(n->op->name, "If") != 0;
+        bool all = !n->op->random && !has_subgraph(n);
         for (int k = 0; k < n->inputs && all; k++)
             all = n->input[k] < 0 || pg->constant[n->input[k]];
         for (int k = 0; k < n->outputs; k++)
@@ -253,6 +262,15 @@ static int h_frac_of(const struct spacc_plan_node *n)
     return spacc_fixed_h_frac(w->cell, w->act_g, w->act_h);
 }
 
+/* In the body of a Loop or Scan: its inputs change from run to run and are not kept. */
+static bool in_body(const struct spacc_graph *g)
+{
+    for (; g->parent; g = g->parent)
+        if (g->inputs > 0)
+            return true;
+    return false;
+}
+
 static void link_chain(struct spacc_plan *p, struct spacc_plan_node *b)
 {
     struct pass_user user = {p, b->graph};
@@ -260,8 +278,9 @@ static void link_chain(struct spacc_plan *p, struct spacc_plan_node *b)
     struct spacc_plan_node *a = from < 0 ? NULL : spacc_plan_node(p, b->graph, from);
     const struct spacc_node *node = &b->graph->node[b->node];
 
-    if (!a || !forward_only(a) || !forward_only(b) || a->layout != b->layout ||
-        a->chain_next >= 0 || a->layer[0].weights.units != b->layer[0].weights.x_cols ||
+    if (!a || in_body(b->graph) || !forward_only(a) || !forward_only(b) ||
+        a->layout != b->layout || a->chain_next >= 0 ||
+        a->layer[0].weights.units != b->layer[0].weights.x_cols ||
         !inputs_are_early(b->graph, a->node, b->node) ||
         (b->layer[0].fixed && b->layer[0].fixed->x_frac != h_frac_of(a)))
         return;

@@ -11,7 +11,8 @@
 enum { IN_X, IN_W, IN_R, LSTM_INS = 8, IN_W_SCALE = 8, IN_W_ZERO, IN_R_SCALE, IN_R_ZERO };
 
 /* Scale or zero point `i` is one number for each direction, or one for each gate row. */
-static enum spacc_status check_scale(struct spacc_op_call *c, int i, const struct spacc_tensor *w)
+static enum spacc_status check_scale(struct spacc_op_call *c, int i,
+                                     const struct spacc_tensor *w)
 {
     const struct spacc_tensor *t = c->in[i];
     char text[SPACC_TEXT_BYTES];
@@ -19,10 +20,10 @@ static enum spacc_status check_scale(struct spacc_op_call *c, int i, const struc
     const bool rows = t->rank == 2 && t->dims[0] == w->dims[0] && t->dims[1] == w->dims[2];
     if (each || rows)
         return SPACC_OK;
-    return spacc_op_fail(c, SPACC_ESHAPE, "input %d has shape %s, [%" PRId64 "] or [%" PRId64
-                         ",%" PRId64 "] are wanted", i,
-                         spacc_ops_shape_text(text, t->rank, t->dims), w->dims[0], w->dims[0],
-                         w->dims[2]);
+    return spacc_op_fail(
+        c, SPACC_ESHAPE,
+        "input %d has shape %s, [%" PRId64 "] or [%" PRId64 ",%" PRId64 "] are wanted", i,
+        spacc_ops_shape_text(text, t->rank, t->dims), w->dims[0], w->dims[0], w->dims[2]);
 }
 
 static enum spacc_status check_weights(struct spacc_op_call *c, int i, int scale, int zero)

@@ -21,7 +21,8 @@ enum transform {
     HALF_PIXEL_SYMMETRIC
 };
 
-enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL };
+/* BY_SCALE, of opset 10: up when shrinking, else down. */
+enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL, BY_SCALE };
 
 struct resize {
     enum mode mode;
@@ -75,9 +76,10 @@ static int64_t index_from(float x)
     return x > 1e9f ? 1000000000 : x > -1e9f ? (int64_t)x : -1000000000; /* NaN: far below */
 }
 
-static int64_t nearest(const struct resize *r, float x)
+static int64_t nearest(const struct resize *r, int axis, float x)
 {
     switch (r->rounding) {
+    case BY_SCALE: return index_from(r->scale[axis] < 1.0f ? ceilf(x) : floorf(x));
     case PREFER_FLOOR: return index_from(ceilf(x - 0.5f));
     case PREFER_CEIL: return index_from(floorf(x + 0.5f));
     case FLOOR: return index_from(floorf(x));
@@ -160,7 +162,7 @@ static enum spacc_status make_taps(struct spacc_op_call *c, const struct resize 
         const float x = coordinate(r, axis, o);
         int64_t *index = t->index + o * t->count;
         if (each == 0)
-            *index = clamp(nearest(r, x), r->in[axis] - 1);
+            *index = clamp(nearest(r, axis, x), r->in[axis] - 1);
         else
             fill_taps(r, axis, isfinite(x) ? x : 0.0f, index, t->weight + o * t->count);
         if (r->transform == TF_CROP_AND_RESIZE && !(x >= 0.0f && x <= (float)(r->in[axis] - 1)))
@@ -295,11 +297,10 @@ static enum spacc_status read_words(struct spacc_op_call *c, struct resize *r)
     TRY(choose(c, "mode", modes, old ? 2 : 3, "nearest", &mode));
     TRY(choose(c, "coordinate_transformation_mode", transforms, 7,
                old ? "asymmetric" : "half_pixel", &transform));
-    TRY(choose(c, "nearest_mode", roundings, 4, old ? "floor" : "round_prefer_floor",
-               &rounding));
+    TRY(choose(c, "nearest_mode", roundings, 4, "round_prefer_floor", &rounding));
     r->mode = (enum mode)mode;
     r->transform = (enum transform)transform;
-    r->rounding = (enum rounding)rounding;
+    r->rounding = old ? BY_SCALE : (enum rounding)rounding;
     return SPACC_OK;
 }
 

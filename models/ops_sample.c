@@ -62,7 +62,7 @@ static float coordinate(const struct grid *g, int axis, float v)
         x = nearbyintf(x);
     if (x >= low_end(g) && x <= high_end(g, axis))
         return x;
-    if (g->padding == BORDER)
+    if (g->padding == BORDER && g->mode != CUBIC)
         return x < 0.0f ? 0.0f : x > size - 1.0f ? size - 1.0f : x;
     return g->padding == REFLECTION ? reflect(x, low_end(g), high_end(g, axis)) : x;
 }
