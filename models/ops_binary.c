@@ -9,6 +9,7 @@ enum spacc_status spacc_ops_broadcast_output(struct spacc_op_call *c, enum spacc
 {
     int64_t dims[SPACC_RANK_MAX] = {0};
     int rank = 0;
+    TRY(spacc_ops_attr_opset(c, "broadcast", 1, 6)); /* since then all broadcast */
     TRY(spacc_ops_broadcast(c, &rank, dims, 0, inputs));
     return spacc_op_output(c, 0, dtype, rank, dims, y);
 }
