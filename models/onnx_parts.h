@@ -34,7 +34,7 @@ enum spacc_status spacc_onnx_unpack(Onnx__ModelProto **out, const void *bytes,
                                     size_t size_bytes, const char *name,
                                     struct spacc_error *err);
 
-/* A tensor from its ONNX form. The message starts with "type float16 ..." or the
+/* A tensor from its ONNX form. The message starts with "type string ..." or the
  * like: the caller puts file and owner in front with spacc_fail_in(). */
 enum spacc_status spacc_onnx_tensor_read(struct spacc_tensor **out,
                                          const Onnx__TensorProto *proto,

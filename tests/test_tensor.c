@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "models/onnx.pb-c.h"
+#include "models/onnx_parts.h"
 #include "models/tensor.h"
 
 static void every_type_has_its_size_and_name(void **state)
@@ -116,6 +118,74 @@ static void a_description_is_cut_to_its_room(void **state)
     spacc_tensor_free(t);
 }
 
+static void every_type_is_read_as_a_double(void **state)
+{
+    static const union {
+        uint8_t bytes[8];
+        float f;
+        double d;
+        int64_t i;
+    } one_and_a_half[] = {{.bytes = {0x00, 0x3e}},
+                          {.bytes = {0xc0, 0x3f}},
+                          {.f = 1.5f},
+                          {.d = 1.5}},
+      minus_two = {.i = -2};
+    const enum spacc_dtype real[] = {SPACC_F16, SPACC_BF16, SPACC_F32, SPACC_F64};
+    const enum spacc_dtype natural[] = {SPACC_U8, SPACC_U16, SPACC_U32, SPACC_U64};
+    const enum spacc_dtype integer[] = {SPACC_I8, SPACC_I16, SPACC_I32, SPACC_I64};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct spacc_tensor t = {real[i], 0, {0}, 1, (void *)(uintptr_t)&one_and_a_half[i]};
+        assert_true(spacc_tensor_element(&t, 0) == 1.5);
+        t.data = (void *)(uintptr_t)&minus_two;
+        t.dtype = integer[i];
+        assert_true(spacc_tensor_element(&t, 0) == -2.0);
+        t.dtype = natural[i];
+        assert_true(spacc_tensor_element(&t, 0) > 253.0);
+    }
+}
+
+/* A tensor of two elements in one of the typed fields. */
+static void reads_typed(int dtype, int32_t *narrow, uint64_t *wide, const void *want)
+{
+    struct spacc_error err = {.text = ""};
+    struct spacc_tensor *t;
+    int64_t dims[] = {2};
+    Onnx__TensorProto p = ONNX__TENSOR_PROTO__INIT;
+    p.has_data_type = 1;
+    p.data_type = dtype;
+    p.n_dims = 1;
+    p.dims = dims;
+    p.n_int32_data = narrow ? 2 : 0;
+    p.int32_data = narrow;
+    p.n_uint64_data = wide ? 2 : 0;
+    p.uint64_data = wide;
+    const enum spacc_status status = spacc_onnx_tensor_read(&t, &p, &err);
+    assert_int_equal(status, want ? SPACC_OK : SPACC_EFORMAT);
+    if (want)
+        assert_memory_equal(t->data, want, 2 * spacc_dtype_bytes(t->dtype));
+    else
+        assert_non_null(strstr(err.text, "an element is outside the range of "));
+    spacc_tensor_free(t);
+}
+
+static void typed_fields_hold_what_their_type_holds(void **state)
+{
+    (void)state;
+    reads_typed(SPACC_F16, (int32_t[]){0x3c00, 0xfc00}, NULL, (uint16_t[]){0x3c00, 0xfc00});
+    reads_typed(SPACC_BF16, (int32_t[]){0, 65535}, NULL, (uint16_t[]){0, 65535});
+    reads_typed(SPACC_F16, (int32_t[]){0, 65536}, NULL, NULL);
+    reads_typed(SPACC_F16, (int32_t[]){-1, 0}, NULL, NULL);
+    reads_typed(SPACC_I16, (int32_t[]){-32768, 32767}, NULL, (int16_t[]){-32768, 32767});
+    reads_typed(SPACC_I16, (int32_t[]){0, 32768}, NULL, NULL);
+    reads_typed(SPACC_U16, (int32_t[]){0, 65535}, NULL, (uint16_t[]){0, 65535});
+    reads_typed(SPACC_U16, (int32_t[]){-1, 0}, NULL, NULL);
+    reads_typed(SPACC_U32, NULL, (uint64_t[]){1, UINT32_MAX}, (uint32_t[]){1, UINT32_MAX});
+    reads_typed(SPACC_U32, NULL, (uint64_t[]){1, UINT64_C(1) << 32}, NULL);
+    reads_typed(SPACC_U64, NULL, (uint64_t[]){1, UINT64_MAX}, (uint64_t[]){1, UINT64_MAX});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +195,8 @@ int main(void)
         cmocka_unit_test(a_copy_is_equal_and_separate),
         cmocka_unit_test(a_shape_only_tensor_copies_without_contents),
         cmocka_unit_test(a_description_is_cut_to_its_room),
+        cmocka_unit_test(every_type_is_read_as_a_double),
+        cmocka_unit_test(typed_fields_hold_what_their_type_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
