@@ -16,7 +16,7 @@
 
 #include "models/op.h"
 
-enum { OP_CALL_INS = 8, OP_CALL_OUTS = 4, OP_CALL_ATTRS = 12 };
+enum { OP_CALL_INS = 12, OP_CALL_OUTS = 4, OP_CALL_ATTRS = 12 };
 
 struct op_call {
     struct spacc_graph graph;
