@@ -269,7 +269,7 @@ static struct maker make_unmade_output(void)
 
 static struct maker make_old_opset(void)
 {
-    return make_model(relu(), 8, 6);
+    return make_model(relu(), 8, 5);
 }
 
 static struct maker make_zero_opset(void)
@@ -498,7 +498,7 @@ static void each_refusal_says_what_and_where(void **state)
         {make_no_outputs, SPACC_EFORMAT, "f.onnx: a graph has no outputs"},
         {make_unmade_output, SPACC_EFORMAT, "f.onnx: output 'q' is made by no node"},
         {make_old_opset, SPACC_EUNSUPPORTED,
-         "f.onnx: node bad: operator Relu is supported in opset 7 to 21, the model has 6"},
+         "f.onnx: node bad: operator Relu is supported in opset 6 to 21, the model has 5"},
         {make_new_opset, SPACC_EUNSUPPORTED, "f.onnx: opset 22 is not supported, 1 to 21 are"},
         {make_zero_opset, SPACC_EUNSUPPORTED, "f.onnx: opset 0 is not supported, 1 to 21 are"},
         {make_op_opset, SPACC_EUNSUPPORTED,

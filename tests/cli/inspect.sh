@@ -69,7 +69,7 @@ json '[o["op"] for o in r if o["card"]] == ["LSTM", "GRU", "MatMul", "Gemm"]'
 ok "$spacc" ops
 says "LSTM                        7-21   yes"
 ok "$spacc" ops --markdown
-says "| Relu | 7-21 |  |  |"
+says "| Relu | 6-21 |  |  |"
 
 ok "$spacc" devices
 says "cpu  "
