@@ -1,7 +1,10 @@
-# test_onnx_oom makes allocations fail, one after the other.
+# test_onnx_oom and test_ops_oom make allocations fail, one after the other.
 if(TARGET test_onnx_oom)
   target_link_options(test_onnx_oom PRIVATE
     -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+endif()
+if(TARGET test_ops_oom)
+  target_link_options(test_ops_oom PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
 endif()
 
 # fuzz_onnx, fuzz_npy: libFuzzer programs; run them by hand with a corpus folder. The

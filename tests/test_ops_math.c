@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "ops_expect.h"
+#include "ops_random.h"
 #include "sparse/half.h"
 
 /* One input of rank 1, for an operator at an opset. */
@@ -902,60 +903,6 @@ static void dft_pads_cuts_and_keeps_one_side(void **unused)
 
 /* ---- anything at all -------------------------------------------------------------- */
 
-static uint32_t random_state;
-
-static int64_t random_below(int64_t limit)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (int64_t)(random_state >> 8) % limit;
-}
-
-/* An attribute of every kind that the operator lists, small numbers in it. */
-static void random_attrs(struct op_call *t, char names[12][32], int64_t lists[12][4])
-{
-    int count = 0;
-    for (const char *at = t->node.op->attrs; *at && count < 12;) {
-        const size_t length = strcspn(at, ":");
-        snprintf(names[count], sizeof(names[count]), "%.*s", (int)length, at);
-        for (int i = 0; i < 4; i++)
-            lists[count][i] = random_below(8) - 2;
-        if (random_below(3) == 0) {
-            if (at[length + 1] == 'i')
-                op_attr_int(t, names[count], random_below(20) - 3);
-            else if (at[length + 1] == 'f')
-                op_attr_float(t, names[count], (float)random_below(5) - 2);
-            else if (at[length + 1] == 'I')
-                op_attr_ints(t, names[count], (size_t)random_below(5), lists[count]);
-        }
-        count++;
-        at += length + 2;
-        at += strspn(at, " ");
-    }
-}
-
-static void random_input(struct op_call *t)
-{
-    static const enum spacc_dtype types[] = {SPACC_F32, SPACC_F32,  SPACC_I64, SPACC_I64,
-                                             SPACC_F16, SPACC_BOOL, SPACC_U8,  SPACC_I32};
-    int64_t dims[4];
-    const int rank = (int)random_below(5);
-    if (random_below(12) == 0) {
-        op_no_input(t);
-        return;
-    }
-    for (int i = 0; i < rank; i++)
-        dims[i] = random_below(4);
-    struct spacc_tensor *x = op_input(t, types[random_below(8)], rank, dims, NULL);
-    for (size_t i = 0; i < x->count; i++) {
-        const int64_t v = x->dtype == SPACC_BOOL ? random_below(2) : random_below(7) - 2;
-        if (x->dtype == SPACC_F32)
-            ((float *)x->data)[i] = (float)v;
-        else /* little endian; any bits are a float16 */
-            memcpy((char *)x->data + i * spacc_dtype_bytes(x->dtype), &v,
-                   spacc_dtype_bytes(x->dtype));
-    }
-}
-
 /* Indices, sizes and attributes out of any range: a result or a line, never a crash. */
 static void every_operator_survives_random_contents(void **unused)
 {
@@ -965,13 +912,8 @@ static void every_operator_survives_random_contents(void **unused)
     for (size_t op = 0; op < spacc_op_count; op++)
         for (int round = 0; round < 3000; round++) {
             struct op_call t;
-            char names[12][32];
-            int64_t lists[12][4];
-            const int most = spacc_ops[op].ins_max < 0 ? 4 : spacc_ops[op].ins_max;
-            op_begin(&t, spacc_ops[op].name, 7 + (int)random_below(15));
-            random_attrs(&t, names, lists);
-            for (int i = 0; i < most && (i < spacc_ops[op].ins_min || random_below(2)); i++)
-                random_input(&t);
+            struct random_attrs room;
+            random_call(&t, &spacc_ops[op], &room);
             ran += op_run(&t, 1 + (int)random_below(2)) == SPACC_OK;
             op_end(&t);
         }
