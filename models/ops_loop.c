@@ -563,8 +563,6 @@ static enum spacc_status store_states(struct spacc_op_call *c, struct scan *s, i
             continue;
         TRY(scan_output(c, s, i, one, -1));
         struct spacc_tensor entry = entry_of(s, c->out[i], b);
-        if (!spacc_tensor_same_shape(&entry, one))
-            return spacc_op_fail(c, SPACC_ESHAPE, "state %d changes its shape", i);
         spacc_ops_memcpy(entry.data, one->data, one->count * spacc_dtype_bytes(one->dtype));
     }
     return SPACC_OK;
@@ -606,6 +604,20 @@ static enum spacc_status empty_outputs(struct spacc_op_call *c, struct scan *s)
     return SPACC_OK;
 }
 
+/* What a body gives for a state has the state's shape: else the binder's shapes are wrong. */
+static enum spacc_status check_states(struct spacc_op_call *c, const struct scan *s)
+{
+    char was[128], is[128];
+    for (int i = 0; i < s->body.states; i++) {
+        const struct spacc_tensor *a = s->body.in[i], *b = s->body.out[i];
+        if (!spacc_tensor_same_shape(a, b))
+            return spacc_op_fail(c, SPACC_ESHAPE, "state %d is %s, the body makes it %s", i,
+                                 spacc_tensor_describe(a, was, sizeof(was)),
+                                 spacc_tensor_describe(b, is, sizeof(is)));
+    }
+    return SPACC_OK;
+}
+
 static enum spacc_status scan_run(struct spacc_op_call *c, struct scan *s)
 {
     TRY(scan_inputs(c, s));
@@ -616,6 +628,7 @@ static enum spacc_status scan_run(struct spacc_op_call *c, struct scan *s)
         for (int64_t t = 0; t < steps; t++) {
             TRY(cut_step(c, s, b, t, steps));
             TRY(run_body(c, &s->body));
+            TRY(check_states(c, s));
             TRY(go_round(c, &s->body, 0, 0));
             TRY(store_step(c, s, b, t));
         }
@@ -626,8 +639,13 @@ static enum spacc_status scan_run(struct spacc_op_call *c, struct scan *s)
 
 static enum spacc_status scan_shapes(struct spacc_op_call *c, struct scan *s)
 {
+    if (s->steps == 0 || (s->batched && c->in[0])) { /* no step: then all is as declared */
+        c->shape_unknown = true;
+        return SPACC_ESHAPE;
+    }
     TRY(scan_inputs(c, s));
     TRY(run_body(c, &s->body));
+    TRY(check_states(c, s));
     for (int o = 0; o < c->outs; o++) {
         const struct spacc_tensor *one = s->body.out[o];
         int axis = -1;
