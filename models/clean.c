@@ -3,13 +3,6 @@
 #include <string.h>
 
 #include "models/clean_parts.h"
-#include "models/run_parts.h"
-
-static enum spacc_status no_memory(const struct spacc_clean *c)
-{
-    return spacc_fail(c->err, SPACC_ENOMEM, "%s: %s", spacc_graph_file(c->g),
-                      spacc_status_text(SPACC_ENOMEM));
-}
 
 /* ---- dead nodes and values ---- */
 
@@ -89,7 +82,7 @@ static enum spacc_status drop_values(struct spacc_clean *c)
     int *to = malloc(((size_t)c->g->values + 1) * sizeof(*to));
 
     if (!to)
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     close_values(c, to);
     free(to);
     spacc_clean_count(c);
@@ -164,7 +157,7 @@ static enum spacc_status clean_graph(struct spacc_graph *g, struct spacc_clean *
         spacc_clean_count(&c);
         s = clean_all(&c);
     } else {
-        s = no_memory(&c);
+        s = spacc_clean_no_memory(&c);
     }
     report->nodes_after += g->nodes;
     free(c.shape);

@@ -307,7 +307,7 @@ enum spacc_status spacc_clean_cell(struct spacc_clean *c)
 
     m.mark = calloc((size_t)m.marks + 1, sizeof(*m.mark));
     if (!m.mark)
-        return spacc_fail(c->err, SPACC_ENOMEM, "no memory to look for cells");
+        return spacc_clean_no_memory(c);
     for (int n = 0; n < m.marks && !s; n++) {
         if (!c->g->node[n].op || !match(&m, &c->g->node[n]))
             continue;

@@ -103,7 +103,7 @@ static enum spacc_status put_weights(const struct spacc_cell *m, int value[3])
     enum spacc_status s = new_weights(m, t);
 
     if (s)
-        spacc_fail(m->c->err, s, "no memory for the weights of a cell");
+        spacc_clean_no_memory(m->c);
     for (int k = 0; k < 3; k++) {
         if (s)
             spacc_tensor_free(t[k]);

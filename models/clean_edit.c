@@ -156,7 +156,7 @@ bool spacc_clean_same_shape(const struct spacc_clean_shape *a,
 
 /* ---- new values and nodes ---- */
 
-static enum spacc_status no_memory(const struct spacc_clean *c)
+enum spacc_status spacc_clean_no_memory(const struct spacc_clean *c)
 {
     while (c->outside)
         c = c->outside;
@@ -195,13 +195,13 @@ static enum spacc_status more_values(struct spacc_clean *c)
     if (c->g->values < c->value_room)
         return SPACC_OK;
     if (!(more = realloc(c->g->value, room * sizeof(*c->g->value))))
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     c->g->value = more;
     if (!(more = realloc(c->shape, room * sizeof(*c->shape))))
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     c->shape = more;
     if (!(more = realloc(c->readers, room * sizeof(*c->readers))))
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     c->readers = more;
     c->value_room = (int)room;
     return SPACC_OK;
@@ -227,7 +227,7 @@ enum spacc_status spacc_clean_value(struct spacc_clean *c, int *out, const char 
     if (!name || more_values(c) != SPACC_OK) {
         free(name);
         spacc_tensor_free(init);
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     }
     *out = c->g->values++;
     c->g->value[*out] = (struct spacc_value){
@@ -244,7 +244,7 @@ enum spacc_status spacc_clean_value_ints(struct spacc_clean *c, int *out, const 
     struct spacc_tensor *t;
 
     if (spacc_tensor_new(&t, SPACC_I64, 1, dims) != SPACC_OK)
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     memcpy(t->data, from, (size_t)count * sizeof(*from));
     return spacc_clean_value(c, out, base, suffix, t);
 }
@@ -305,7 +305,7 @@ static enum spacc_status more_nodes(struct spacc_clean *c)
     if (c->g->nodes < c->node_room)
         return SPACC_OK;
     if (!(more = realloc(c->g->node, room * sizeof(*more))))
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     c->g->node = more;
     c->node_room = (int)room;
     return SPACC_OK;
@@ -317,7 +317,7 @@ enum spacc_status spacc_clean_node(struct spacc_clean *c, const struct spacc_cle
 
     if (!fill_node(c->g, &n, call) || more_nodes(c) != SPACC_OK) {
         spacc_node_release(&n);
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     }
     for (int o = 0; o < n.outputs; o++)
         if (n.output[o] >= 0)
@@ -464,7 +464,7 @@ enum spacc_status spacc_clean_sort(struct spacc_clean *c)
 
     close_gaps(c->g);
     if (spacc_onnx_sort(c->g, &stuck) != SPACC_OK)
-        return no_memory(c);
+        return spacc_clean_no_memory(c);
     c->node_room = c->g->nodes;
     spacc_clean_count(c);
     return SPACC_OK;

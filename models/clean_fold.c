@@ -16,12 +16,6 @@ struct fold {
     struct spacc_tensor *in; /* what room.in points at */
 };
 
-static enum spacc_status no_memory(const struct spacc_clean *c)
-{
-    return spacc_fail(c->err, SPACC_ENOMEM, "%s: %s", spacc_graph_file(c->g),
-                      spacc_status_text(SPACC_ENOMEM));
-}
-
 /* Dimensions of one name are equal wherever the run checks them: inputs of the top graph. A
  * symbol is -2 less the number of the first (input, dimension) of that name. */
 static int64_t symbol(const struct spacc_graph *g, const char *name)
@@ -194,7 +188,7 @@ static enum spacc_status fold_node(struct fold *f, int n)
         }
     }
     spacc_call_room_clear(&f->room);
-    return s == SPACC_ENOMEM ? no_memory(f->c) : SPACC_OK;
+    return s == SPACC_ENOMEM ? spacc_clean_no_memory(f->c) : SPACC_OK;
 }
 
 static int most_inputs(const struct spacc_graph *g)
@@ -216,7 +210,7 @@ enum spacc_status spacc_clean_fold(struct spacc_clean *c)
 
     f.in = calloc((size_t)most_inputs(c->g), sizeof(*f.in));
     if (s || !f.in) {
-        s = no_memory(c);
+        s = spacc_clean_no_memory(c);
         goto out;
     }
     start_shapes(c);

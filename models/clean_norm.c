@@ -272,7 +272,7 @@ static enum spacc_status norm_input(struct spacc_clean *c, int n, int i)
     }
     free(p.scale);
     free(p.shift);
-    return s ? spacc_fail(c->err, s, "no memory for folded weights") : SPACC_OK;
+    return s ? spacc_clean_no_memory(c) : SPACC_OK;
 }
 
 enum spacc_status spacc_clean_norm(struct spacc_clean *c)

@@ -59,6 +59,9 @@ bool spacc_clean_same_dim(int64_t a, int64_t b);
 bool spacc_clean_same_shape(const struct spacc_clean_shape *a,
                             const struct spacc_clean_shape *b);
 
+/* SPACC_ENOMEM, with the file's name. */
+enum spacc_status spacc_clean_no_memory(const struct spacc_clean *c);
+
 /* ---- changing ---- */
 
 /* A new value "<base><suffix>"; with contents (taken over in any case) a constant. */

@@ -77,7 +77,7 @@ static enum spacc_status turn_constant(struct push *p, int *value)
         stride[d] = own[p->perm[d]];
     }
     if (spacc_tensor_new(&turned, t->dtype, p->rank, dims) != SPACC_OK)
-        return spacc_fail(p->c->err, SPACC_ENOMEM, "no memory for a transposed constant");
+        return spacc_clean_no_memory(p->c);
     spacc_ops_copy(turned->data, t->data, spacc_dtype_bytes(t->dtype), p->rank, dims, stride,
                    0);
     return spacc_clean_value(p->c, value, p->c->g->value[*value].name, "/turned", turned);

@@ -1,11 +1,10 @@
-# test_onnx_oom and test_ops_oom make allocations fail, one after the other.
-if(TARGET test_onnx_oom)
-  target_link_options(test_onnx_oom PRIVATE
-    -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
-endif()
-if(TARGET test_ops_oom)
-  target_link_options(test_ops_oom PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
-endif()
+# These make allocations fail, one after the other.
+foreach(name test_onnx_oom test_clean_oom test_ops_oom)
+  if(TARGET ${name})
+    target_link_options(${name} PRIVATE
+      -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+  endif()
+endforeach()
 
 # fuzz_onnx, fuzz_npy: libFuzzer programs; run them by hand with a corpus folder. The
 # sources are built once more, with coverage: the other programs do not link the
