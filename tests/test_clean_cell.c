@@ -127,7 +127,7 @@ static void packed(struct maker *g, const struct style *s, const char *x, const 
 /* The input of each gate as p0 .. in the order of s->gates. */
 static void gate_inputs(struct maker *g, const struct style *s, int count)
 {
-    char tag[8], out[8];
+    char tag[16], out[16];
 
     if (!s->apart) {
         packed(g, s, "x", "h", count * HIDDEN, "", "all");
@@ -155,7 +155,7 @@ static void ends(struct maker *g, const struct style *s)
 static void activation(struct maker *g, const struct style *s, char gate, const char *act,
                        const char *out)
 {
-    char in[8];
+    char in[32];
 
     snprintf(in, sizeof(in), "p%d", (int)(strchr(s->gates, gate) - s->gates));
     op(g, act, in, out);
@@ -186,12 +186,12 @@ static struct maker lstm(const struct style *s)
 static struct maker gru(const struct style *s)
 {
     struct maker g = {0};
-    char at[3][8];
+    char at[3][16];
 
     for (int k = 0; k < 3; k++)
         snprintf(at[k], sizeof(at[k]), "%d", (int)(strchr(s->gates, "zrn"[k]) - s->gates));
     if (s->reset_after) {
-        char a[16], b[16];
+        char a[32], b[32];
         product(&g, s, "x", INPUTS, 3 * HIDDEN, "x", "gi", true);
         product(&g, s, "h", HIDDEN, 3 * HIDDEN, "h", "gh", true);
         cut(&g, s, "gi", "i", 3);
