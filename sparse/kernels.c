@@ -5,9 +5,10 @@
 #include "sparse/cpu.h"
 #include "sparse/kernels_parts.h"
 
-#define F32 SPACC_TILE_F32
-#define F16 SPACC_TILE_F16
-#define I8  SPACC_TILE_I8
+#define F32  SPACC_TILE_F32
+#define F16  SPACC_TILE_F16
+#define I8   SPACC_TILE_I8
+#define AVX2 SPACC_CPU_AVX2
 
 #define FLOAT       0x1p-22f /* tolerance of kernels with fused multiply-add */
 #define PREPARE_F32 spacc_prepare_f32_scalar
@@ -26,6 +27,26 @@ const struct spacc_kernel spacc_kernels[] = {
      spacc_prepare_i8_scalar, spacc_product_i8_scalar},
     {"i8/scalar/16", I8, 0, 32, 2, 16, false, SPACC_LAYOUT_I8_ROWS, 300, 0.0f,
      spacc_prepare_i8_scalar, spacc_product_i8_scalar},
+#if defined(__x86_64__)
+    {"f32/avx2/1", F32, AVX2, 8, 8, 1, true, SPACC_LAYOUT_F32, 10, FLOAT, PREPARE_F32,
+     spacc_product_f32_avx2_1},
+    {"f32/avx2/32", F32, AVX2, 8, 8, 32, false, SPACC_LAYOUT_F32, 35, FLOAT, PREPARE_F32,
+     spacc_product_f32_avx2_32},
+    {"f32/avx2/16", F32, AVX2, 8, 8, 16, false, SPACC_LAYOUT_F32, 18, FLOAT, PREPARE_F32,
+     spacc_product_f32_avx2_16},
+    {"f32/avx2/8", F32, AVX2, 8, 8, 8, false, SPACC_LAYOUT_F32, 11, FLOAT, PREPARE_F32,
+     spacc_product_f32_avx2_8},
+    {"f16/avx2/1", F16, AVX2, 8, 8, 1, true, SPACC_LAYOUT_F16_DENSE, 10, FLOAT, PREPARE_F32,
+     spacc_product_f16_avx2_1},
+    {"f16/avx2/16", F16, AVX2, 8, 8, 16, false, SPACC_LAYOUT_F16_32_4, 25, FLOAT, PREPARE_F32,
+     spacc_product_f16_avx2_16},
+    {"f16/avx2/8", F16, AVX2, 8, 8, 8, false, SPACC_LAYOUT_F16_32_4, 15, FLOAT, PREPARE_F32,
+     spacc_product_f16_avx2_8},
+    {"i8/avx2/dense", I8, AVX2, 32, 2, 4, true, SPACC_LAYOUT_I8_DENSE, 10, 0.0f,
+     spacc_prepare_i8_avx2, spacc_product_i8_avx2_dense},
+    {"i8/avx2/16", I8, AVX2, 32, 2, 16, false, SPACC_LAYOUT_I8_ROWS, 20, 0.0f,
+     spacc_prepare_i8_avx2, spacc_product_i8_avx2_16},
+#endif
 };
 const size_t spacc_kernel_count = sizeof(spacc_kernels) / sizeof(spacc_kernels[0]);
 
