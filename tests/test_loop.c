@@ -365,7 +365,12 @@ static void a_scan_of_no_steps_gives_its_start(void **unused)
     struct spacc_graph *g = parse(make_scan("start x", 1, 0, 0), 11);
     struct spacc_tensor *in[2], *out[2];
     struct spacc_error err = {.text = ""};
+    struct spacc_binding *b;
     scan_inputs(in, 3, 0);
+    assert_int_equal(spacc_graph_bind(&b, g, (const struct spacc_tensor *const *)in, &err),
+                     SPACC_OK);
+    assert_int_equal(b->shape[g->output[1]].dtype, SPACC_DTYPE_NONE);
+    spacc_binding_free(b);
     if (run(g, in, out, &err) != SPACC_OK)
         fail_msg("%s", err.text);
     is_floats(out[0], 1, D(3), (float[]){0, 0, 0});

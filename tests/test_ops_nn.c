@@ -183,6 +183,12 @@ static void group_norm_scales_by_group_then_from_opset_21_by_channel(void **unus
     const float *y = t.out[0]->data; /* mean 4.5, variance 8.75 */
     assert_true(fabsf(y[0] - (float)(1 + 2 * -3.5 / sqrt(8.75 + 1e-5))) < 1e-6f);
     op_end(&t);
+    /* two groups of two channels: each group has a scale */
+    begin(&t, "GroupNormalization", 18, 3, D(1, 4, 1), x);
+    floats(&t, 1, D(2), (float[]){0, 0});
+    floats(&t, 1, D(2), (float[]){5, 6});
+    op_attr_int(&t, "num_groups", 2);
+    gives(&t, SPACC_F32, 3, D(1, 4, 1), (float[]){5, 5, 6, 6});
     begin(&t, "GroupNormalization", 21, 3, D(1, 2, 2), x);
     floats(&t, 1, D(2), (float[]){2, 0});
     floats(&t, 1, D(2), (float[]){1, 7});
