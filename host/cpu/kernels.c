@@ -1,12 +1,23 @@
 #include "host/cpu/kernels.h"
 
+/* clang-format off */
 const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
-    &spacc_cpu_foreign,       &spacc_cpu_view,          &spacc_cpu_rnn,
+    &spacc_cpu_foreign,
+    &spacc_cpu_view,
+    &spacc_cpu_move,
+    &spacc_cpu_rnn,
     &spacc_cpu_product,
 #if SPACC_ONEDNN
-    &spacc_cpu_onednn_conv,   &spacc_cpu_onednn_pool,   &spacc_cpu_onednn_eltwise,
-    &spacc_cpu_onednn_binary, &spacc_cpu_onednn_concat, &spacc_cpu_onednn_transpose,
+    &spacc_cpu_onednn_conv,
+    &spacc_cpu_onednn_pool,
+    &spacc_cpu_onednn_eltwise,
+    &spacc_cpu_onednn_binary,
+    &spacc_cpu_onednn_concat,
+    &spacc_cpu_onednn_transpose,
 #endif
-    &spacc_cpu_gemm,          &spacc_cpu_reference,
+    &spacc_cpu_gemm,
+    &spacc_cpu_pointwise,
+    &spacc_cpu_reference,
 };
+/* clang-format on */
 const size_t spacc_cpu_kernel_count = sizeof(spacc_cpu_kernels) / sizeof(spacc_cpu_kernels[0]);

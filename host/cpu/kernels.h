@@ -9,6 +9,8 @@ extern const struct spacc_cpu_kernel spacc_cpu_foreign;   /* foreign.c */
 extern const struct spacc_cpu_kernel spacc_cpu_view;      /* view.c */
 extern const struct spacc_cpu_kernel spacc_cpu_rnn;       /* rnn.c */
 extern const struct spacc_cpu_kernel spacc_cpu_product;   /* product.c */
+extern const struct spacc_cpu_kernel spacc_cpu_move;      /* move.c */
+extern const struct spacc_cpu_kernel spacc_cpu_pointwise; /* pointwise.c */
 extern const struct spacc_cpu_kernel spacc_cpu_gemm;      /* gemm.c */
 extern const struct spacc_cpu_kernel spacc_cpu_reference; /* reference.c */
 extern const struct spacc_cpu_kernel spacc_cpu_branches;

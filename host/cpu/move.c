@@ -1,0 +1,246 @@
+/* Operators that only move elements, with parameters known now: which element goes where is
+ * found by running the reference on numbered elements, and kept as runs of neighbours. One run
+ * from one input is no work at all: the result is a view. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/cpu/kernels.h"
+
+enum {
+    ELEMENTS_MAX = 1 << 20, /* numbered elements */
+    RUNS_MAX = 64,          /* short runs than these many are left to others */
+    RUN_MIN = 8,            /* mean length, with more of them */
+    INPUTS_MAX = 32
+};
+
+/* `count` elements from element `from` of input `in` to element `to` of the result. */
+struct run {
+    int in;
+    size_t from, to, count;
+};
+
+struct move {
+    size_t runs;
+    int slot[INPUTS_MAX];
+    int y;
+    size_t bytes; /* an element */
+    struct run run[];
+};
+
+/* ---- run -------------------------------------------------------------------------- */
+
+static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
+                             struct spacc_error *err)
+{
+    const struct move *m = s->state;
+    char *y = spacc_cpu_data(e, m->y);
+
+    (void)err;
+    for (size_t i = 0; i < m->runs; i++) {
+        const struct run *r = &m->run[i];
+        const char *x = spacc_cpu_data(e, m->slot[r->in]);
+        memcpy(y + r->to * m->bytes, x + r->from * m->bytes, r->count * m->bytes);
+    }
+    return SPACC_OK;
+}
+
+/* ---- which operators, which inputs are moved ---------------------------------------- */
+
+static const struct {
+    const char *op;
+    bool all; /* every input is moved, not only the first */
+} movers[] = {{"Slice", false},         {"Split", false},        {"Concat", true},
+              {"Transpose", false},     {"Gather", false},       {"Expand", false},
+              {"Tile", false},          {"DepthToSpace", false}, {"SpaceToDepth", false},
+              {"GatherElements", false}};
+
+static int moved_inputs(const struct spacc_node *node)
+{
+    for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++)
+        if (strcmp(node->op->name, movers[i].op) == 0)
+            return movers[i].all ? node->inputs : 1;
+    return 0;
+}
+
+static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *node)
+{
+    const int moved = moved_inputs(node);
+    size_t elements = 0;
+
+    if (moved == 0 || node->inputs > INPUTS_MAX || !spacc_cpu_known(b, node))
+        return false;
+    for (int i = 0; i < node->inputs; i++) {
+        if (node->input[i] < 0)
+            continue;
+        if (i >= moved && !spacc_cpu_constant(b, node, i))
+            return false;
+        if (b->e->slot[node->input[i]].layout)
+            return false; /* oneDNN's */
+        elements += i < moved ? spacc_cpu_shape(b, node->input[i])->count : 0;
+    }
+    for (int o = 0; o < node->outputs; o++)
+        elements += node->output[o] < 0 ? 0 : spacc_cpu_shape(b, node->output[o])->count;
+    return elements <= ELEMENTS_MAX;
+}
+
+/* ---- numbered elements ---------------------------------------------------------------- */
+
+struct numbers {
+    struct spacc_tensor *in[INPUTS_MAX];
+    const struct spacc_tensor *given[INPUTS_MAX];
+    size_t first[INPUTS_MAX + 1]; /* number of an input's first element */
+    struct spacc_tensor *out[INPUTS_MAX];
+};
+
+static void free_numbers(struct numbers *m)
+{
+    for (int i = 0; i < INPUTS_MAX; i++) {
+        spacc_tensor_free(m->in[i]);
+        spacc_tensor_free(m->out[i]);
+    }
+}
+
+/* Run the reference on numbers in place of elements. False when it does not take them. */
+static bool number(const struct spacc_cpu_build *b, int n, struct numbers *m)
+{
+    const struct spacc_node *node = &b->g->node[n];
+    const int moved = moved_inputs(node);
+
+    for (int i = 0; i < node->inputs; i++) {
+        const struct spacc_tensor *t =
+            node->input[i] < 0 ? NULL : spacc_cpu_shape(b, node->input[i]);
+        m->given[i] = t;
+        m->first[i + 1] = m->first[i];
+        if (i >= moved || !t)
+            continue;
+        if (spacc_tensor_new(&m->in[i], SPACC_I32, t->rank, t->dims))
+            return false;
+        for (size_t k = 0; k < t->count; k++)
+            ((int32_t *)m->in[i]->data)[k] = (int32_t)(m->first[i] + k);
+        m->given[i] = m->in[i];
+        m->first[i + 1] += t->count;
+    }
+    return spacc_node_run(b->g, n, m->given, m->out, NULL) == SPACC_OK;
+}
+
+static int input_of(const struct numbers *m, size_t number)
+{
+    int i = 0;
+
+    while (number >= m->first[i + 1])
+        i++;
+    return i;
+}
+
+static size_t run_at(const struct numbers *m, const struct spacc_tensor *t, size_t at,
+                     struct run *r)
+{
+    const int32_t *v = t->data;
+    const int in = input_of(m, (size_t)v[at]);
+    size_t count = 1;
+
+    while (at + count < t->count && v[at + count] == v[at] + (int32_t)count &&
+           (size_t)v[at + count] < m->first[in + 1])
+        count++;
+    *r = (struct run){.in = in, .from = (size_t)v[at] - m->first[in], .to = at, .count = count};
+    return count;
+}
+
+static size_t count_runs(const struct numbers *m, const struct spacc_tensor *t)
+{
+    struct run r;
+    size_t runs = 0;
+
+    for (size_t at = 0; at < t->count; runs++)
+        at += run_at(m, t, at, &r);
+    return runs;
+}
+
+/* ---- take -------------------------------------------------------------------------- */
+
+/* Every output worth keeping as runs. */
+static bool is_worth_it(const struct numbers *m, const struct spacc_node *node)
+{
+    for (int o = 0; o < node->outputs; o++) {
+        if (node->output[o] < 0)
+            continue;
+        const size_t runs = count_runs(m, m->out[o]);
+        if (runs > RUNS_MAX && m->out[o]->count < runs * RUN_MIN)
+            return false;
+    }
+    return true;
+}
+
+static enum spacc_status add_view(struct spacc_cpu_build *b, int to, int v, const struct run *r,
+                                  size_t bytes)
+{
+    const int s = spacc_cpu_plain(b, v);
+
+    if (s < 0)
+        return b->err->status;
+    spacc_cpu_share(b, to, s);
+    b->e->slot[to].skip_bytes += r->from * bytes;
+    if (b->e->slot[to].home == SPACC_HOME_CONSTANT)
+        spacc_cpu_follow_root(b->e, to);
+    return SPACC_OK;
+}
+
+static enum spacc_status add_copy(struct spacc_cpu_build *b, int n, const struct numbers *m,
+                                  int o, size_t runs, size_t bytes)
+{
+    const struct spacc_node *node = &b->g->node[n];
+    struct move *state = malloc(sizeof(*state) + runs * sizeof(state->run[0]));
+    const int moved = moved_inputs(node);
+    struct spacc_cpu_step *s =
+        state ? spacc_cpu_step_new(b, &spacc_cpu_move, n, moved, 1) : NULL;
+
+    if (!s) {
+        free(state);
+        return spacc_cpu_no_memory(b);
+    }
+    *state = (struct move){.runs = runs, .y = node->output[o], .bytes = bytes};
+    for (int i = 0; i < moved; i++)
+        state->slot[i] = s->in[i] = node->input[i];
+    for (size_t i = 0, at = 0; i < runs; i++)
+        at += run_at(m, m->out[o], at, &state->run[i]);
+    s->state = state;
+    s->out[0] = node->output[o];
+    spacc_cpu_step_done(b, s);
+    return SPACC_OK;
+}
+
+static enum spacc_status add_output(struct spacc_cpu_build *b, int n, const struct numbers *m,
+                                    int o)
+{
+    const struct spacc_node *node = &b->g->node[n];
+    const size_t bytes = spacc_dtype_bytes(spacc_cpu_shape(b, node->output[o])->dtype);
+    const size_t runs = count_runs(m, m->out[o]);
+    struct run r;
+
+    if (runs != 1)
+        return add_copy(b, n, m, o, runs, bytes);
+    run_at(m, m->out[o], 0, &r);
+    return add_view(b, node->output[o], node->input[r.in], &r, bytes);
+}
+
+static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
+{
+    const struct spacc_node *node = &b->g->node[n];
+    struct numbers m = {.first = {0}};
+    enum spacc_status s = SPACC_OK;
+
+    if (!is_ours(b, node) || node->outputs > INPUTS_MAX)
+        return SPACC_OK;
+    if (number(b, n, &m) && is_worth_it(&m, node)) {
+        for (int o = 0; o < node->outputs && !s; o++)
+            if (node->output[o] >= 0 && b->e->slot[node->output[o]].home != SPACC_HOME_CONSTANT)
+                s = add_output(b, n, &m, o);
+        if (!s)
+            spacc_cpu_taken(b, n, n, spacc_cpu_move.name);
+        *taken = !s;
+    }
+    free_numbers(&m);
+    return s;
+}
+
+const struct spacc_cpu_kernel spacc_cpu_move = {.name = "move", .take = take, .run = run};
