@@ -10,6 +10,7 @@ const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
 #if SPACC_ONEDNN
     &spacc_cpu_onednn_conv,
     &spacc_cpu_onednn_pool,
+    &spacc_cpu_onednn_resize,
     &spacc_cpu_onednn_eltwise,
     &spacc_cpu_onednn_binary,
     &spacc_cpu_onednn_concat,

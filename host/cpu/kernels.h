@@ -16,6 +16,7 @@ extern const struct spacc_cpu_kernel spacc_cpu_reference; /* reference.c */
 extern const struct spacc_cpu_kernel spacc_cpu_branches;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_conv; /* onednn_*.c */
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_pool;
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_resize;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_eltwise;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_binary;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_concat;

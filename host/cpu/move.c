@@ -1,6 +1,6 @@
 /* Operators that only move elements, with parameters known now: which element goes where is
- * found by running the reference on numbered elements, and kept as runs of neighbours. One run
- * from one input is no work at all: the result is a view. */
+ * found by running the reference on numbered elements, and kept as runs of equal steps. One
+ * run of neighbours from one input is no work at all: the result is a view. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +13,12 @@ enum {
     INPUTS_MAX = 32
 };
 
-/* `count` elements from element `from` of input `in` to element `to` of the result. */
+/* `count` elements, `step` apart from element `from` of input `in` on, to element `to` and
+ * those after it. */
 struct run {
     int in;
     size_t from, to, count;
+    int64_t step;
 };
 
 struct move {
@@ -29,6 +31,20 @@ struct move {
 
 /* ---- run -------------------------------------------------------------------------- */
 
+static void copy(char *y, const char *x, const struct run *r, size_t bytes)
+{
+    const int64_t step_bytes = r->step * (int64_t)bytes;
+
+    if (r->step == 1)
+        memcpy(y, x, r->count * bytes);
+    else if (bytes == sizeof(uint32_t))
+        for (size_t i = 0; i < r->count; i++)
+            memcpy(y + i * sizeof(uint32_t), x + (int64_t)i * step_bytes, sizeof(uint32_t));
+    else
+        for (size_t i = 0; i < r->count; i++)
+            memcpy(y + i * bytes, x + (int64_t)i * step_bytes, bytes);
+}
+
 static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
                              struct spacc_error *err)
 {
@@ -39,7 +55,7 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
     for (size_t i = 0; i < m->runs; i++) {
         const struct run *r = &m->run[i];
         const char *x = spacc_cpu_data(e, m->slot[r->in]);
-        memcpy(y + r->to * m->bytes, x + r->from * m->bytes, r->count * m->bytes);
+        copy(y + r->to * m->bytes, x + r->from * m->bytes, r, m->bytes);
     }
     return SPACC_OK;
 }
@@ -137,12 +153,17 @@ static size_t run_at(const struct numbers *m, const struct spacc_tensor *t, size
 {
     const int32_t *v = t->data;
     const int in = input_of(m, (size_t)v[at]);
+    const int64_t step = at + 1 < t->count ? (int64_t)v[at + 1] - v[at] : 1;
     size_t count = 1;
 
-    while (at + count < t->count && v[at + count] == v[at] + (int32_t)count &&
-           (size_t)v[at + count] < m->first[in + 1])
+    while (at + count < t->count && v[at + count] == v[at] + (int64_t)count * step &&
+           (size_t)v[at + count] >= m->first[in] && (size_t)v[at + count] < m->first[in + 1])
         count++;
-    *r = (struct run){.in = in, .from = (size_t)v[at] - m->first[in], .to = at, .count = count};
+    *r = (struct run){.in = in,
+                      .from = (size_t)v[at] - m->first[in],
+                      .to = at,
+                      .count = count,
+                      .step = count > 1 ? step : 1};
     return count;
 }
 
@@ -217,9 +238,9 @@ static enum spacc_status add_output(struct spacc_cpu_build *b, int n, const stru
     const size_t runs = count_runs(m, m->out[o]);
     struct run r;
 
-    if (runs != 1)
-        return add_copy(b, n, m, o, runs, bytes);
     run_at(m, m->out[o], 0, &r);
+    if (runs != 1 || r.step != 1)
+        return add_copy(b, n, m, o, runs, bytes);
     return add_view(b, node->output[o], node->input[r.in], &r, bytes);
 }
 
