@@ -481,8 +481,7 @@ static enum spacc_status read_node_inputs(struct builder *b, struct spacc_node *
             free(name);
             if (status != SPACC_OK)
                 return status;
-        } else if (!takes_gaps(n->op) &&
-                   ((int)i < n->op->ins_min || n->op->ins_max < 0)) {
+        } else if (!takes_gaps(n->op) && ((int)i < n->op->ins_min || n->op->ins_max < 0)) {
             return spacc_fail(b->im->err, SPACC_EFORMAT, "input %zu is missing", i);
         }
         n->input[n->inputs++] = v;

@@ -73,7 +73,7 @@ static int64_t column_place(const struct spacc_window *w, int64_t place)
 {
     const int64_t plane = place / w->in_plane * w->in_plane;
     int64_t rest = place % w->in_plane, at = 0, step = 1;
-    int64_t index[SPACC_WINDOW_AXES];
+    int64_t index[SPACC_WINDOW_AXES] = {0};
     for (int i = w->axes - 1; i >= 0; i--) {
         index[i] = rest % w->in[i];
         rest /= w->in[i];
