@@ -83,45 +83,60 @@ enum spacc_status spacc_op_space_to_depth(struct spacc_op_call *c)
 
 /* ---- ReverseSequence --------------------------------------------------------- */
 
-enum spacc_status spacc_op_reverse_sequence(struct spacc_op_call *c)
+/* The batch axis is 0 or 1, the time axis the other; one length for each batch entry. */
+static enum spacc_status check_sequences(struct spacc_op_call *c, int64_t *batch_axis)
 {
-    const int64_t batch_axis = spacc_node_int(c->node, "batch_axis", 1);
-    const int64_t time_axis = spacc_node_int(c->node, "time_axis", 0);
-    struct spacc_tensor *y;
-    char text[SPACC_TEXT_BYTES];
-    TRY(spacc_ops_check(c, 2, SPACC_TYPES_ALL));
-    TRY(spacc_ops_types(c, 1, SPACC_TYPE(I64)));
     const struct spacc_tensor *x = c->in[0], *lens = c->in[1];
-    if (x->rank < 2 || batch_axis < 0 || batch_axis > 1 || time_axis != 1 - batch_axis)
-        return spacc_op_fail(
-            c, SPACC_ESHAPE,
-            "batch axis %" PRId64 " and time axis %" PRId64 " of an input of shape %s",
-            batch_axis, time_axis, spacc_ops_shape_text(text, x->rank, x->dims));
-    if (lens->rank != 1 || lens->dims[0] != x->dims[batch_axis])
+    const int64_t batch = spacc_node_int(c->node, "batch_axis", 1);
+    const int64_t time = spacc_node_int(c->node, "time_axis", 0);
+    char text[SPACC_TEXT_BYTES];
+    if (x->rank < 2 || batch < 0 || batch > 1 || time != 1 - batch)
+        return spacc_op_fail(c, SPACC_ESHAPE,
+                             "batch axis %" PRId64 " and time axis %" PRId64
+                             " of an input of shape %s",
+                             batch, time, spacc_ops_shape_text(text, x->rank, x->dims));
+    if (lens->rank != 1 || lens->dims[0] != x->dims[batch])
         return spacc_op_fail(
             c, SPACC_ESHAPE, "sequence_lens has shape %s, the batch has %" PRId64,
-            spacc_ops_shape_text(text, lens->rank, lens->dims), x->dims[batch_axis]);
-    TRY(spacc_op_output(c, 0, x->dtype, x->rank, x->dims, &y));
-    if (c->shape_only)
-        return SPACC_OK;
-    const int64_t steps = x->dims[time_axis], batch = x->dims[batch_axis];
-    for (int64_t b = 0; b < batch; b++) {
-        const int64_t len = ((const int64_t *)lens->data)[b];
-        if (len < 0 || len > steps)
+            spacc_ops_shape_text(text, lens->rank, lens->dims), x->dims[batch]);
+    *batch_axis = batch;
+    return SPACC_OK;
+}
+
+static enum spacc_status check_lengths(struct spacc_op_call *c, int64_t batch, int64_t steps)
+{
+    const int64_t *lens = c->in[1]->data;
+    for (int64_t b = 0; b < batch; b++)
+        if (lens[b] < 0 || lens[b] > steps)
             return spacc_op_fail(c, SPACC_ESHAPE,
                                  "sequence_lens[%" PRId64 "] is %" PRId64 ", there are %" PRId64
                                  " steps",
-                                 b, len, steps);
-    }
+                                 b, lens[b], steps);
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_op_reverse_sequence(struct spacc_op_call *c)
+{
+    struct spacc_tensor *y;
+    int64_t axis = 0;
+    TRY(spacc_ops_check(c, 2, SPACC_TYPES_ALL));
+    TRY(spacc_ops_types(c, 1, SPACC_TYPE(I64)));
+    TRY(check_sequences(c, &axis));
+    const struct spacc_tensor *x = c->in[0];
+    TRY(spacc_op_output(c, 0, x->dtype, x->rank, x->dims, &y));
+    if (c->shape_only)
+        return SPACC_OK;
+    const int64_t steps = x->dims[1 - axis], batch = x->dims[axis];
+    TRY(check_lengths(c, batch, steps));
     if (y->count == 0)
         return SPACC_OK;
     const size_t bytes = y->count / (size_t)(steps * batch) * spacc_dtype_bytes(y->dtype);
+    const int64_t *lens = c->in[1]->data;
     for (int64_t b = 0; b < batch; b++)
         for (int64_t t = 0; t < steps; t++) {
-            const int64_t len = ((const int64_t *)lens->data)[b];
-            const int64_t from = t < len ? len - 1 - t : t;
-            const int64_t to_at = batch_axis == 1 ? t * batch + b : b * steps + t;
-            const int64_t from_at = batch_axis == 1 ? from * batch + b : b * steps + from;
+            const int64_t from = t < lens[b] ? lens[b] - 1 - t : t;
+            const int64_t to_at = axis == 1 ? t * batch + b : b * steps + t;
+            const int64_t from_at = axis == 1 ? from * batch + b : b * steps + from;
             memcpy((char *)y->data + (size_t)to_at * bytes,
                    (const char *)x->data + (size_t)from_at * bytes, bytes);
         }
