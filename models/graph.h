@@ -1,8 +1,8 @@
 /* graph.h - a network as spacc sees it: values, and nodes in an order in which
  * every node comes after the nodes that make its inputs.
  *
- * Values and nodes are numbered within their graph. A subgraph (a branch of If)
- * is a graph of its own; a name that it takes from outside is a value with
+ * Values and nodes are numbered within their graph. A subgraph (a branch of If, a
+ * body of Loop or Scan) is a graph of its own; a name that it takes from outside is a value with
  * `outer >= 0`: the number of that value in the parent graph. */
 #ifndef SPACC_GRAPH_H
 #define SPACC_GRAPH_H
@@ -96,7 +96,7 @@ void spacc_node_release(struct spacc_node *n);
 /* Value number by name, or -1. */
 int spacc_graph_find(const struct spacc_graph *g, const char *name);
 
-/* Numbers of the values a node reads: its inputs, and what the branches of an If
+/* Numbers of the values a node reads: its inputs, and what its subgraphs
  * take from the graph the node is in. Writes at most `room` of them to `reads`
  * (NULL when room is 0) and returns how many there are; a value may come twice. */
 int spacc_node_reads(const struct spacc_node *n, int *reads, int room);

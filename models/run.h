@@ -55,8 +55,8 @@ struct spacc_run_hooks {
 };
 
 /* Run the graph: output[i] (graph output i) is new and handed to the caller; all
- * NULL on failure. Values die after their last reader. Subgraphs of If get the
- * same hooks. */
+ * NULL on failure. Values die after their last reader. Subgraphs get the same
+ * hooks, a body in every trip. */
 enum spacc_status spacc_graph_run(const struct spacc_graph *g,
                                   const struct spacc_tensor *const *input,
                                   struct spacc_tensor **output,
