@@ -2,8 +2,8 @@
  * every node comes after the nodes that make its inputs.
  *
  * Values and nodes are numbered within their graph. A subgraph (a branch of If, a
- * body of Loop or Scan) is a graph of its own; a name that it takes from outside is a value with
- * `outer >= 0`: the number of that value in the parent graph. */
+ * body of Loop or Scan) is a graph of its own; a name that it takes from outside is a value
+ * with `outer >= 0`: the number of that value in the parent graph. */
 #ifndef SPACC_GRAPH_H
 #define SPACC_GRAPH_H
 
