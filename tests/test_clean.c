@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <dirent.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -183,7 +184,9 @@ static bool check_model(const char *folder, const char *model)
     assert_int_equal(spacc_onnx_load(&plain, path, &err), SPACC_OK);
     for (int i = 0; i < g->inputs; i++)
         assert_non_null(in[i] = stored(folder, model, "in", i));
+    const clock_t start = clock();
     const struct spacc_clean_report r = clean(g);
+    const double ms = 1e3 * (double)(clock() - start) / CLOCKS_PER_SEC;
     check_names(plain, g);
     check_counts(folder, model, g);
     run(g, in, after);
@@ -200,9 +203,9 @@ static bool check_model(const char *folder, const char *model)
         spacc_tensor_free(before[o]);
     }
     printf("%s/%s: %d nodes, %d after: folded %d, removed %d, moved %d, fused %d, cells %d, "
-           "dead %d; largest difference %.2g\n",
+           "dead %d in %.1f ms; largest difference %.2g\n",
            folder, model, r.nodes_before, r.nodes_after, r.folded, r.removed, r.moved, r.fused,
-           r.cells, r.dead, worst);
+           r.cells, r.dead, ms, worst);
     assert_true(worst <= 1e-5);
     const struct spacc_clean_report again = clean(g);
     assert_int_equal(

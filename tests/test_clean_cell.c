@@ -23,6 +23,7 @@ struct style {
     bool relu;         /* Relu for the Tanh of the candidate */
     bool middle_read;  /* the product of a gate is read outside */
     bool batch_of_one; /* the state has batch 1 and is broadcast */
+    bool state_of_one; /* only c has batch 1 */
     bool two_less;     /* 2 - z */
 };
 
@@ -176,7 +177,7 @@ static struct maker lstm(const struct style *s)
     op(&g, "Tanh", "cn", "ct");
     two(&g, s, "Mul", "o", "ct", "hn");
     ends(&g, s);
-    input(&g, "c", DIMS(s->batch_of_one ? 1 : -1, HIDDEN));
+    input(&g, "c", DIMS(s->batch_of_one || s->state_of_one ? 1 : -1, HIDDEN));
     output(&g, "cn");
     return g;
 }
@@ -313,6 +314,7 @@ static void what_only_looks_like_a_cell_stays(void **state)
         {.gates = "ifgo", .opset = 13, .relu = true},
         {.gates = "ifgo", .opset = 13, .middle_read = true},
         {.gates = "ifgo", .opset = 13, .batch_of_one = true},
+        {.gates = "ifgo", .opset = 13, .state_of_one = true},
     };
     const struct style grus[] = {
         {.gates = "zrn", .opset = 13, .gate_read = true},
