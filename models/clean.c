@@ -20,7 +20,6 @@ static enum spacc_status drop_dead(struct spacc_clean *c)
         if (is_read(c, &c->g->node[n]))
             continue;
         spacc_clean_drop(c, n);
-        spacc_clean_count(c);
         c->report->dead++;
     }
     return spacc_clean_sort(c);

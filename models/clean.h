@@ -37,6 +37,7 @@ struct spacc_clean_report {
  * With fused == cells == 0 in the report the results keep every bit.
  *
  * Results above 64 MiB are not folded, except those of ConstantOfShape: weights, up to 512 MiB.
+ * All results together: up to 1 GiB.
  *
  * New names: weights of Conv .. that took something in: "<weights>/norm", "<weights>/bias";
  * of a cell: "<weights of x>/W", "<weights of h>/R", "<weights of x>/B" after the first gate's

@@ -18,7 +18,7 @@ static struct spacc_node *maker(const struct spacc_cell *m, int value)
 
 static const struct spacc_clean_shape *shape(const struct spacc_cell *m, int value)
 {
-    return &m->c->shape[value];
+    return spacc_clean_shape_of(m->c, value);
 }
 
 /* ---- checks of a cell that has been taken apart ---- */

@@ -5,7 +5,7 @@
 
 #include "models/clean_parts.h"
 
-enum { SPACC_CELL_GATES = 4, SPACC_CELL_PIECES = 6 };
+enum { SPACC_CELL_GATES = 4, SPACC_CELL_PIECES = 6, SPACC_CELL_DEPTH = 32 };
 
 /* source [N][rows] . w[row0 .. row0 + rows)[col0 ..), times alpha; `turned`: w is [cols][rows].
  * Or a bias: source -1, w has one number or one a column. */
@@ -37,6 +37,7 @@ struct spacc_cell {
     struct spacc_cell_gate gate[SPACC_CELL_GATES];
     bool *mark; /* by node: belongs to the cell */
     int marks;
+    int depth; /* nodes on the way to the pieces of a gate */
 };
 
 enum { SPACC_GRU_Z, SPACC_GRU_R, SPACC_GRU_H, SPACC_GRU_RH };

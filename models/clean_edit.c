@@ -22,6 +22,13 @@ bool spacc_clean_is_any(const struct spacc_node *n, const char *const *ops)
     return false;
 }
 
+const struct spacc_clean_shape *spacc_clean_shape_of(const struct spacc_clean *c, int value)
+{
+    static const struct spacc_clean_shape unknown = {.rank = -1};
+
+    return value < 0 ? &unknown : &c->shape[value];
+}
+
 struct spacc_node *spacc_clean_maker(const struct spacc_clean *c, int value)
 {
     const int n = value < 0 ? -1 : c->g->value[value].producer;
@@ -97,7 +104,7 @@ int spacc_clean_perm(const struct spacc_clean *c, const struct spacc_node *n,
 {
     int64_t axes[SPACC_RANK_MAX];
     const int given = spacc_clean_ints(c, n, "perm", -1, axes);
-    const int rank = given >= 0 ? given : c->shape[n->input[0]].rank;
+    const int rank = given >= 0 ? given : spacc_clean_shape_of(c, n->input[0])->rank;
     unsigned seen = 0;
 
     for (int d = 0; d < rank; d++) {
@@ -119,7 +126,7 @@ static int64_t clamp(int64_t at, int64_t size)
 bool spacc_clean_slice(const struct spacc_clean *c, const struct spacc_node *n, int *axis,
                        int64_t *start, int64_t *size)
 {
-    const struct spacc_clean_shape *x = &c->shape[n->input[0]];
+    const struct spacc_clean_shape *x = spacc_clean_shape_of(c, n->input[0]);
     int64_t axes[SPACC_RANK_MAX], from[SPACC_RANK_MAX], to[SPACC_RANK_MAX],
         step[SPACC_RANK_MAX];
 
@@ -409,10 +416,24 @@ bool spacc_clean_bypass(struct spacc_clean *c, int n, int same)
     return true;
 }
 
+static void count_reads(struct spacc_clean *c, const struct spacc_node *n, int by)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (n->input[i] >= 0)
+            c->readers[n->input[i]] += by;
+    for (size_t a = 0; a < n->attrs; a++) {
+        const struct spacc_graph *branch = n->attr[a].graph;
+        for (int v = 0; branch && v < branch->values; v++)
+            if (branch->value[v].outer >= 0)
+                c->readers[branch->value[v].outer] += by;
+    }
+}
+
 void spacc_clean_drop(struct spacc_clean *c, int n)
 {
     struct spacc_node *node = &c->g->node[n];
 
+    count_reads(c, node, -1);
     for (int o = 0; o < node->outputs; o++)
         if (node->output[o] >= 0 && c->g->value[node->output[o]].producer == n)
             c->g->value[node->output[o]].producer = -1;
@@ -421,24 +442,11 @@ void spacc_clean_drop(struct spacc_clean *c, int n)
     c->changed = true;
 }
 
-static void count_reads(struct spacc_clean *c, const struct spacc_node *n)
-{
-    for (int i = 0; i < n->inputs; i++)
-        if (n->input[i] >= 0)
-            c->readers[n->input[i]]++;
-    for (size_t a = 0; a < n->attrs; a++) {
-        const struct spacc_graph *branch = n->attr[a].graph;
-        for (int v = 0; branch && v < branch->values; v++)
-            if (branch->value[v].outer >= 0)
-                c->readers[branch->value[v].outer]++;
-    }
-}
-
 void spacc_clean_count(struct spacc_clean *c)
 {
     memset(c->readers, 0, (size_t)c->value_room * sizeof(*c->readers));
     for (int n = 0; n < c->g->nodes; n++)
-        count_reads(c, &c->g->node[n]);
+        count_reads(c, &c->g->node[n], 1);
     for (int o = 0; o < c->g->outputs; o++)
         c->readers[c->g->output[o]]++;
 }

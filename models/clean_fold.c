@@ -10,6 +10,12 @@
 #define FOLD_BYTES_MAX    ((size_t)64 << 20)
 #define WEIGHTS_BYTES_MAX ((size_t)512 << 20) /* of ConstantOfShape */
 
+/* Of all results: a small file must not fill the memory before a run. */
+#define TOTAL_BYTES_MAX ((size_t)1 << 30)
+
+/* Larger sizes are not known: sums of sizes stay in range. */
+#define SIZE_LIMIT ((int64_t)1 << 40)
+
 struct fold {
     struct spacc_clean *c;
     struct spacc_call_room room;
@@ -38,7 +44,7 @@ static void shape_of_input(struct spacc_clean *c, int i)
     s->dtype = v->dtype;
     s->rank = v->rank;
     for (int d = 0; d < v->rank; d++)
-        s->dims[d] = v->dims[d] >= 0   ? v->dims[d]
+        s->dims[d] = v->dims[d] >= 0   ? (v->dims[d] > SIZE_LIMIT ? -1 : v->dims[d])
                      : v->dim_names[d] ? symbol(c->g, v->dim_names[d])
                                        : -2 - ((int64_t)i * SPACC_RANK_MAX + d);
 }
@@ -130,6 +136,13 @@ static bool is_constant(const struct fold *f, const struct spacc_node *n)
     return !n->op->random;
 }
 
+static struct spacc_clean *top(struct spacc_clean *c)
+{
+    while (c->outside)
+        c = c->outside;
+    return c;
+}
+
 static bool is_small(const struct fold *f, const struct spacc_node *n)
 {
     const size_t most =
@@ -142,7 +155,7 @@ static bool is_small(const struct fold *f, const struct spacc_node *n)
             return false;
         bytes += t ? t->count * spacc_dtype_bytes(t->dtype) : 0;
     }
-    return bytes <= most;
+    return bytes <= most && bytes <= TOTAL_BYTES_MAX - top(f->c)->folded_bytes;
 }
 
 /* The results become constants and the node goes. */
@@ -154,6 +167,8 @@ static void take_contents(struct fold *f, int n)
         if (node->output[o] < 0)
             continue;
         f->c->g->value[node->output[o]].init = f->room.out[o];
+        top(f->c)->folded_bytes +=
+            f->room.out[o]->count * spacc_dtype_bytes(f->room.out[o]->dtype);
         f->room.out[o] = NULL;
     }
     spacc_clean_drop(f->c, n);

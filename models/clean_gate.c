@@ -11,7 +11,7 @@ void spacc_cell_mark(struct spacc_cell *m, const struct spacc_node *n)
 
 static int64_t width(const struct spacc_cell *m, int value)
 {
-    const struct spacc_clean_shape *s = &m->c->shape[value];
+    const struct spacc_clean_shape *s = spacc_clean_shape_of(m->c, value);
 
     return s->rank == 2 ? s->dims[1] : -1;
 }
@@ -37,7 +37,7 @@ static int64_t split_start(const struct spacc_cell *m, const struct spacc_node *
         return -1;
     for (int o = 0; o < n->outputs && n->output[o] != value; o++) {
         const int64_t wide = n->output[o] < 0 ? -1 : width(m, n->output[o]);
-        if (wide < 0)
+        if (wide < 0 || wide > (int64_t)1 << 40)
             return -1;
         start += wide;
     }
@@ -148,7 +148,8 @@ static bool add_product(struct spacc_cell *m, int g, struct spacc_cell_piece p)
         int gate = g;
         p.source = n->input[i];
         p.rows = width(m, p.source);
-        if (p.rows <= 0 || !reset_source(m, &gate, &p.source) || !add_piece(m, gate, p))
+        if (p.rows <= 0 || p.row0 + p.rows > width(m, whole) ||
+            !reset_source(m, &gate, &p.source) || !add_piece(m, gate, p))
             return false;
         p.row0 += p.rows;
     }
@@ -169,7 +170,8 @@ static bool add_matmul(struct spacc_cell *m, int g, const struct spacc_node *n, 
         p.turned = spacc_node_int(n, "transB", 0) != 0;
         p.alpha = (double)spacc_node_float(n, "alpha", 1.0f);
     }
-    if (width(m, p.source) != w->dims[p.turned ? 1 : 0])
+    if (width(m, p.source) != w->dims[p.turned ? 1 : 0] ||
+        col + m->hidden > w->dims[p.turned ? 0 : 1])
         return false;
     if (bias >= 0 && !add_bias(m, g, bias, col, w->dims[p.turned ? 0 : 1],
                                (double)spacc_node_float(n, "beta", 1.0f)))
@@ -209,21 +211,31 @@ static bool add_sum(struct spacc_cell *m, int g, const struct spacc_node *n, int
     return true;
 }
 
-bool spacc_cell_gate(struct spacc_cell *m, int g, int value, int64_t col)
+static bool take_sum(struct spacc_cell *m, int g, int value, const struct spacc_node *n,
+                     int64_t col)
 {
-    const int64_t wide = width(m, value);
-    struct spacc_node *n = spacc_clean_maker(m->c, value);
     int64_t start;
 
-    if (!n || wide < 0 || col + m->hidden > wide)
-        return false;
-    spacc_cell_mark(m, n);
     if (spacc_clean_is(n, "Add"))
-        return add_sum(m, g, n, col, wide);
+        return add_sum(m, g, n, col, width(m, value));
     if (spacc_clean_is(n, "MatMul") || spacc_clean_is(n, "Gemm"))
         return add_matmul(m, g, n, col);
     if (spacc_clean_is(n, "Mul"))
         return add_reset(m, g, n, col);
     const int from = part_of(m, value, &start);
     return from >= 0 && spacc_cell_gate(m, g, from, col + start);
+}
+
+bool spacc_cell_gate(struct spacc_cell *m, int g, int value, int64_t col)
+{
+    const int64_t wide = width(m, value);
+    const struct spacc_node *n = spacc_clean_maker(m->c, value);
+
+    if (!n || wide < 0 || col + m->hidden > wide || m->depth == SPACC_CELL_DEPTH)
+        return false;
+    spacc_cell_mark(m, n);
+    m->depth++;
+    const bool good = take_sum(m, g, value, n, col);
+    m->depth--;
+    return good;
 }

@@ -53,7 +53,7 @@ static int same_one_input(struct spacc_clean *c, const struct spacc_node *n)
 static int same_split(struct spacc_clean *c, const struct spacc_node *n)
 {
     if (n->outputs != 1 ||
-        !spacc_clean_same_shape(&c->shape[n->input[0]], &c->shape[n->output[0]]))
+        !spacc_clean_same_shape(spacc_clean_shape_of(c, n->input[0]), &c->shape[n->output[0]]))
         return -1;
     return n->input[0];
 }
@@ -73,8 +73,9 @@ static int same_pad(struct spacc_clean *c, const struct spacc_node *n)
 
 static int same_expand(struct spacc_clean *c, const struct spacc_node *n)
 {
-    return spacc_clean_same_shape(&c->shape[n->input[0]], &c->shape[n->output[0]]) ? n->input[0]
-                                                                                   : -1;
+    return spacc_clean_same_shape(spacc_clean_shape_of(c, n->input[0]), &c->shape[n->output[0]])
+               ? n->input[0]
+               : -1;
 }
 
 static const char *const reshapes[] = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", NULL};
@@ -101,7 +102,7 @@ static int same_reshape(struct spacc_clean *c, const struct spacc_node *n)
 
     for (const struct spacc_node *a = n; spacc_clean_is_any(a, reshapes);) {
         const struct spacc_node *before = spacc_clean_maker(c, a->input[0]);
-        if (spacc_clean_same_shape(&c->shape[a->input[0]], to))
+        if (spacc_clean_same_shape(spacc_clean_shape_of(c, a->input[0]), to))
             return a->input[0];
         if (a == n && before && cancel(c, before, n))
             return before->input[0];

@@ -44,7 +44,7 @@ static bool fill_matrix(const struct spacc_clean *c, struct product *p)
 
     if (p->w->rank != 2)
         return false;
-    p->rank = gemm ? 2 : c->shape[p->node->input[0]].rank;
+    p->rank = gemm ? 2 : spacc_clean_shape_of(c, p->node->input[0])->rank;
     p->rank = p->rank < 1 ? 1 : p->rank;
     p->channels = (size_t)p->w->dims[gemm && spacc_node_int(p->node, "transB", 0) ? 0 : 1];
     p->beta = gemm ? (double)spacc_node_float(p->node, "beta", 1.0f) : 1.0;

@@ -23,6 +23,7 @@ struct spacc_clean {
     struct spacc_clean_shape *shape; /* by value; of the last spacc_clean_fold() */
     int *readers;                    /* by value: nodes, branches and outputs that read it */
     int value_room, node_room;
+    size_t folded_bytes; /* of the top graph: of it and its branches */
     bool changed;
 };
 
@@ -31,6 +32,8 @@ struct spacc_clean {
 bool spacc_clean_is(const struct spacc_node *n, const char *op);
 /* The op is one of a NULL-terminated list. */
 bool spacc_clean_is_any(const struct spacc_node *n, const char *const *ops);
+/* What is known of a value; of -1, that nothing is. */
+const struct spacc_clean_shape *spacc_clean_shape_of(const struct spacc_clean *c, int value);
 /* The node that makes a value, NULL when none of this graph does. */
 struct spacc_node *spacc_clean_maker(const struct spacc_clean *c, int value);
 /* Contents of a constant (of an outer graph too), or NULL. */
@@ -93,7 +96,7 @@ void spacc_clean_redirect(struct spacc_clean *c, int from, int to);
 /* Node `n` makes the same as value `same` in output 0 (its only one that is read): remove it.
  * False when it must stay, because an input or constant is given out under another name. */
 bool spacc_clean_bypass(struct spacc_clean *c, int n, int same);
-/* Take a node out; op is NULL until spacc_clean_sort(). */
+/* Take a node out and its reads with it; op is NULL until spacc_clean_sort(). */
 void spacc_clean_drop(struct spacc_clean *c, int n);
 /* Count readers and producers anew. */
 void spacc_clean_count(struct spacc_clean *c);

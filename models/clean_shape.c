@@ -9,6 +9,12 @@ typedef struct spacc_clean_shape shape;
 
 static const shape unknown = {.rank = -1};
 
+/* A size that a file states: no symbol, and sums of sizes stay in range. */
+static int64_t stated(int64_t size)
+{
+    return size < 0 || size > (int64_t)1 << 40 ? -1 : size;
+}
+
 static shape in_shape(const struct spacc_clean *c, const struct spacc_node *n, int i)
 {
     const int v = spacc_clean_in(n, i);
@@ -136,7 +142,7 @@ static void infer_concat(struct spacc_clean *c, const struct spacc_node *n)
             if (d != axis && y.dims[d] < 0 && x.dims[d] >= 0)
                 y.dims[d] = x.dims[d];
         y.dims[axis] =
-            y.dims[axis] >= 0 && x.dims[axis] >= 0 ? y.dims[axis] + x.dims[axis] : -1;
+            y.dims[axis] >= 0 && x.dims[axis] >= 0 ? stated(y.dims[axis] + x.dims[axis]) : -1;
     }
     set_out(c, n, 0, y);
 }
@@ -153,7 +159,7 @@ static void infer_split(struct spacc_clean *c, const struct spacc_node *n)
         if (x.rank < 0 || axis < 0 || axis >= x.rank)
             y.rank = -1;
         else if (parts == n->outputs)
-            y.dims[axis] = part[o];
+            y.dims[axis] = stated(part[o]);
         else if (n->outputs > 1)
             y.dims[axis] = parts < 0 && n->inputs == 1 && x.dims[axis] >= 0 &&
                                    x.dims[axis] % n->outputs == 0
@@ -208,7 +214,7 @@ static void infer_reshape(struct spacc_clean *c, const struct spacc_node *n)
     shape y = {.dtype = x.dtype, .rank = rank};
 
     for (int d = 0; d < rank; d++)
-        y.dims[d] = to[d] == 0 && !zero ? (d < x.rank ? x.dims[d] : -1) : to[d];
+        y.dims[d] = to[d] == 0 && !zero ? (d < x.rank ? x.dims[d] : -1) : stated(to[d]);
     set_out(c, n, 0, y);
 }
 

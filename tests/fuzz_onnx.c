@@ -1,7 +1,8 @@
-/* libFuzzer target: any bytes as a model; what is read is bound and freed. */
+/* libFuzzer target: any bytes as a model; what is read is bound, cleaned and bound again. */
 #include <stddef.h>
 #include <stdint.h>
 
+#include "models/clean.h"
 #include "models/onnx.h"
 #include "models/run.h"
 
@@ -36,8 +37,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
         shape[i] = shape_for(&g->value[g->input[i]]);
         input[i] = &shape[i];
     }
-    if (g->inputs <= INPUTS_MAX && spacc_graph_bind(&b, g, input, NULL) == SPACC_OK)
-        spacc_binding_free(b);
+    for (int cleaned = 0; cleaned < 2; cleaned++) {
+        if (g->inputs <= INPUTS_MAX && spacc_graph_bind(&b, g, input, NULL) == SPACC_OK)
+            spacc_binding_free(b);
+        if (!cleaned && spacc_graph_clean(g, NULL, NULL) != SPACC_OK)
+            break;
+    }
     spacc_graph_free(g);
     return 0;
 }
