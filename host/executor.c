@@ -303,10 +303,11 @@ static enum spacc_status pruned_weights(void *user, const struct spacc_graph *g,
 enum spacc_status spacc_executor_ready(struct spacc_executor *x, const struct spacc_graph *g,
                                        const struct spacc_tensor *const *input,
                                        const struct spacc_parallel *parallel,
-                                       struct spacc_error *err)
+                                       enum spacc_tile_type precision, struct spacc_error *err)
 {
     const struct spacc_engine_options options = {.parallel = parallel,
                                                  .cpu = spacc_cpu_features(),
+                                                 .precision = precision,
                                                  .foreign = is_foreign,
                                                  .sees = is_kept,
                                                  .weights = pruned_weights,

@@ -49,7 +49,7 @@ void spacc_executor_release(struct spacc_executor *x);
 enum spacc_status spacc_executor_ready(struct spacc_executor *x, const struct spacc_graph *g,
                                        const struct spacc_tensor *const *input,
                                        const struct spacc_parallel *parallel,
-                                       struct spacc_error *err);
+                                       enum spacc_tile_type precision, struct spacc_error *err);
 
 /* A calibration run on the float reference that shows the plan every node. Only what some
  * candidate reads is computed, and graph outputs with needed[o]; the rest is checked as far

@@ -7,6 +7,7 @@
 
 #include "host/session_parts.h"
 #include "models/op.h"
+#include "sparse/cpu.h"
 #if SPACC_SIM
 #include "host/sim_fault.h"
 #include "sim/sim.h"
@@ -157,8 +158,20 @@ static enum spacc_status open_device(struct spacc_session *s, struct spacc_error
     s->array = (struct spacc_plan_array){
         .lanes = SPACC_LANES_DEFAULT, .shared_rows = 1, .act_bits = 16};
     s->weight_bits = p == SPACC_PRECISION_INT8 ? 8 : 16;
-    if (s->model->pack || p == SPACC_PRECISION_INT8 || p == SPACC_PRECISION_INT16)
+    if (s->model->pack || p == SPACC_PRECISION_INT16)
         return spacc_cpu_device_new(&s->device, err);
+    return SPACC_OK;
+}
+
+static enum spacc_status open_pool(struct spacc_session *s, struct spacc_error *err)
+{
+    enum spacc_status status;
+
+    if (s->options.cpu_threads <= 1)
+        return SPACC_OK;
+    if ((status = spacc_pool_new(&s->pool, s->options.cpu_threads, err)))
+        return status;
+    s->parallel = spacc_pool_parallel(s->pool);
     return SPACC_OK;
 }
 
@@ -172,9 +185,13 @@ static enum spacc_status check_options(const struct spacc_options *o,
                           o->sparsity);
     if (o->precision < SPACC_PRECISION_DEFAULT || o->precision > SPACC_PRECISION_INT16)
         return spacc_fail(err, SPACC_EINVAL, "precision %d is unknown", (int)o->precision);
-    if (o->fpga && o->precision == SPACC_PRECISION_F32)
+    if (o->fpga && (o->precision == SPACC_PRECISION_F32 || o->precision == SPACC_PRECISION_F16))
         return spacc_fail(err, SPACC_EUNSUPPORTED,
-                          "precision f32: card '%s' computes in int8 or int16", o->fpga);
+                          "precision %s: card '%s' computes in int8 or int16",
+                          o->precision == SPACC_PRECISION_F32 ? "f32" : "f16", o->fpga);
+    if (o->cpu_threads < 0 || o->cpu_threads > SPACC_POOL_PARTS_MAX)
+        return spacc_fail(err, SPACC_EINVAL, "%d threads: 1 to %d are possible", o->cpu_threads,
+                          SPACC_POOL_PARTS_MAX);
     if (m->pack && o->sparsity > 0.0)
         return spacc_fail(err, SPACC_EINVAL, "%s is packed: its sparsity is settled", m->file);
     if (m->pack && o->precision != SPACC_PRECISION_DEFAULT)
@@ -215,6 +232,7 @@ enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_mod
     if (own.fpga && strcmp(own.fpga, "off") == 0)
         own.fpga = NULL;
     if ((status = copy_options(s, &own, err)) || (status = check_options(&own, model, err)) ||
+        (status = spacc_cpu_check(err)) || (status = open_pool(s, err)) ||
         (status = open_device(s, err))) {
         spacc_session_free(s);
         return status;
@@ -245,6 +263,7 @@ void spacc_session_free(struct spacc_session *s)
         return;
     forget_prepare(s);
     spacc_device_free(s->device);
+    spacc_pool_free(s->pool);
     for (size_t i = 0; i < s->notes; i++)
         free(s->note[i]);
     free(s->note);
@@ -382,6 +401,17 @@ static enum spacc_status keep_shapes(struct spacc_session *s,
     return SPACC_OK;
 }
 
+/* What the CPU's kernels keep weights in: with a card, or its arithmetic, what is left to the
+ * CPU stays float. */
+static enum spacc_tile_type cpu_precision(const struct spacc_session *s)
+{
+    if (s->device)
+        return SPACC_TILE_F32;
+    return s->options.precision == SPACC_PRECISION_F16    ? SPACC_TILE_F16
+           : s->options.precision == SPACC_PRECISION_INT8 ? SPACC_TILE_I8
+                                                          : SPACC_TILE_F32;
+}
+
 static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
                                      const struct spacc_tensor *const *input,
                                      const struct spacc_state *state, size_t states,
@@ -414,7 +444,8 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
         if ((status = load_device(s, err)))
             return status;
     }
-    return spacc_executor_ready(&s->executor, s->model->graph, input, NULL, err);
+    return spacc_executor_ready(&s->executor, s->model->graph, input,
+                                s->pool ? &s->parallel : NULL, cpu_precision(s), err);
 }
 
 enum spacc_status spacc_session_learn(struct spacc_session *s, size_t frames,

@@ -4,6 +4,7 @@
 
 #include "host/executor.h"
 #include "host/session.h"
+#include "scheduler/pool.h"
 #include "sparse/pack.h"
 
 enum { SPACC_LANES_DEFAULT = 16 }; /* of a pack without a card */
@@ -29,6 +30,8 @@ struct spacc_session {
     struct spacc_device *device; /* card or fixed point on the CPU, or NULL */
     bool device_used;            /* layers are on it: a new prepare needs a new one */
     bool on_card;
+    struct spacc_pool *pool; /* NULL: one thread */
+    struct spacc_parallel parallel;
     struct spacc_plan_array array;
     int weight_bits;
     bool prepared;

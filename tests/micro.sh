@@ -12,7 +12,7 @@ card=uart:$(head -n 1 terminal)
 
 # agrees MODEL OPTION...: same bits as on the CPU, same cycles as the model says.
 agrees() {
-    ok "$spacc" run "$@" --precision int8 --quiet --output cpu.npz
+    ok "$spacc" run "$@" --precision int8 --fpga model:icebreaker --quiet --output cpu.npz
     ok "$spacc" predict "$@" --precision int8 --fpga model:icebreaker --json --quiet
     cp out.txt model.json
     ok "$spacc" run "$@" --precision int8 --fpga "$card" --json --quiet --output card.npz

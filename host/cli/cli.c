@@ -95,9 +95,9 @@ int cli_precision(enum spacc_precision *to, const struct cli_command *command, c
     else if (!strcmp(text, "int16"))
         *to = SPACC_PRECISION_INT16;
     else if (!strcmp(text, "f16"))
-        return cli_later("--precision f16");
+        *to = SPACC_PRECISION_F16;
     else
-        return cli_usage(command, "--precision %s: f32, int8 or int16", text);
+        return cli_usage(command, "--precision %s: f32, f16, int8 or int16", text);
     return CLI_OK;
 }
 

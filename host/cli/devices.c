@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "host/card/card.h"
+#include "sparse/cpu.h"
 #include "host/cli/cli.h"
 #if SPACC_SIM
 #include "sim/sim.h"
@@ -111,10 +112,12 @@ static enum spacc_status each_card(cJSON *list, struct spacc_error *err)
 
 static int print_text(void)
 {
-    char cpu[256];
+    char cpu[256], features[128];
     struct spacc_error err = {0};
 
-    printf("cpu  %s, %ld cores\n", cpu_name(cpu, sizeof(cpu)), sysconf(_SC_NPROCESSORS_ONLN));
+    printf("cpu  %s, %ld cores, %s\n", cpu_name(cpu, sizeof(cpu)),
+           sysconf(_SC_NPROCESSORS_ONLN),
+           spacc_cpu_text(spacc_cpu_features(), features, sizeof(features)));
     if (!configs()[0]) {
         printf("no card: this build has no simulator (SPACC_SIM=OFF)\n");
         return CLI_OK;
@@ -127,7 +130,7 @@ static int print_text(void)
 
 static int print_json(void)
 {
-    char name[256];
+    char name[256], features[128];
     struct spacc_error err = {0};
     cJSON *o = cJSON_CreateObject();
     cJSON *cpu = o ? cJSON_AddObjectToObject(o, "cpu") : NULL;
@@ -135,6 +138,9 @@ static int print_json(void)
 
     if (cpu && cards && cJSON_AddStringToObject(cpu, "name", cpu_name(name, sizeof(name))) &&
         cJSON_AddNumberToObject(cpu, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN)) &&
+        cJSON_AddStringToObject(
+            cpu, "features",
+            spacc_cpu_text(spacc_cpu_features(), features, sizeof(features))) &&
         each_card(cards, &err) == SPACC_OK)
         return cli_print_json(o);
     cJSON_Delete(o);

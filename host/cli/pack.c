@@ -152,8 +152,10 @@ static int check(const struct settings *set)
         return cli_usage(&cli_pack, "-o FILE is missing");
     if (!cli_ends_with(set->out, ".safetensors"))
         return cli_usage(&cli_pack, "-o %s: the name must end in .safetensors", set->out);
-    if (set->session.precision == SPACC_PRECISION_F32)
-        return cli_usage(&cli_pack, "--precision f32: a packed model is int8 or int16");
+    if (set->session.precision == SPACC_PRECISION_F32 ||
+        set->session.precision == SPACC_PRECISION_F16)
+        return cli_usage(&cli_pack, "--precision %s: a packed model is int8 or int16",
+                         set->session.precision == SPACC_PRECISION_F32 ? "f32" : "f16");
     if (set->session.bank_size && set->session.sparsity == 0.0)
         return cli_usage(&cli_pack, "--bank-size needs --sparsity");
     return CLI_OK;

@@ -29,7 +29,8 @@ enum {
     VCD,
     TIME_LIMIT,
     SIM_STALL,
-    QUIET
+    QUIET,
+    CPU_THREADS
 };
 
 static const struct cli_option options[] = {
@@ -37,7 +38,8 @@ static const struct cli_option options[] = {
                ".npy, .npz, .pb or .wav; in model order or by name"},
     [OUTPUT] = {"output", 'o', "FILE", ".npz: all outputs; .npy, .pb: one each, in order"},
     [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, model:4x4, uart:DEVICE or off"},
-    [PRECISION] = {"precision", 0, "P", "f32 (CPU), int16 (default on a card) or int8"},
+    [PRECISION] = {"precision", 0, "P",
+                   "f32 (default on the CPU) or f16, int16 (default on a card), int8 (both)"},
     [SPARSITY] = {"sparsity", 0, "S", "prune weights to this share of zeros first"},
     [BANK_SIZE] = {"bank-size", 0, "B", "columns a bank when pruning (default: the card's)"},
     [VERIFY] = {"verify", 0, NULL, "run the float reference beside, report the errors"},
@@ -52,8 +54,8 @@ static const struct cli_option options[] = {
     [TIME_LIMIT] = {"time-limit", 0, "US", "of one run of the card, in its microseconds"},
     [SIM_STALL] = {"sim-stall", 0, "N", "stall the simulated buses, chance N in 1024 a cycle"},
     [QUIET] = {"quiet", 'q', NULL, "no remarks on stderr; errors still"},
+    [CPU_THREADS] = {"cpu-threads", 0, "N", "threads for the CPU's part (default 1)"},
     {"gpu", 0, "P.D", NULL},
-    {"cpu-threads", 0, "N", NULL},
     {0}};
 
 struct settings {
@@ -124,6 +126,12 @@ static int take(void *to, int option, const char *value)
         return take_count(option, value, 1, UINT32_MAX, &set->session.time_limit_us);
     case SIM_STALL: return take_count(option, value, 0, 1023, &set->session.sim_stall_per_1024);
     case QUIET: set->quiet = set->in.quiet = true; return CLI_OK;
+    case CPU_THREADS: {
+        uint64_t threads = 0;
+        const int status = take_count(option, value, 1, 256, &threads);
+        set->session.cpu_threads = (int)threads;
+        return status;
+    }
     default: return CLI_USAGE;
     }
 }

@@ -13,6 +13,7 @@
 #define SPACC_ENGINE_H
 
 #include "models/run.h"
+#include "sparse/kernels.h"
 #include "sparse/parallel.h"
 
 #ifdef __cplusplus
@@ -24,6 +25,8 @@ struct spacc_engine;
 struct spacc_engine_options {
     const struct spacc_parallel *parallel; /* NULL: one thread; lives as long as the engine */
     unsigned cpu;                          /* spacc_cpu_features() */
+    enum spacc_tile_type precision;        /* of constant weights of LSTM, GRU and products of
+                                              few vectors; all zero is float */
     /* Nodes that somebody else runs (NULL: none): asked once a node when the engine is made;
      * in a run hooks->node is called for these and must do them. hooks->value is called for
      * every value that a step has made and that `sees` says yes to (NULL: none). */
@@ -40,7 +43,8 @@ struct spacc_engine_options {
 
 /* What became of one node. */
 struct spacc_engine_node {
-    const char *kernel; /* "onednn", "openblas", "view", "reference" ...; "constant", "dead" */
+    const char *kernel; /* "onednn", "openblas", "view", "reference", "f32/avx2/8" (a tile
+                           kernel of sparse/kernels.h) ...; "constant", "dead" */
     int joined;         /* the node with which it runs, or itself */
 };
 

@@ -223,7 +223,7 @@ static enum spacc_status make_tile(struct spacc_cpu_build *b, struct product *p,
     const struct spacc_matrix m = {
         .dense = turned ? turned : from, .rows = p->rows, .cols = p->cols};
     const struct spacc_kernel *kernel =
-        spacc_kernel_pick(SPACC_TILE_F32, b->e->options.cpu, &m, false, NULL);
+        spacc_kernel_pick(b->e->options.precision, b->e->options.cpu, &m, false, NULL);
     s = spacc_tile_new(&p->tile, kernel, &m, NULL, b->err);
     free(turned);
     if (s)
@@ -249,7 +249,7 @@ static enum spacc_status add_step(struct spacc_cpu_build *b, int n, struct produ
     s->in[0] = p->x;
     s->out[0] = p->y;
     spacc_cpu_step_done(b, s);
-    spacc_cpu_taken(b, n, n, spacc_cpu_product.name);
+    spacc_cpu_taken(b, n, n, p->tile->kernel->name);
     return SPACC_OK;
 }
 
@@ -272,7 +272,7 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
     if ((s = make_tile(b, p, &w)) || (s = add_step(b, n, p)))
         release(p);
     else if (add >= 0)
-        spacc_cpu_taken(b, add, n, spacc_cpu_product.name);
+        spacc_cpu_taken(b, add, n, p->tile->kernel->name);
     *taken = !s;
     return s;
 }

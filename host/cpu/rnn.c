@@ -190,7 +190,7 @@ static enum spacc_status make_direction(struct spacc_cpu_build *b, int n, struct
                                   .x_cols = l->x_cols,
                                   .w = w + d * rows * l->x_cols,
                                   .r = r + d * rows * l->units,
-                                  .precision = SPACC_TILE_F32};
+                                  .precision = b->e->options.precision};
 
     if (bias) {
         spec.wb = (const float *)bias->data + d * 2 * rows;
@@ -239,7 +239,7 @@ static enum spacc_status add(struct spacc_cpu_build *b, int n, struct layer *l)
     memcpy(s->in, (const int[]){l->x, l->h0, l->c0}, 3 * sizeof(int));
     memcpy(s->out, (const int[]){l->y, l->h, l->c}, 3 * sizeof(int));
     spacc_cpu_step_done(b, s);
-    spacc_cpu_taken(b, n, n, spacc_cpu_rnn.name);
+    spacc_cpu_taken(b, n, n, spacc_rnn_kernel(l->rnn[0]));
     return SPACC_OK;
 }
 

@@ -51,8 +51,11 @@ char *spacc_model_input_describe(const struct spacc_model *model, size_t i, char
 enum spacc_precision {
     SPACC_PRECISION_DEFAULT, /* f32 on the CPU, int16 weights on the card */
     SPACC_PRECISION_F32,     /* CPU only; SPACC_EUNSUPPORTED together with a card */
-    SPACC_PRECISION_INT8,    /* int8 weights on the card */
-    SPACC_PRECISION_INT16    /* int16 weights on the card */
+    SPACC_PRECISION_F16,     /* the same; weights of LSTM, GRU and products as halves */
+    SPACC_PRECISION_INT8,    /* int8 weights: on the card; without one in the CPU's kernels,
+                                with x and h quantised in every step */
+    SPACC_PRECISION_INT16    /* int16 weights on the card; without one the card's arithmetic
+                                in C. (Its int8 without a card: fpga "model".) */
 };
 
 /* All zero is the CPU alone, weights as they are. Strings are copied. */
@@ -65,6 +68,7 @@ struct spacc_options {
     const char *waveform_file;             /* FST of the simulated card, or NULL */
     uint64_t time_limit_us;                /* of one card run, in card time; 0: 10 seconds */
     uint64_t sim_stall_per_1024, sim_seed; /* random AXI stalls of the simulated card */
+    int cpu_threads; /* for the CPU's part, 1 to 256; 0: one. The same bits for any number */
 };
 
 enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_model *model,

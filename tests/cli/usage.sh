@@ -39,7 +39,7 @@ for command in bench profile plan; do
 done
 
 # Values out of range, and options that would do nothing.
-refused 2 "--precision int4: f32, int8 or int16" "$spacc" run m.onnx --precision int4
+refused 2 "--precision int4: f32, f16, int8 or int16" "$spacc" run m.onnx --precision int4
 refused 2 "--fpga gpu" "$spacc" run m.onnx --fpga gpu
 for value in 1 -0.5 1.5 nan inf 0.5x ''; do
     refused 2 "--sparsity $value: a share of zeros" "$spacc" run m.onnx --sparsity "$value"
