@@ -25,10 +25,8 @@ refused 2 "--input needs a value" "$spacc" run a --input
 
 # What later versions have is refused by name, never ignored.
 refused 1 "spacc: --gpu is not in this version" "$spacc" run m.onnx --gpu 0.0
-refused 1 "--cpu-threads is not in this version" "$spacc" run m.onnx --cpu-threads 4
 refused 1 "--fpga xrt:0 is not in this version" "$spacc" run m.onnx --fpga xrt:0
 refused 1 "--fpga opencl is not in this version" "$spacc" run m.onnx --fpga opencl
-refused 1 "--precision f16 is not in this version" "$spacc" run m.onnx --precision f16
 for method in wanda obs; do
     refused 1 "--method $method is not in this version" "$spacc" prune m.onnx --method $method
 done
