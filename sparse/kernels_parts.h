@@ -44,18 +44,17 @@ struct spacc_x_head {
 spacc_prepare_fn spacc_prepare_f32_scalar, spacc_prepare_i8_scalar;
 spacc_product_fn spacc_product_f32_scalar, spacc_product_f16_scalar, spacc_product_i8_scalar;
 
-spacc_prepare_fn spacc_prepare_i8_avx2;
+spacc_prepare_fn spacc_prepare_i8_avx2, spacc_prepare_planes_avx2;
 spacc_product_fn spacc_product_f32_avx2_1, spacc_product_f32_avx2_8, spacc_product_f32_avx2_16,
-    spacc_product_f32_avx2_32, spacc_product_f16_avx2_1, spacc_product_f16_avx2_8,
-    spacc_product_f16_avx2_16, spacc_product_i8_avx2_16, spacc_product_i8_avx2_dense;
+    spacc_product_f32_avx2_32, spacc_product_f16_avx2_1, spacc_product_f16_avx2_16,
+    spacc_product_f16_avx2_32, spacc_product_i8_avx2_16, spacc_product_i8_avx2_dense;
 
 spacc_product_fn spacc_product_f32_avx512_1, spacc_product_f32_avx512_16,
-    spacc_product_f32_avx512_32, spacc_product_f16_avx512_1, spacc_product_f16_avx512_16,
-    spacc_product_f16_avx512_32;
+    spacc_product_f32_avx512_32, spacc_product_f16_avx512_1, spacc_product_f16_avx512_32;
 spacc_prepare_fn spacc_prepare_u8_vnni;
 spacc_product_fn spacc_product_i8_vnni_16, spacc_product_i8_vnni_dense;
 spacc_prepare_fn spacc_prepare_f16_fp16;
-spacc_product_fn spacc_product_f16_fp16_32;
+spacc_product_fn spacc_product_f16_fp16_1, spacc_product_f16_fp16_32;
 
 spacc_prepare_fn spacc_prepare_i8_neon;
 spacc_product_fn spacc_product_f32_neon_1, spacc_product_f32_neon_16, spacc_product_f16_neon_1,

@@ -39,34 +39,6 @@ void spacc_prepare_i8_scalar(const struct spacc_tile *m, const float *x, void *p
 
 /* ---- products ---------------------------------------------------------------- */
 
-static void f32_block(const struct spacc_tile *m, size_t block, const float *x, float *y)
-{
-    const unsigned char *record = spacc_tile_record(m, block);
-    const uint32_t mask = m->kernel->bank - 1;
-
-    for (size_t s = m->block_slot[block]; s < m->block_slot[block + 1]; s++) {
-        const float *bank = x + m->slot_bank[s] * (size_t)m->kernel->bank;
-        const float *w = (const float *)(const void *)record;
-        for (size_t row = 0; row < m->block_rows; row++) {
-            uint32_t bits;
-            memcpy(&bits, w + row, sizeof(bits));
-            y[row] += w[row] * bank[bits & mask];
-        }
-        record += m->record_bytes;
-    }
-}
-
-void spacc_product_f32_scalar(const struct spacc_tile *m, const void *x, size_t vectors,
-                              float *y, size_t y_stride, struct spacc_blocks blocks)
-{
-    for (size_t i = 0; i < blocks.last - blocks.first; i++) {
-        const size_t block = spacc_block_at(&blocks, i);
-        for (size_t v = 0; v < vectors; v++)
-            f32_block(m, block, (const float *)x + v * (spacc_tile_x_bytes(m) / sizeof(float)),
-                      y + v * y_stride + (block - blocks.first) * m->block_rows);
-    }
-}
-
 /* Where everything is in a record, looked up once for all of them. */
 struct places {
     struct spacc_place at[4][SPACC_TILE_ROWS_MAX];
@@ -82,6 +54,25 @@ static void look_up(const struct spacc_tile *m, struct places *p)
 static uint32_t index_at(const unsigned char *record, const struct spacc_place *p)
 {
     return (uint32_t)record[p->index] >> p->shift & ((1u << p->index_bits) - 1);
+}
+
+static void f32_block(const struct spacc_tile *m, const struct places *p, size_t block,
+                      const float *x, float *y)
+{
+    const unsigned char *record = spacc_tile_record(m, block);
+    const uint32_t mask = m->kernel->bank - 1;
+    const bool beside = p->at[0][0].index_bits > 0;
+
+    for (size_t s = m->block_slot[block]; s < m->block_slot[block + 1]; s++) {
+        const float *bank = x + m->slot_bank[s] * (size_t)m->kernel->bank;
+        const float *w = (const float *)(const void *)record;
+        for (size_t row = 0; row < m->block_rows; row++) {
+            uint32_t bits;
+            memcpy(&bits, w + row, sizeof(bits));
+            y[row] += w[row] * bank[beside ? index_at(record, &p->at[0][row]) : bits & mask];
+        }
+        record += m->record_bytes;
+    }
 }
 
 static void f16_block(const struct spacc_tile *m, const struct places *p, size_t block,
@@ -100,8 +91,11 @@ static void f16_block(const struct spacc_tile *m, const struct places *p, size_t
     }
 }
 
-void spacc_product_f16_scalar(const struct spacc_tile *m, const void *x, size_t vectors,
-                              float *y, size_t y_stride, struct spacc_blocks blocks)
+typedef void block_fn(const struct spacc_tile *m, const struct places *p, size_t block,
+                      const float *x, float *y);
+
+static void product(const struct spacc_tile *m, const void *x, size_t vectors, float *y,
+                    size_t y_stride, struct spacc_blocks blocks, block_fn *run_block)
 {
     struct places p;
 
@@ -109,10 +103,22 @@ void spacc_product_f16_scalar(const struct spacc_tile *m, const void *x, size_t 
     for (size_t i = 0; i < blocks.last - blocks.first; i++) {
         const size_t block = spacc_block_at(&blocks, i);
         for (size_t v = 0; v < vectors; v++)
-            f16_block(m, &p, block,
+            run_block(m, &p, block,
                       (const float *)x + v * (spacc_tile_x_bytes(m) / sizeof(float)),
                       y + v * y_stride + (block - blocks.first) * m->block_rows);
     }
+}
+
+void spacc_product_f32_scalar(const struct spacc_tile *m, const void *x, size_t vectors,
+                              float *y, size_t y_stride, struct spacc_blocks blocks)
+{
+    product(m, x, vectors, y, y_stride, blocks, f32_block);
+}
+
+void spacc_product_f16_scalar(const struct spacc_tile *m, const void *x, size_t vectors,
+                              float *y, size_t y_stride, struct spacc_blocks blocks)
+{
+    product(m, x, vectors, y, y_stride, blocks, f16_block);
 }
 
 /* Sums of four slots at `record`, whose banks are those of slots first .. first + 3. */

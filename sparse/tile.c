@@ -11,25 +11,42 @@ enum { ROWS_MAX = 1 << 24, COLS_MAX = 65536, ALIGN = 64, HALF_MAX = 65504 };
 
 /* ---- layouts ----------------------------------------------------------------- */
 
-static struct spacc_place f16_place(const struct spacc_kernel *k, unsigned row,
-                                    unsigned word_bits, unsigned index_bits)
+/* Columns in words of `word_bits` that the groups of a lane share. */
+static struct spacc_place words_place(const struct spacc_kernel *k, unsigned row,
+                                      unsigned word_bits)
 {
-    const unsigned lane = row % k->lanes, at = row / k->lanes * index_bits;
-    const unsigned word = at / word_bits * k->lanes + lane, bit = at % word_bits;
+    const unsigned lane = row % k->lanes, at = row / k->lanes * 8;
+    const unsigned word = at / word_bits * k->lanes + lane;
     const uint32_t values = k->lanes * k->groups * 2;
-    return (struct spacc_place){row * 2, values + word * (word_bits / 8) + bit / 8,
-                                (uint8_t)(bit % 8), (uint8_t)index_bits};
+    return (struct spacc_place){row * 2, values + word * (word_bits / 8) + at % word_bits / 8,
+                                0, 8};
 }
 
-/* Nibbles so that unpacking bytes, then pairs, of four slots leaves rows in order: of 32 rows,
- * row 8 y + 4 l + d is byte 4 y + d of 128-bit half l. Slots 0 and 1 share 32 bytes. */
+/* Unpacking bytes, then pairs of bytes, leaves rows in order: of 32 rows, row 8 y + 4 l + d
+ * is byte 4 y + d of 128-bit half l. */
+static unsigned byte_of_32(unsigned row)
+{
+    return row / 4 % 2 * 16 + row / 8 * 4 + row % 4;
+}
+
+/* Blocks of 64 rows: 4-bit columns of rows 0 .. 31 and 32 .. 63 share bytes. */
+static struct spacc_place planes_place(const struct spacc_kernel *k, unsigned row,
+                                       unsigned value_bytes, unsigned bits)
+{
+    const uint32_t columns = k->lanes * k->groups * value_bytes + byte_of_32(row % 32);
+    if (bits == 4)
+        return (struct spacc_place){row * value_bytes, columns, (uint8_t)(row / 32 * 4), 4};
+    return (struct spacc_place){row * value_bytes, columns + row / 32 * 32, 0, 8};
+}
+
+/* Slots 0 and 1 share 32 bytes of nibbles, 2 and 3 the next. */
 static struct spacc_place i8_rows_place(const struct spacc_kernel *k, unsigned slot,
                                         unsigned row)
 {
     const unsigned group = row / 32, lane = row % 32;
-    const unsigned byte = lane / 4 % 2 * 16 + lane / 8 * 4 + lane % 4;
     const uint32_t values = k->lanes * k->groups * 4;
-    return (struct spacc_place){row * 4 + slot, values + group * 64 + slot / 2 * 32 + byte,
+    return (struct spacc_place){row * 4 + slot,
+                                values + group * 64 + slot / 2 * 32 + byte_of_32(lane),
                                 (uint8_t)(slot % 2 * 4), 4};
 }
 
@@ -56,9 +73,12 @@ struct spacc_place spacc_tile_place(const struct spacc_kernel *k, unsigned slot,
 {
     switch ((enum spacc_tile_layout)k->layout) {
     case SPACC_LAYOUT_F32: return (struct spacc_place){row * 4, 0, 0, 0};
-    case SPACC_LAYOUT_F16_32_4: return f16_place(k, row, 32, 4);
-    case SPACC_LAYOUT_F16_32_8: return f16_place(k, row, 32, 8);
-    case SPACC_LAYOUT_F16_16_8: return f16_place(k, row, 16, 8);
+    case SPACC_LAYOUT_F32_PLANES_4: return planes_place(k, row, 4, 4);
+    case SPACC_LAYOUT_F32_PLANES_8: return planes_place(k, row, 4, 8);
+    case SPACC_LAYOUT_F16_PLANES_4: return planes_place(k, row, 2, 4);
+    case SPACC_LAYOUT_F16_PLANES_8: return planes_place(k, row, 2, 8);
+    case SPACC_LAYOUT_F16_WORDS_32: return words_place(k, row, 32);
+    case SPACC_LAYOUT_F16_WORDS_16: return words_place(k, row, 16);
     case SPACC_LAYOUT_F16_DENSE: return (struct spacc_place){row * 2, 0, 0, 0};
     case SPACC_LAYOUT_I8_ROWS: return i8_rows_place(k, slot, row);
     case SPACC_LAYOUT_I8_VNNI: return i8_vnni_place(k, slot, row);
@@ -74,9 +94,12 @@ static size_t record_bytes(const struct spacc_kernel *k)
 
     switch ((enum spacc_tile_layout)k->layout) {
     case SPACC_LAYOUT_F32: return rows * 4;
-    case SPACC_LAYOUT_F16_32_4: return rows * 2 + rows / 2;
-    case SPACC_LAYOUT_F16_32_8:
-    case SPACC_LAYOUT_F16_16_8: return rows * 3;
+    case SPACC_LAYOUT_F32_PLANES_4: return rows * 4 + rows / 2;
+    case SPACC_LAYOUT_F32_PLANES_8: return rows * 5;
+    case SPACC_LAYOUT_F16_PLANES_4: return rows * 2 + rows / 2;
+    case SPACC_LAYOUT_F16_PLANES_8:
+    case SPACC_LAYOUT_F16_WORDS_32:
+    case SPACC_LAYOUT_F16_WORDS_16: return rows * 3;
     case SPACC_LAYOUT_F16_DENSE: return rows * 2;
     case SPACC_LAYOUT_I8_ROWS:
     case SPACC_LAYOUT_I8_VNNI:
@@ -204,8 +227,8 @@ static void put_weight(const struct spacc_tile *m, unsigned char *data, size_t s
         spacc_tile_place(k, (unsigned)(slot % m->record_slots), (unsigned)row);
 
     if (k->type == SPACC_TILE_F32) {
-        const float f =
-            k->bank > 1 ? embed(value, spacc_tile_bank_bits(k->bank), column) : value;
+        const bool inside = k->bank > 1 && p.index_bits == 0;
+        const float f = inside ? embed(value, spacc_tile_bank_bits(k->bank), column) : value;
         memcpy(record + p.value, &f, sizeof(f));
     } else if (k->type == SPACC_TILE_F16) {
         const uint16_t half = spacc_half_from_float(value);
@@ -457,10 +480,7 @@ float spacc_tile_weight(const struct spacc_tile *m, size_t block, size_t slot, s
     }
     memcpy(&bits, record + p.value, k->type == SPACC_TILE_F16 ? 2 : 4);
     memcpy(&value, &bits, sizeof(value));
-    if (k->type == SPACC_TILE_F16)
-        *column = bank + (p.index_bits ? index_at(record, &p) : 0);
-    else
-        *column = bank + (bits & (k->bank - 1));
+    *column = bank + (p.index_bits ? index_at(record, &p) : bits & (k->bank - 1));
     return k->type == SPACC_TILE_F16 ? spacc_half_to_float((uint16_t)bits) : value;
 }
 

@@ -9,8 +9,9 @@
  *              behind each other, indices behind the weights:
  *
  *   F32        float [group][lane]; the column is in the lowest bits of the mantissa, the
- *              value the nearest with these bits. A dense tile's weights are exact
- *   F16        half [group][lane]; then for each lane a word with the columns of all groups
+ *              value the nearest with these bits; or (F32_PLANES) columns follow behind and
+ *              weights are exact, as those of a dense tile are
+ *   F16        half [group][lane]; columns follow
  *   I8         int8 [group][lane][4] (I8_ROWS, I8_VNNI) or [group][4][lane] (I8_SLOTS); then
  *              4-bit columns
  *
@@ -35,10 +36,13 @@ enum {
 #define SPACC_TILE_EMPTY UINT32_MAX /* in order[]: a row of zeros */
 
 enum spacc_tile_layout {
-    SPACC_LAYOUT_F32,
-    SPACC_LAYOUT_F16_32_4, /* words of 32 bits, 4-bit columns: 8 groups */
-    SPACC_LAYOUT_F16_32_8, /* 8-bit columns: 4 groups a word */
-    SPACC_LAYOUT_F16_16_8, /* words of 16 bits, 8-bit columns: 2 groups a word */
+    SPACC_LAYOUT_F32,          /* columns in the mantissa, or none */
+    SPACC_LAYOUT_F32_PLANES_4, /* 64 rows, columns of 4 bits for byte unpacking */
+    SPACC_LAYOUT_F32_PLANES_8, /* of 8 bits */
+    SPACC_LAYOUT_F16_PLANES_4,
+    SPACC_LAYOUT_F16_PLANES_8,
+    SPACC_LAYOUT_F16_WORDS_32, /* words of 32 bits: 8-bit columns of 4 groups */
+    SPACC_LAYOUT_F16_WORDS_16, /* of 2 groups */
     SPACC_LAYOUT_F16_DENSE,
     SPACC_LAYOUT_I8_ROWS, /* 32 lanes, for byte unpacking within 128 bits */
     SPACC_LAYOUT_I8_VNNI, /* 16 lanes, low nibbles are lanes 0-7, high ones 8-15 */

@@ -102,7 +102,9 @@ static double storing_error(const struct spacc_tile *m, double weight, size_t ti
         return 0.5001 * (double)m->scale[tile_row];
     if (m->kernel->type == SPACC_TILE_F16)
         return ldexp(fabs(weight), -11) + 0x1p-25;
-    return m->kernel->bank > 1 ? ldexp(fabs(weight), (int)bits - 23) : 0.0;
+    return m->kernel->bank > 1 && m->kernel->layout == SPACC_LAYOUT_F32
+               ? ldexp(fabs(weight), (int)bits - 23)
+               : 0.0;
 }
 
 /* dense[rows][cols] of a tile's weights; a column met twice adds up. */
@@ -132,8 +134,10 @@ static void check_tile(const struct spacc_kernel *k, const struct shape *s)
     float *back = unpack(m);
 
     for (size_t i = 0; i < s->rows * s->cols; i++)
-        assert_true(fabs((double)back[i] - (double)dense[i]) <=
-                    storing_error(m, (double)dense[i], i / s->cols));
+        if (!(fabs((double)back[i] - (double)dense[i]) <=
+              storing_error(m, (double)dense[i], i / s->cols)))
+            fail_msg("%s: weight %zu is %.9g, not %.9g", k->name, i, (double)back[i],
+                     (double)dense[i]);
     free(back);
     spacc_tile_free(m);
     free(dense);
@@ -569,6 +573,13 @@ static void run_cells(const struct spacc_cell_kernel *k, size_t lanes, size_t un
     k->tanh(sums, CELL_SUMS, r->tanh);
 }
 
+/* A NaN's sign and payload are not kept. */
+static void assert_same_floats(const float *a, const float *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_true((isnan(a[i]) && isnan(b[i])) || memcmp(a + i, b + i, sizeof(*a)) == 0);
+}
+
 static void every_cell_kernel_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -590,7 +601,7 @@ static void every_cell_kernel_gives_the_same_bits(void **state)
             for (size_t units = 1; units <= CELL_UNITS; units += 4) {
                 run_cells(&spacc_cell_kernels[0], lanes[l], units, sums, h, &want);
                 run_cells(&spacc_cell_kernels[k], lanes[l], units, sums, h, &got);
-                assert_memory_equal(&want, &got, sizeof(want));
+                assert_same_floats(want.lstm, got.lstm, sizeof(want) / sizeof(float));
             }
         }
     }
