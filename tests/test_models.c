@@ -12,16 +12,23 @@
 
 #include <cmocka.h>
 
+#include "host/cpu/engine.h"
+#include "models/clean.h"
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
 #include "models/run.h"
+#include "sparse/cpu.h"
 
 #define MODELS SPACC_SHARED "/models"
 enum { PATH_BYTES = 1024, INPUTS_MAX = 16, MODELS_ALL = 29 };
 
 /* Largest error against the stored outputs, relative to max(1, |golden|). */
 static const double tolerance = 1e-4;
+
+/* Twice: on the plain reference, and the cleaned graph on the CPU engine. */
+static bool on_engine;
+static struct spacc_engine *engine; /* of the graph being run, made at its first run */
 
 static void need_models(void)
 {
@@ -38,7 +45,8 @@ static struct spacc_graph *load_model(const char *folder, const char *file)
     struct spacc_graph *g;
 
     snprintf(path, sizeof(path), "%s/%s/%s.onnx", MODELS, folder, file);
-    if (spacc_onnx_load(&g, path, &err) != SPACC_OK)
+    if (spacc_onnx_load(&g, path, &err) != SPACC_OK ||
+        (on_engine && spacc_graph_clean(g, NULL, &err) != SPACC_OK))
         fail_msg("%s", err.text);
     return g;
 }
@@ -170,18 +178,37 @@ static struct spacc_tensor *load_input(const struct set *s, const struct spacc_g
     return t;
 }
 
+static void run_graph(const struct spacc_graph *g, struct spacc_tensor *const *tensors,
+                      struct spacc_tensor **output)
+{
+    const struct spacc_engine_options options = {.cpu = spacc_cpu_features()};
+    const struct spacc_tensor *const *input = (const struct spacc_tensor *const *)tensors;
+    struct spacc_error err = {.text = ""};
+    enum spacc_status status;
+
+    if (!on_engine)
+        status = spacc_graph_run(g, input, output, NULL, &err);
+    else if (engine || !(status = spacc_engine_new(&engine, g, input, &options, &err)))
+        status = spacc_engine_run(engine, input, output, NULL, &err);
+    if (status != SPACC_OK)
+        fail_msg("%s", err.text);
+}
+
+static void forget_engine(void)
+{
+    spacc_engine_free(engine);
+    engine = NULL;
+}
+
 static void check_set(const struct set *s)
 {
     struct spacc_graph *g = load_model(s->folder, s->model);
     struct spacc_tensor *input[INPUTS_MAX], *output[INPUTS_MAX];
-    struct spacc_error err = {.text = ""};
 
     assert_true(g->inputs <= INPUTS_MAX && g->outputs <= INPUTS_MAX);
     for (int i = 0; i < g->inputs; i++)
         input[i] = load_input(s, g, i);
-    if (spacc_graph_run(g, (const struct spacc_tensor *const *)input, output, NULL, &err) !=
-        SPACC_OK)
-        fail_msg("%s", err.text);
+    run_graph(g, input, output);
     const int known =
         check_binding(g, (const struct spacc_tensor *const *)input, output, s->model);
     check_outputs(s, g, output, known);
@@ -189,6 +216,7 @@ static void check_set(const struct set *s)
         spacc_tensor_free(input[i]);
     for (int o = 0; o < g->outputs; o++)
         spacc_tensor_free(output[o]);
+    forget_engine();
     spacc_graph_free(g);
 }
 
@@ -399,7 +427,6 @@ static void check_stream(const struct stream *s)
     struct spacc_graph *g = load_model(s->folder, s->model);
     struct spacc_tensor *frames = stream_file(s, s->frames), *want[2] = {NULL, NULL};
     struct spacc_tensor *input[INPUTS_MAX] = {NULL}, *output[INPUTS_MAX];
-    struct spacc_error err = {.text = ""};
     const size_t count = (size_t)frames->dims[0];
     double worst = 0;
 
@@ -413,9 +440,7 @@ static void check_stream(const struct stream *s)
 
     for (size_t f = 0; f < count; f++) {
         input[at] = frame_of(frames, f);
-        if (spacc_graph_run(g, (const struct spacc_tensor *const *)input, output, NULL, &err) !=
-            SPACC_OK)
-            fail_msg("%s", err.text);
+        run_graph(g, input, output);
         check_frame(s, g, f, output, want, &worst);
         for (int k = 0; k < s->states; k++) {
             struct spacc_tensor **from = &output[output_number(g, s->state[k].output)];
@@ -445,6 +470,7 @@ static void check_stream(const struct stream *s)
     spacc_tensor_free(want[0]);
     spacc_tensor_free(want[1]);
     spacc_tensor_free(frames);
+    forget_engine();
     spacc_graph_free(g);
 }
 
@@ -536,5 +562,7 @@ int main(void)
         cmocka_unit_test(words_images_and_upstream_data_give_the_stored_outputs),
         cmocka_unit_test(every_stream_follows_the_stored_one_frame_by_frame),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests_name("the reference", tests, NULL, NULL);
+    on_engine = true;
+    return failed + cmocka_run_group_tests_name("the CPU engine", tests, NULL, NULL);
 }
