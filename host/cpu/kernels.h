@@ -15,6 +15,7 @@ extern const struct spacc_cpu_kernel spacc_cpu_gemm;      /* gemm.c */
 extern const struct spacc_cpu_kernel spacc_cpu_reference; /* reference.c */
 extern const struct spacc_cpu_kernel spacc_cpu_branches;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_conv; /* onednn_*.c */
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_maxpool;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_pool;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_resize;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_eltwise;
