@@ -21,15 +21,14 @@ static inline float spacc_exp(float t)
     const float shifted = t * 1.44269504f + round;
     const float n = shifted - round;
     const float r = (t - n * 0.693359375f) - n * -2.12194440e-4f;
-    float p = 1.3888889e-3f; /* Taylor: what is left out is below 1.7e-7 of e^r */
+    const float r2 = r * r;
+    /* Taylor, in pairs that do not wait for each other; what is left out is below 1.7e-7 of
+     * e^r. */
+    const float high = (4.1666667e-2f + r * 8.3333333e-3f) + r2 * 1.3888889e-3f;
+    const float p = r + r2 * ((0.5f + r * 1.6666667e-1f) + r2 * high);
     uint32_t bits;
     float scale;
 
-    p = p * r + 8.3333333e-3f;
-    p = p * r + 4.1666667e-2f;
-    p = p * r + 1.6666667e-1f;
-    p = p * r + 0.5f;
-    p = (p * r) * r + r;
     memcpy(&bits, &shifted, sizeof(bits));
     bits = (bits + 127u) << 23;
     memcpy(&scale, &bits, sizeof(scale));

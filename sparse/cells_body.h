@@ -9,18 +9,24 @@ static size_t less(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* In two passes: what the second one does waits for the first one's last operation. */
 void SPACC_CELLS(lstm)(const float *restrict sums, size_t lanes, size_t units,
                        float *restrict c, float *restrict h)
 {
+    const float *start = sums;
+
     for (size_t at = 0; at < units; at += lanes, sums += 4 * lanes) {
         const size_t count = less(units - at, lanes);
-        const float *i = sums, *o = i + lanes, *f = o + lanes, *g = f + lanes;
-        for (size_t k = 0; k < count; k++) {
-            const float state =
+        const float *i = sums, *f = i + 2 * lanes, *g = f + lanes;
+        for (size_t k = 0; k < count; k++)
+            c[at + k] =
                 spacc_sigmoid(f[k]) * c[at + k] + spacc_sigmoid(i[k]) * spacc_tanh(g[k]);
-            c[at + k] = state;
-            h[at + k] = spacc_sigmoid(o[k]) * spacc_tanh(state);
-        }
+    }
+    sums = start;
+    for (size_t at = 0; at < units; at += lanes, sums += 4 * lanes) {
+        const size_t count = less(units - at, lanes);
+        for (size_t k = 0; k < count; k++)
+            h[at + k] = spacc_sigmoid(sums[lanes + k]) * spacc_tanh(c[at + k]);
     }
 }
 

@@ -5,12 +5,17 @@
 #include "sparse/cpu.h"
 #include "sparse/kernels_parts.h"
 
-#define F32  SPACC_TILE_F32
-#define F16  SPACC_TILE_F16
-#define I8   SPACC_TILE_I8
-#define AVX2 SPACC_CPU_AVX2
+#define F32    SPACC_TILE_F32
+#define F16    SPACC_TILE_F16
+#define I8     SPACC_TILE_I8
+#define AVX2   SPACC_CPU_AVX2
+#define AVX512 SPACC_CPU_AVX512
+#define VNNI   (SPACC_CPU_AVX512 | SPACC_CPU_VBMI_VNNI)
+#define FP16   (SPACC_CPU_AVX512 | SPACC_CPU_FP16)
+#define NEON   SPACC_CPU_NEON
 
 #define FLOAT       0x1p-22f /* tolerance of kernels with fused multiply-add */
+#define HALF        0x1p-10f /* of half float sums */
 #define PREPARE_F32 spacc_prepare_f32_scalar
 
 /* Costs are measured times of one weight, in cache, relative to each other within a type. */
@@ -46,6 +51,37 @@ const struct spacc_kernel spacc_kernels[] = {
      spacc_prepare_i8_avx2, spacc_product_i8_avx2_dense},
     {"i8/avx2/16", I8, AVX2, 32, 2, 16, false, SPACC_LAYOUT_I8_ROWS, 20, 0.0f,
      spacc_prepare_i8_avx2, spacc_product_i8_avx2_16},
+    {"f32/avx512/1", F32, AVX512, 16, 4, 1, true, SPACC_LAYOUT_F32, 10, FLOAT, PREPARE_F32,
+     spacc_product_f32_avx512_1},
+    {"f32/avx512/32", F32, AVX512, 16, 4, 32, false, SPACC_LAYOUT_F32, 11, FLOAT, PREPARE_F32,
+     spacc_product_f32_avx512_32},
+    {"f32/avx512/16", F32, AVX512, 16, 4, 16, false, SPACC_LAYOUT_F32, 10, FLOAT, PREPARE_F32,
+     spacc_product_f32_avx512_16},
+    {"f16/avx512/1", F16, AVX512, 16, 4, 1, true, SPACC_LAYOUT_F16_DENSE, 10, FLOAT,
+     PREPARE_F32, spacc_product_f16_avx512_1},
+    {"f16/avx512/32", F16, AVX512, 16, 4, 32, false, SPACC_LAYOUT_F16_WORDS_32, 16, FLOAT,
+     PREPARE_F32, spacc_product_f16_avx512_32},
+    {"f16/fp16/1", F16, FP16, 32, 4, 1, true, SPACC_LAYOUT_F16_DENSE, 6, HALF,
+     spacc_prepare_f16_fp16, spacc_product_f16_fp16_1},
+    {"f16/fp16/32", F16, FP16, 32, 4, 32, false, SPACC_LAYOUT_F16_WORDS_16, 8, HALF,
+     spacc_prepare_f16_fp16, spacc_product_f16_fp16_32},
+    {"i8/vnni/dense", I8, VNNI, 16, 4, 4, true, SPACC_LAYOUT_I8_DENSE, 3, 0.0f,
+     spacc_prepare_u8_vnni, spacc_product_i8_vnni_dense},
+    {"i8/vnni/16", I8, VNNI, 16, 4, 16, false, SPACC_LAYOUT_I8_VNNI, 4, 0.0f,
+     spacc_prepare_u8_vnni, spacc_product_i8_vnni_16},
+#elif defined(__aarch64__)
+    {"f32/neon/1", F32, NEON, 4, 16, 1, true, SPACC_LAYOUT_F32, 10, FLOAT, PREPARE_F32,
+     spacc_product_f32_neon_1},
+    {"f32/neon/16", F32, NEON, 4, 16, 16, false, SPACC_LAYOUT_F32, 25, FLOAT, PREPARE_F32,
+     spacc_product_f32_neon_16},
+    {"f16/neon/1", F16, NEON, 4, 16, 1, true, SPACC_LAYOUT_F16_DENSE, 12, FLOAT, PREPARE_F32,
+     spacc_product_f16_neon_1},
+    {"f16/neon/16", F16, NEON, 4, 16, 16, false, SPACC_LAYOUT_F16_WORDS_32, 28, FLOAT,
+     PREPARE_F32, spacc_product_f16_neon_16},
+    {"i8/neon/dense", I8, NEON, 16, 4, 4, true, SPACC_LAYOUT_I8_DENSE, 10, 0.0f,
+     spacc_prepare_i8_neon, spacc_product_i8_neon_dense},
+    {"i8/neon/16", I8, NEON, 16, 4, 16, false, SPACC_LAYOUT_I8_SLOTS, 10, 0.0f,
+     spacc_prepare_i8_neon, spacc_product_i8_neon_16},
 #endif
 };
 const size_t spacc_kernel_count = sizeof(spacc_kernels) / sizeof(spacc_kernels[0]);

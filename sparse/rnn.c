@@ -10,20 +10,22 @@
 enum {
     UNITS_MAX = 65536,
     ALIGN = 64,
-    UNIT_ROWS_MAX = 3 * SPACC_TILE_ROWS_MAX, /* of the row blocks that share units */
+    UNITS_AT_ONCE = 64, /* at least so many, where there are: cells take several registers */
+    UNIT_ROWS_MAX = 3 * SPACC_TILE_ROWS_MAX, /* of their row blocks */
     CHUNK_STEPS = 32,                        /* most steps of one product with x */
     CHUNK_BYTES = 128 << 10,                 /* of its vectors and sums: half of a small L2 */
 };
 
 /* Gates whose sums can be made at once. Tile rows: [chunk][gate][lane], and
- * unit = chunk * lanes + lane. `period` row blocks hold whole chunks of units. */
+ * unit = chunk * lanes + lane. `period` row blocks hold whole chunks of units; `at_once`
+ * periods are one piece of work. */
 struct stage {
     size_t first_gate, gates;
     struct spacc_tile *w, *r;
     float *bias;   /* [rows]: wb + rb, or wb alone when r_bias is there */
     float *r_bias; /* [rows]: GRU_LINEAR, whose sums with h stay apart; else NULL */
     size_t rows;   /* blocks * block_rows */
-    size_t period, period_units;
+    size_t period, period_units, at_once;
 };
 
 struct spacc_rnn {
@@ -143,6 +145,7 @@ static enum spacc_status make_stage(struct stage *s, const struct spacc_rnn_spec
     free(order);
     s->period = s->gates / shared;
     s->period_units = like->groups / shared * like->lanes;
+    s->at_once = s->period_units < UNITS_AT_ONCE ? UNITS_AT_ONCE / s->period_units : 1;
     return status == SPACC_OK ? make_bias(s, spec, err) : status;
 }
 
@@ -319,16 +322,17 @@ static void update(const struct run *k, const float *sums, const float *h_sums, 
         cells->gru_state(sums, lanes, units, k->z + unit, k->h + unit);
 }
 
-/* One period: the row blocks of some units, their sums and their new state. */
-static void run_period(const struct run *k, const struct stage *s, size_t period)
+/* Periods first .. last - 1: their row blocks, sums and new state. */
+static void run_periods(const struct run *k, const struct stage *s, size_t first, size_t last)
 {
     float local[UNIT_ROWS_MAX], apart[UNIT_ROWS_MAX];
-    const size_t first = period * s->period, end = first + s->period;
-    const struct spacc_blocks blocks = {first, end < s->w->blocks ? end : s->w->blocks,
-                                        k->backward};
-    const size_t from = first * s->w->block_rows;
-    const size_t rows = (blocks.last - first) * s->w->block_rows;
-    const size_t unit = period * s->period_units, left = k->m->units - unit;
+    const size_t end = last * s->period;
+    const struct spacc_blocks blocks = {first * s->period,
+                                        end < s->w->blocks ? end : s->w->blocks, k->backward};
+    const size_t from = blocks.first * s->w->block_rows;
+    const size_t rows = (blocks.last - blocks.first) * s->w->block_rows;
+    const size_t unit = first * s->period_units, left = k->m->units - unit;
+    const size_t units = (last - first) * s->period_units;
     float *sums = k->sums[k->stage] + k->at * s->rows + from, *h_sums = sums;
 
     if (k->chunk == 1) {
@@ -341,7 +345,7 @@ static void run_period(const struct run *k, const struct stage *s, size_t period
         memcpy(h_sums, s->r_bias + from, rows * sizeof(*h_sums));
     }
     s->r->kernel->product(s->r, k->hx, 1, h_sums, rows, blocks);
-    update(k, sums, h_sums, unit, left < s->period_units ? left : s->period_units);
+    update(k, sums, h_sums, unit, left < units ? left : units);
 }
 
 static void step_part(void *arg, int part)
@@ -352,8 +356,11 @@ static void step_part(void *arg, int part)
     const size_t first = spacc_parallel_first(periods, k->parts, part);
     const size_t last = spacc_parallel_first(periods, k->parts, part + 1);
 
-    for (size_t i = 0; i < last - first; i++)
-        run_period(k, s, k->backward ? last - 1 - i : first + i);
+    for (size_t done = 0; done < last - first; done += s->at_once) {
+        const size_t left = last - first - done, count = left < s->at_once ? left : s->at_once;
+        const size_t from = k->backward ? last - done - count : first + done;
+        run_periods(k, s, from, from + count);
+    }
 }
 
 /* One step of the chunk: h and c become the new ones. */

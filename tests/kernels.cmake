@@ -7,3 +7,26 @@ if(OPENBLAS_FOUND)
   target_link_libraries(bench_spmxv PRIVATE PkgConfig::OPENBLAS)
   target_compile_definitions(bench_spmxv PRIVATE SPACC_OPENBLAS=1)
 endif()
+
+# Kernels for CPUs that need not be here, emulated. Where a package is missing the test says so.
+function(spacc_skipped name why)
+  add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${why}")
+endfunction()
+
+# AVX-512 by SIMDe's plain C: emulated/immintrin.h comes before the compiler's. These objects
+# stand before the library, whose own AVX-512 files are then not taken.
+find_path(SIMDE_INCLUDE simde/x86/avx512.h)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND SIMDE_INCLUDE)
+  set(sources ${PROJECT_SOURCE_DIR}/sparse)
+  add_library(emulated_avx512 OBJECT ${sources}/kernels_avx512.c ${sources}/kernels_avx512_vnni.c
+    ${sources}/kernels_avx512_fp16.c ${sources}/cells_avx512.c)
+  target_include_directories(emulated_avx512 PRIVATE emulated ${PROJECT_SOURCE_DIR})
+  target_compile_options(emulated_avx512 PRIVATE -O1 -w -ffp-contract=off)
+  add_executable(test_kernels_avx512 test_kernels.c)
+  target_link_libraries(test_kernels_avx512 PRIVATE emulated_avx512 spacc_static PkgConfig::CMOCKA)
+  target_compile_definitions(test_kernels_avx512 PRIVATE
+    "SPACC_TEST_FEATURES=(spacc_cpu_features()|SPACC_CPU_AVX512|SPACC_CPU_VBMI_VNNI|SPACC_CPU_FP16)")
+  add_test(NAME test_kernels_avx512 COMMAND test_kernels_avx512)
+else()
+  spacc_skipped(test_kernels_avx512 "libsimde-dev is not installed, or this is no x86-64")
+endif()
