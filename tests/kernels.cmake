@@ -30,3 +30,25 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND SIMDE_INCLUDE)
 else()
   spacc_skipped(test_kernels_avx512 "libsimde-dev is not installed, or this is no x86-64")
 endif()
+
+# NEON by a cross compiler and QEMU's user mode, with the warnings that all of it has.
+find_program(AARCH64_CC aarch64-linux-gnu-gcc)
+find_program(QEMU_AARCH64 NAMES qemu-aarch64 qemu-aarch64-static)
+if(AARCH64_CC AND QEMU_AARCH64)
+  set(program ${CMAKE_CURRENT_BINARY_DIR}/test_kernels_neon)
+  set(sources ${CMAKE_CURRENT_SOURCE_DIR}/test_kernels.c)
+  foreach(name status csb prune cpu tile kernels kernels_scalar kernels_neon cells cells_scalar
+          cells_neon rnn)
+    list(APPEND sources ${PROJECT_SOURCE_DIR}/sparse/${name}.c)
+  endforeach()
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/sparse/*.h emulated/cmocka.h)
+  add_custom_command(OUTPUT ${program}
+    COMMAND ${AARCH64_CC} -std=c11 -D_POSIX_C_SOURCE=200809L -O3 -ffp-contract=off
+      -fno-trapping-math -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -static
+      -I${CMAKE_CURRENT_SOURCE_DIR}/emulated -I${PROJECT_SOURCE_DIR} ${sources} -lm -o ${program}
+    DEPENDS ${sources} ${headers} VERBATIM)
+  add_custom_target(kernels_neon ALL DEPENDS ${program})
+  add_test(NAME test_kernels_neon COMMAND ${QEMU_AARCH64} ${program})
+else()
+  spacc_skipped(test_kernels_neon "no aarch64-linux-gnu-gcc or qemu-aarch64")
+endif()

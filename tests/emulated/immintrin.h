@@ -123,8 +123,8 @@ static inline __m512h emulated_fmadd_ph(__m512h a, __m512h b, __m512h c)
 {
     __m512h out;
     for (int i = 0; i < 32; i++) {
-        const double product = (double)spacc_half_to_float(a.lane[i]) *
-                               (double)spacc_half_to_float(b.lane[i]);
+        const double product =
+            (double)spacc_half_to_float(a.lane[i]) * (double)spacc_half_to_float(b.lane[i]);
         const double sum = product + (double)spacc_half_to_float(c.lane[i]);
         out.lane[i] = spacc_half_from_float((float)sum); /* twice rounded at worst: 2^-24 */
     }
