@@ -52,3 +52,20 @@ if(AARCH64_CC AND QEMU_AARCH64)
 else()
   spacc_skipped(test_kernels_neon "no aarch64-linux-gnu-gcc or qemu-aarch64")
 endif()
+
+add_executable(oom_kernels oom_kernels.c)
+target_link_libraries(oom_kernels PRIVATE spacc_static PkgConfig::CMOCKA)
+target_link_options(oom_kernels PRIVATE
+  -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=aligned_alloc)
+add_test(NAME oom_kernels COMMAND oom_kernels)
+
+# Uninitialised and stray reads of the kernels this CPU has; sanitizers do it themselves.
+find_program(VALGRIND valgrind)
+if(VALGRIND AND NOT SPACC_SANITIZE)
+  add_test(NAME test_kernels_valgrind
+    COMMAND ${VALGRIND} -q --error-exitcode=9 --leak-check=full $<TARGET_FILE:test_kernels>)
+  add_test(NAME test_rnn_fused_valgrind
+    COMMAND ${VALGRIND} -q --error-exitcode=9 --leak-check=full $<TARGET_FILE:test_rnn_fused>)
+else()
+  spacc_skipped(test_kernels_valgrind "valgrind is not installed, or this build has sanitizers")
+endif()
