@@ -174,4 +174,5 @@ def main():
         f.write(make[a.kind]())
 
 
-main()
+if __name__ == "__main__":
+    main()

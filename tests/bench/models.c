@@ -4,13 +4,13 @@
  *
  * A row is one argument: its models run one after another and count together (both halves of a
  * denoiser, say). GOLDEN is a folder with in_K.npy. Each round runs both sides for at least
- * 3 ms; printed are medians over rounds, the median of the ratios within a round, and the
- * geometric mean of these. -k prints the time of every kernel. LIBONNXRUNTIME may be "none". */
+ * 3 ms, both on THREADS threads; printed are medians over rounds, the median of the ratios
+ * within a round, and the geometric mean of these. -k prints the time of every kernel.
+ * LIBONNXRUNTIME may be "none". */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host/cpu/engine.h"
@@ -18,7 +18,9 @@
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
+#include "scheduler/pool.h"
 #include "sparse/cpu.h"
+#include "tests/bench/measure.h"
 #include "tests/bench/ort.h"
 
 enum { ROUNDS = 31, PARTS_MAX = 4, TENSORS_MAX = 32, PATH_BYTES = 1024 };
@@ -35,14 +37,6 @@ struct row {
     struct part part[PARTS_MAX];
     int parts;
 };
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
 
 static void die(const char *text)
 {
@@ -64,9 +58,11 @@ static void load_inputs(struct part *p, const char *folder)
     }
 }
 
-static void load(struct part *p, char *text, bool with_ort, int threads)
+static void load(struct part *p, char *text, bool with_ort,
+                 const struct spacc_parallel *parallel)
 {
-    const struct spacc_engine_options options = {.cpu = spacc_cpu_features()};
+    const struct spacc_engine_options options = {.cpu = spacc_cpu_features(),
+                                                 .parallel = parallel};
     const struct spacc_tensor *const *in = (const struct spacc_tensor *const *)p->input;
     struct spacc_error err;
     char *folder = strchr(text, '=');
@@ -85,8 +81,22 @@ static void load(struct part *p, char *text, bool with_ort, int threads)
     for (int o = 0; o < p->g->outputs; o++)
         if (spacc_tensor_copy(&p->theirs[o], p->output[o]))
             die("no memory");
-    if (with_ort && !(p->ort = ort_new(text, threads, p->g, p->input, p->theirs)))
+    if (with_ort && !(p->ort = ort_new(text, parallel->parts, p->g, p->input, p->theirs)))
         exit(1);
+}
+
+static void release(struct row *r)
+{
+    for (int i = 0; i < r->parts; i++) {
+        struct part *p = &r->part[i];
+        for (int k = 0; k < TENSORS_MAX; k++) {
+            spacc_tensor_free(p->input[k]);
+            spacc_tensor_free(p->output[k]);
+            spacc_tensor_free(p->theirs[k]);
+        }
+        spacc_engine_free(p->engine);
+        spacc_graph_free(p->g);
+    }
 }
 
 static void run_ours(struct row *r)
@@ -111,11 +121,11 @@ static void run_theirs(struct row *r)
 /* Microseconds a run, over as many runs as fill a round. */
 static double time_of(struct row *r, void (*run)(struct row *), int repeats)
 {
-    const double start = now_us();
+    const double start = measure_now_us();
 
     for (int i = 0; i < repeats; i++)
         run(r);
-    return (now_us() - start) / repeats;
+    return (measure_now_us() - start) / repeats;
 }
 
 static int repeats_of(struct row *r, void (*run)(struct row *))
@@ -123,19 +133,6 @@ static int repeats_of(struct row *r, void (*run)(struct row *))
     run(r);
     const double us = time_of(r, run, 1);
     return us > round_us ? 1 : (int)(round_us / us) + 1;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *v)
-{
-    qsort(v, ROUNDS, sizeof(*v), ascending);
-    return v[ROUNDS / 2];
 }
 
 /* Largest difference of float outputs, relative to max(1, |theirs|). */
@@ -177,9 +174,12 @@ static double bench(struct row *r, const char *name, bool with_ort)
         theirs[i] = with_ort ? time_of(r, run_theirs, b) : 0.0;
         ratio[i] = theirs[i] / ours[i];
     }
-    const double middle = median(ratio);
-    printf("%-28s %10.1f %10.1f %7.2f   %.1e\n", name, median(ours), median(theirs), middle,
-           with_ort ? difference(r) : 0.0);
+    const double middle = measure_median(ratio, ROUNDS);
+    printf("%-28s %10.1f", name, measure_median(ours, ROUNDS));
+    if (with_ort)
+        printf(" %10.1f %7.2f   %.1e\n", measure_median(theirs, ROUNDS), middle, difference(r));
+    else
+        printf(" %10s %7s   %s\n", "-", "-", "-");
     fflush(stdout);
     return middle;
 }
@@ -200,6 +200,8 @@ int main(int argc, char **argv)
     int threads = 1, rows = 0;
     bool kernels = false;
     double sum = 0.0;
+    struct spacc_error err;
+    struct spacc_pool *pool;
 
     if (argc < 3)
         die("usage: models LIBONNXRUNTIME [-t THREADS] [-k] MODEL=GOLDEN[,MODEL=GOLDEN...] "
@@ -214,18 +216,25 @@ int main(int argc, char **argv)
         else
             kernels = true;
     }
-    printf("onnxruntime %s, %d thread%s\n", ort_version(), threads, threads > 1 ? "s" : "");
+    if (spacc_pool_new(&pool, threads, &err))
+        die(err.text);
+    const struct spacc_parallel parallel = spacc_pool_parallel(pool);
+    printf("onnxruntime %s, %d thread%s\n", with_ort ? ort_version() : "none", threads,
+           threads > 1 ? "s" : "");
     printf("%-28s %10s %10s %7s   %s\n", "model", "spacc us", "ort us", "ratio", "differ");
     for (int i = optind; i < argc; i++, rows++) {
         struct row r = {.parts = 0};
         char name[64];
         snprintf(name, sizeof(name), "%s", short_name(argv[i]));
         for (char *t = strtok(argv[i], ","); t && r.parts < PARTS_MAX; t = strtok(NULL, ","))
-            load(&r.part[r.parts++], t, with_ort, threads);
+            load(&r.part[r.parts++], t, with_ort, &parallel);
         sum += log(bench(&r, name, with_ort));
         if (kernels)
             print_kernels(&r);
+        release(&r);
     }
-    printf("geometric mean of the ratios: %.2f\n", exp(sum / rows));
+    spacc_pool_free(pool);
+    if (with_ort)
+        printf("geometric mean of the ratios: %.2f\n", exp(sum / rows));
     return 0;
 }

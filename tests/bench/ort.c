@@ -15,6 +15,7 @@ enum {
     SET_INTRA_OP_THREADS = 24,
     CREATE_TENSOR_WITH_DATA = 49,
     CREATE_CPU_MEMORY_INFO = 69,
+    ADD_SESSION_CONFIG_ENTRY = 130,
     API_VERSION = 12,
     LOG_ERRORS = 3,
     ALL_OPTIMISATIONS = 99,
@@ -88,12 +89,15 @@ static bool make_session(const char *model, int threads, void **session)
 {
     typedef void *(*options_fn)(void **);
     typedef void *(*int_fn)(void *, int);
+    typedef void *(*entry_fn)(void *, const char *, const char *);
     typedef void *(*session_fn)(void *, const char *, void *, void **);
     void *options;
 
     return ok(ENTRY(options_fn, CREATE_SESSION_OPTIONS)(&options)) &&
            ok(ENTRY(int_fn, SET_INTRA_OP_THREADS)(options, threads)) &&
            ok(ENTRY(int_fn, SET_GRAPH_OPTIMIZATION_LEVEL)(options, ALL_OPTIMISATIONS)) &&
+           ok(ENTRY(entry_fn, ADD_SESSION_CONFIG_ENTRY)(options, "session.force_spinning_stop",
+                                                        "1")) &&
            ok(ENTRY(session_fn, CREATE_SESSION)(environment, model, options, session));
 }
 

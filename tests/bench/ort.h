@@ -13,7 +13,9 @@ bool ort_open(const char *library);
 const char *ort_version(void);
 
 /* A session with all its optimisations on `threads` threads, its inputs and outputs bound to
- * the memory of these tensors. NULL with a line on stderr. */
+ * the memory of these tensors; the graph lives as long, for its names. Its threads stop
+ * spinning when a run ends, so that they do not take time from what is measured next. NULL with
+ * a line on stderr. */
 struct ort_session *ort_new(const char *model, int threads, const struct spacc_graph *g,
                             struct spacc_tensor *const *input,
                             struct spacc_tensor *const *output);
