@@ -49,7 +49,7 @@ struct lstm_ort *lstm_ort_new(const struct lstm_layer *l, bool quantised, bool s
                               int threads);
 void lstm_ort_run(struct lstm_ort *o);
 /* [steps][units] of the last run. */
-const float *lstm_ort_y(const struct lstm_ort *o);
+float *lstm_ort_y(struct lstm_ort *o);
 void lstm_ort_free(struct lstm_ort *o);
 
 #endif

@@ -204,7 +204,7 @@ void lstm_ort_run(struct lstm_ort *o)
         one_run(o);
 }
 
-const float *lstm_ort_y(const struct lstm_ort *o)
+float *lstm_ort_y(struct lstm_ort *o)
 {
     return o->y ? o->y : o->out[0]->data;
 }
