@@ -34,8 +34,8 @@ struct cli_command {
                char **argv); /* argv[0] is the subcommand; NULL: not in this version */
 };
 
-extern const struct cli_command cli_run, cli_predict, cli_prune, cli_pack, cli_inspect,
-    cli_devices, cli_ops;
+extern const struct cli_command cli_run, cli_predict, cli_bench, cli_prune, cli_pack,
+    cli_inspect, cli_devices, cli_ops;
 
 /* Takes option number `option` of the table. Returns CLI_OK or the exit status. */
 typedef int (*cli_take_fn)(void *to, int option, const char *value);
