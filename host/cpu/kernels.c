@@ -17,6 +17,8 @@ const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
     &spacc_cpu_onednn_concat,
     &spacc_cpu_onednn_transpose,
 #endif
+    &spacc_cpu_conv,
+    &spacc_cpu_pool,
     &spacc_cpu_gemm,
     &spacc_cpu_pointwise,
     &spacc_cpu_reference,

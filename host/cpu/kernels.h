@@ -12,6 +12,8 @@ extern const struct spacc_cpu_kernel spacc_cpu_product;   /* product.c */
 extern const struct spacc_cpu_kernel spacc_cpu_move;      /* move.c */
 extern const struct spacc_cpu_kernel spacc_cpu_pointwise; /* pointwise.c */
 extern const struct spacc_cpu_kernel spacc_cpu_gemm;      /* gemm.c */
+extern const struct spacc_cpu_kernel spacc_cpu_conv;      /* conv.c */
+extern const struct spacc_cpu_kernel spacc_cpu_pool;      /* pool.c */
 extern const struct spacc_cpu_kernel spacc_cpu_reference; /* reference.c */
 extern const struct spacc_cpu_kernel spacc_cpu_branches;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_conv; /* onednn_*.c */

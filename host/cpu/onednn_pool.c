@@ -9,15 +9,6 @@ struct pool {
     struct spacc_window window;
 };
 
-static void whole_image(struct spacc_window *w, const struct spacc_tensor *in)
-{
-    *w = (struct spacc_window){.axes = in->rank - 2};
-    for (int i = 0; i < w->axes; i++) {
-        w->kernel[i] = in->dims[i + 2];
-        w->stride[i] = w->dilation[i] = 1;
-    }
-}
-
 /* Windows that hang over the end by ceil_mode count differently with pads included; storage
  * order and indices are the reference's. */
 static bool is_plain(const struct spacc_node *node)
@@ -48,7 +39,7 @@ static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *no
     if (in->rank < 3 || in->rank > 5 || in->count == 0 || out->count == 0)
         return false;
     if (global) {
-        whole_image(&p->window, in);
+        spacc_window_whole(&p->window, in);
         return true;
     }
     return is_plain(node) && spacc_window_of(&p->window, node, in, out, NULL);

@@ -5,20 +5,17 @@
 #include <string.h>
 
 #include "host/cpu/kernels.h"
+#include "host/cpu/pointwise.h"
 #include "models/ops_util.h"
-#include "sparse/cells.h"
 
 /* One row: `count` results; steps of 0 repeat an operand. */
 typedef void (*binary_fn)(float *y, const float *a, int64_t a_step, const float *b,
                           int64_t b_step, size_t count);
-typedef void (*unary_fn)(const struct spacc_cell_kernel *cells, float *y, const float *x,
-                         size_t count, float alpha, float beta);
+typedef void (*unary_fn)(const struct spacc_unary *u, float *y, const float *x, size_t count);
 
 struct pointwise {
     binary_fn binary;
-    unary_fn unary;
-    const struct spacc_cell_kernel *cells;
-    float alpha, beta;
+    struct spacc_unary unary;
     int a, b, y;            /* slots; b -1 for one input */
     struct spacc_walk walk; /* of a and b over the result */
 };
@@ -47,32 +44,29 @@ BINARY(sub, -)
 BINARY(mul, *)
 BINARY(divide, /)
 
-#define UNARY(name, expression)                                                       \
-    static void name(const struct spacc_cell_kernel *cells, float *y, const float *x, \
-                     size_t count, float alpha, float beta)                           \
-    {                                                                                 \
-        (void)cells, (void)alpha, (void)beta;                                         \
-        for (size_t i = 0; i < count; i++)                                            \
-            y[i] = expression;                                                        \
+#define UNARY(name, expression)                                                           \
+    static void name(const struct spacc_unary *u, float *y, const float *x, size_t count) \
+    {                                                                                     \
+        const float alpha = u->alpha, beta = u->beta;                                     \
+        (void)alpha, (void)beta;                                                          \
+        for (size_t i = 0; i < count; i++)                                                \
+            y[i] = expression;                                                            \
     }
 UNARY(relu, x[i] < 0.0f ? 0.0f : x[i])
 UNARY(leaky_relu, x[i] < 0.0f ? alpha * x[i] : x[i])
+UNARY(clip, x[i]<alpha ? alpha : x[i]> beta ? beta : x[i])
 UNARY(negate, -x[i])
 UNARY(absolute, fabsf(x[i]))
 UNARY(root, sqrtf(x[i]))
 
-static void sigmoid(const struct spacc_cell_kernel *cells, float *y, const float *x,
-                    size_t count, float alpha, float beta)
+static void sigmoid(const struct spacc_unary *u, float *y, const float *x, size_t count)
 {
-    (void)alpha, (void)beta;
-    cells->sigmoid(x, count, y);
+    u->cells->sigmoid(x, count, y);
 }
 
-static void tangent(const struct spacc_cell_kernel *cells, float *y, const float *x,
-                    size_t count, float alpha, float beta)
+static void tangent(const struct spacc_unary *u, float *y, const float *x, size_t count)
 {
-    (void)alpha, (void)beta;
-    cells->tanh(x, count, y);
+    u->cells->tanh(x, count, y);
 }
 
 static const struct {
@@ -100,8 +94,8 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
     float *y = spacc_cpu_data(e, p->y);
 
     (void)err;
-    if (p->unary)
-        p->unary(p->cells, y, a, e->slot[p->y].t.count, p->alpha, p->beta);
+    if (p->unary.run)
+        p->unary.run(&p->unary, y, a, e->slot[p->y].t.count);
     else
         for (size_t row = 0; row < w.rows; row++, spacc_walk_next(&w), y += w.inner)
             p->binary(y, a + w.at[0], w.step[0], b + w.at[1], w.step[1], w.inner);
@@ -110,19 +104,44 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
 
 /* ---- take ------------------------------------------------------------------------- */
 
-static bool find(const struct spacc_node *node, struct pointwise *p)
+static bool clip_bounds(struct spacc_unary *u, const struct spacc_cpu_build *b,
+                        const struct spacc_node *node)
 {
-    const char *op = node->op->name;
+    const struct spacc_tensor *low = spacc_cpu_constant(b, node, 1);
+    const struct spacc_tensor *high = spacc_cpu_constant(b, node, 2);
 
-    for (size_t i = 0; i < sizeof(binaries) / sizeof(binaries[0]); i++)
-        if (strcmp(op, binaries[i].op) == 0)
-            p->binary = binaries[i].run;
+    if ((low && low->dtype != SPACC_F32) || (high && high->dtype != SPACC_F32))
+        return false;
+    for (int i = 1; i < node->inputs; i++)
+        if (node->input[i] >= 0 && !spacc_cpu_constant(b, node, i))
+            return false;
+    u->alpha = low ? *(const float *)low->data : spacc_node_float(node, "min", -INFINITY);
+    u->beta = high ? *(const float *)high->data : spacc_node_float(node, "max", INFINITY);
+    u->run = u->alpha <= u->beta ? clip : NULL;
+    return u->run != NULL;
+}
+
+bool spacc_unary_of(struct spacc_unary *u, const struct spacc_cpu_build *b,
+                    const struct spacc_node *node)
+{
+    *u = (struct spacc_unary){.cells = spacc_cell_kernel_pick(b->e->options.cpu)};
+    if (strcmp(node->op->name, "Clip") == 0)
+        return clip_bounds(u, b, node);
     for (size_t i = 0; i < sizeof(unaries) / sizeof(unaries[0]); i++)
-        if (strcmp(op, unaries[i].op) == 0) {
-            p->unary = unaries[i].run;
-            p->alpha = spacc_node_float(node, "alpha", unaries[i].alpha);
+        if (strcmp(node->op->name, unaries[i].op) == 0) {
+            u->run = unaries[i].run;
+            u->alpha = spacc_node_float(node, "alpha", unaries[i].alpha);
         }
-    return p->binary || p->unary;
+    return u->run != NULL;
+}
+
+static bool find(const struct spacc_cpu_build *b, const struct spacc_node *node,
+                 struct pointwise *p)
+{
+    for (size_t i = 0; i < sizeof(binaries) / sizeof(binaries[0]); i++)
+        if (strcmp(node->op->name, binaries[i].op) == 0)
+            p->binary = binaries[i].run;
+    return p->binary || spacc_unary_of(&p->unary, b, node);
 }
 
 /* Numpy's broadcasting only: an old axis attribute is the reference's. */
@@ -130,11 +149,11 @@ static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *no
                     struct pointwise *p)
 {
     *p = (struct pointwise){.b = -1};
-    if (!find(node, p) || !spacc_cpu_known(b, node) || node->outputs != 1 ||
+    if (!find(b, node, p) || !spacc_cpu_known(b, node) || node->outputs != 1 ||
         node->output[0] < 0 || spacc_node_attr(node, "broadcast"))
         return false;
     for (int i = 0; i < node->inputs; i++)
-        if (!spacc_cpu_is(b, node->input[i], SPACC_F32))
+        if (node->input[i] >= 0 && !spacc_cpu_is(b, node->input[i], SPACC_F32))
             return false;
     return spacc_cpu_is(b, node->output[0], SPACC_F32) &&
            spacc_cpu_shape(b, node->output[0])->count > 0;
@@ -171,7 +190,7 @@ static void choose_place(struct spacc_cpu_build *b, const struct spacc_node *nod
     const int slots[2] = {p->a, p->b};
     const struct spacc_tensor *y = spacc_cpu_shape(b, node->output[0]);
 
-    for (int i = 0; i < node->inputs && i < 2; i++) {
+    for (int i = 0; i < (p->binary ? 2 : 1); i++) {
         const int v = node->input[i];
         if (slots[i] != v || (i == 1 && v == node->input[0]) ||
             !spacc_tensor_same_shape(spacc_cpu_shape(b, v), y) ||
@@ -193,10 +212,9 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
     if (p.binary)
         make_walk(b, node, &p);
     if ((p.a = spacc_cpu_input(b, node, 0, &s), s) ||
-        (p.b = spacc_cpu_input(b, node, 1, &s), s))
+        (p.binary && (p.b = spacc_cpu_input(b, node, 1, &s), s)))
         return s;
     p.y = node->output[0];
-    p.cells = spacc_cell_kernel_pick(b->e->options.cpu);
     choose_place(b, node, &p);
     struct spacc_cpu_step *step = spacc_cpu_step_new(b, &spacc_cpu_pointwise, n, 2, 1);
     if (!step || !(state = malloc(sizeof(*state))))
