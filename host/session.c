@@ -412,6 +412,15 @@ static enum spacc_tile_type cpu_precision(const struct spacc_session *s)
                                                           : SPACC_TILE_F32;
 }
 
+/* Weights for a card, or to prune, are looked at in a run of the reference; plain float on the
+ * CPU needs none of that. */
+static bool needs_learning(const struct spacc_session *s)
+{
+    const enum spacc_precision p = s->options.precision;
+
+    return s->device || s->options.sparsity > 0.0 || p == SPACC_PRECISION_INT8;
+}
+
 static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
                                      const struct spacc_tensor *const *input,
                                      const struct spacc_state *state, size_t states,
@@ -425,7 +434,7 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
     s->executor = (struct spacc_executor){.plan = s->plan};
     if ((status = spacc_executor_init(&s->executor, err)) ||
         (status = keep_shapes(s, input, err)) ||
-        (status = learn_frames(s, frames, input, state, states, err)) ||
+        (needs_learning(s) && (status = learn_frames(s, frames, input, state, states, err))) ||
         (s->model->pack &&
          (status = spacc_plan_take_pack(s->plan, s->model->pack, &s->array, err))))
         return status;
@@ -576,6 +585,11 @@ enum spacc_status spacc_session_pack(struct spacc_session *s, const char *file,
 
     if (!s->prepared)
         return spacc_fail(err, SPACC_EINVAL, "%s: the session is not prepared", file);
+    if (!needs_learning(s))
+        return spacc_fail(err, SPACC_EINVAL,
+                          "%s: the session was prepared for float: a packed model needs one of "
+                          "int8 or int16",
+                          file);
     if (packable(s->plan) == 0)
         return spacc_fail(err, SPACC_EUNSUPPORTED, "%s: no layer that a card can run",
                           s->model->graph->file);

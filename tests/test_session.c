@@ -368,7 +368,7 @@ static void weights_that_are_not_numbers_are_named(void **state)
 {
     (void)state;
     struct rnn_model rnn = small_lstm;
-    const struct spacc_options none = {0};
+    const struct spacc_options none = {.precision = SPACC_PRECISION_INT16};
     struct work w;
 
     rnn.nan = true;

@@ -57,7 +57,8 @@ struct spacc_engine_totals {
 };
 
 /* `input[i]`: type and shape of graph input i (contents are not used). Errors of
- * spacc_graph_bind(), SPACC_ENOMEM. The graph lives as long as the engine. */
+ * spacc_graph_bind(), SPACC_ENOMEM. The graph lives as long as the engine. OpenBLAS is set to
+ * one thread for the whole process: the engine's own threads share its calls. */
 enum spacc_status spacc_engine_new(struct spacc_engine **out, const struct spacc_graph *g,
                                    const struct spacc_tensor *const *input,
                                    const struct spacc_engine_options *options,

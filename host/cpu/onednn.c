@@ -21,8 +21,13 @@ enum spacc_status spacc_onednn_open(struct spacc_engine *e, struct spacc_error *
     if (dnnl_engine_create(&d->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags) != dnnl_success)
         return spacc_fail(err, SPACC_EDEVICE, "%s: oneDNN does not start", e->g->file);
-    omp_set_num_threads(e->options.parallel ? e->options.parallel->parts : 1);
+    spacc_onednn_begin(e);
     return SPACC_OK;
+}
+
+void spacc_onednn_begin(const struct spacc_engine *e)
+{
+    omp_set_num_threads(e->options.parallel ? e->options.parallel->parts : 1);
 }
 
 void spacc_onednn_close(struct spacc_engine *e)

@@ -269,7 +269,12 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
     if (!(p = malloc(sizeof(*p))))
         return spacc_cpu_no_memory(b);
     *p = shape;
-    if ((s = make_tile(b, p, &w)) || (s = add_step(b, n, p)))
+    s = make_tile(b, p, &w);
+    if (s == SPACC_EINVAL && b->e->options.precision == SPACC_TILE_F32) {
+        release(p); /* infinities among the weights: another kernel's */
+        return SPACC_OK;
+    }
+    if (s || (s = add_step(b, n, p)))
         release(p);
     else if (add >= 0)
         spacc_cpu_taken(b, add, n, p->tile->kernel->name);

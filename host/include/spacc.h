@@ -76,10 +76,11 @@ enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_mod
                                     struct spacc_error *err);
 void spacc_session_free(struct spacc_session *session);
 
-/* Bind shapes to the inputs, run the float reference over `frames` sets of inputs
- * (input[f * inputs + i]) to learn the range of every card layer's input, choose devices,
- * prune, quantise, pack, compile, load weights onto the card. frames >= 1; other frames may
- * follow in runs: a value beyond twice the range seen here is cut and counted. SPACC_ESHAPE,
+/* Bind shapes to the inputs; where weights are quantised or pruned run the float reference over
+ * `frames` sets of inputs (input[f * inputs + i]) to learn the range of every card layer's
+ * input; choose devices and kernels, prune, quantise, pack, compile, load weights onto the
+ * card. frames >= 1; other frames may follow in runs: a value beyond twice the range seen here
+ * is cut and counted. SPACC_ESHAPE,
  * SPACC_ENOFIT (what is needed, what there is, what would fit), SPACC_EUNSUPPORTED,
  * SPACC_EINVAL (weights that are not finite, sparsity that does not fit the bank),
  * SPACC_EDEVICE, SPACC_ETIMEOUT, SPACC_ENOMEM. */
