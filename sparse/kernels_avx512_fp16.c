@@ -102,9 +102,9 @@ void spacc_prepare_f16_fp16(const struct spacc_tile *m, const float *x, void *pr
     const size_t room = spacc_tile_x_bytes(m) / sizeof(*half);
 
     for (size_t i = 0; i < room; i += 16) {
-        const size_t left = i < m->cols ? m->cols - i : 0;
-        const __mmask16 inside = left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
-        const __m512 v = left ? _mm512_maskz_loadu_ps(inside, x + i) : _mm512_setzero_ps();
+        const size_t cols = i < m->cols ? m->cols - i : 0;
+        const unsigned left = cols < 16 ? (unsigned)cols : 16;
+        const __m512 v = _mm512_maskz_loadu_ps((__mmask16)((1u << left) - 1), left ? x + i : x);
         _mm256_store_si256((__m256i *)(void *)(half + i),
                            _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
     }

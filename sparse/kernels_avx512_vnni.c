@@ -128,7 +128,8 @@ void spacc_product_i8_vnni_dense(const struct spacc_tile *m, const void *x, size
 /* Lanes of the 16 floats at i that are below `count`. */
 INLINE __mmask16 inside(size_t i, size_t count)
 {
-    return count - i >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << (count - i)) - 1);
+    const unsigned left = count - i < LANES ? (unsigned)(count - i) : LANES;
+    return (__mmask16)((1u << left) - 1);
 }
 
 /* Bits of magnitudes order as integers do, infinity and NaN last. */
