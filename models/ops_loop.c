@@ -168,7 +168,7 @@ static void move_slice(struct spacc_tensor *whole, struct spacc_tensor *one, int
     size_t outer = 1, inner = bytes;
     if (one->count == 0)
         return;
-    for (int i = 0; i < whole->rank; i++) {
+    for (int i = 0; i < whole->rank && i < SPACC_RANK_MAX; i++) {
         outer *= i < axis ? (size_t)whole->dims[i] : 1;
         inner *= i > axis ? (size_t)whole->dims[i] : 1;
     }
@@ -485,7 +485,7 @@ static enum spacc_status cut_step(struct spacc_op_call *c, struct scan *s, int64
 {
     for (int i = 0; i < s->scans; i++) {
         struct spacc_tensor entry = entry_of(s, c->in[s->first + s->body.states + i], b);
-        bool backwards;
+        bool backwards = false;
         int axis;
         TRY(scan_axis(c, s, i, &axis));
         TRY(scan_direction(c, s, true, i, &backwards));
@@ -534,7 +534,7 @@ static enum spacc_status store_step(struct spacc_op_call *c, struct scan *s, int
     for (int p = 0; p < s->body.piles; p++) {
         struct spacc_tensor *one = s->body.out[s->body.states + p];
         const int out = s->body.states + p;
-        bool backwards;
+        bool backwards = false;
         int axis;
         if (!spacc_ops_wanted(c, out))
             continue;

@@ -110,7 +110,8 @@ static float mix(const struct grid *g, const struct taps *t, const float *x, int
         if (t[axis].index[k] < 0)
             continue;
         const int64_t at = base + t[axis].index[k] * g->step[axis];
-        sum += t[axis].weight[k] * (axis + 1 == g->axes ? x[at] : mix(g, t, x, at, axis + 1));
+        const bool last = axis + 1 == g->axes || axis + 1 == GRID_AXES_MAX;
+        sum += t[axis].weight[k] * (last ? x[at] : mix(g, t, x, at, axis + 1));
     }
     return sum;
 }
