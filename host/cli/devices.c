@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "host/card/card.h"
-#include "sparse/cpu.h"
 #include "host/cli/cli.h"
+#include "sparse/cpu.h"
 #if SPACC_SIM
 #include "sim/sim.h"
 #endif

@@ -1,15 +1,81 @@
-# Benchmarks: sh tests/bench/run.sh PROGRAM. Prints a table; nothing fails on time.
-# See README.md beside it for what is measured.
+# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models]. Prints tables; nothing fails
+# on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
 set -eu
-spacc=$1
+build=$1
+parts=${2:-card kernels lstm models}
+ort=${SPACC_ORT:-none}
+spacc=$build/host/cli/spacc
 here=$(cd "$(dirname "$0")" && pwd)
+shared=$here/../../../shared/models
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-commit=$(git -C "$here" rev-parse --short HEAD 2>/dev/null || echo "no commit")
-[ -z "$(git -C "$here" status --porcelain 2>/dev/null)" ] || commit="$commit with changes"
 
-echo "machine  $("$spacc" devices | sed -n 's/^cpu  //p')"
-echo "commit   $commit"
-echo "date     $(date -u +%Y-%m-%dT%H:%MZ)"
-echo
-python3 "$here/bench.py" "$spacc" "$work"
+print_head() {
+    commit=$(git -C "$here" rev-parse --short HEAD 2>/dev/null || echo "no commit")
+    [ -z "$(git -C "$here" status --porcelain 2>/dev/null)" ] || commit="$commit with changes"
+    echo "machine  $("$spacc" devices | sed -n 's/^cpu  //p')"
+    echo "commit   $commit"
+    echo "date     $(date -u +%Y-%m-%dT%H:%MZ)"
+}
+
+left_out() {
+    echo "left out: $*"
+}
+
+# program NAME [ARGUMENT]...: one of tests/, where this build has it.
+program() {
+    name=$1
+    shift
+    if [ -x "$build/tests/$name" ]; then
+        "$build/tests/$name" "$@"
+    else
+        left_out "$name: not in this build"
+    fi
+}
+
+card() {
+    python3 "$here/bench.py" "$spacc" "$work"
+}
+
+kernels() {
+    program bench_spmxv
+    echo
+    program bench_pool
+}
+
+lstm() {
+    [ "$ort" != none ] || left_out "ONNX Runtime's columns"
+    program bench/bench_lstm "$ort"
+}
+
+# of FOLDER MODEL GOLDEN: what bench_models calls a model.
+of() {
+    printf '%s' "$shared/$1/$2.onnx=$shared/$1/$3"
+}
+
+models() {
+    if [ ! -d "$shared" ]; then
+        left_out "models: no ../shared/models beside the project"
+        return
+    fi
+    [ "$ort" != none ] || left_out "ONNX Runtime's columns"
+    echo "One frame of speech through both models of dtln:"
+    program bench/bench_models "$ort" \
+        "$(of dtln model_1 golden/model_1/seed),$(of dtln model_2 golden/model_2/seed)"
+    echo
+    echo "Images and sound:"
+    program bench/bench_models "$ort" \
+        "$(of squeezenet11 squeezenet11_fp32 golden/squeezenet11_fp32/real)" \
+        "$(of resnet20_cifar resnet20 golden/resnet20/seed)" \
+        "$(of ultraface_slim320 version-slim-320_simplified \
+            golden/version-slim-320_simplified/real)" \
+        "$(of yunet_s yunet_s_320_320 golden/yunet_s_320_320/real)" \
+        "$(of basic_pitch nmp golden/nmp/seed)" \
+        "$(of cnn_light light_resnet50 golden)"
+}
+
+print_head
+for part in $parts; do
+    printf '\n== %s ==\n' "$part"
+    "$part"
+done

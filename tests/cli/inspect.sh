@@ -71,9 +71,11 @@ says "LSTM                        7-21   yes"
 ok "$spacc" ops --markdown
 says "| Relu | 6-21 |  |  |"
 
-ok "$spacc" devices
+ok env SPACC_CPU=scalar "$spacc" devices
+says " cores, scalar"
 says "cpu  "
-ok "$spacc" devices --json
+ok env SPACC_CPU=scalar "$spacc" devices --json
+json 'r["cpu"]["cores"] >= 1 and r["cpu"]["features"] == "scalar"'
 json 'r["cpu"]["cores"] >= 1 and r["cpu"]["name"]'
 if [ "$sim" = 1 ]; then
     json '[(c["name"], c["pes"], c["lanes"]) for c in sorted(r["cards"], key=lambda c: c["pes"])] == [("sim:4x4", 4, 4), ("sim:8x8", 8, 8), ("sim:16x16", 16, 16), ("sim:16x16s", 16, 16), ("sim:16x16p", 16, 16), ("sim:128x32", 128, 32)]'
