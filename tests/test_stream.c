@@ -130,6 +130,9 @@ static void check_report(struct work *w, const float *y)
     assert_true(fabs(most - r->output[0].max_error) < 1e-12);
 }
 
+/* Without a card: roundings and activations of the CPU's kernels. */
+static const double cpu_bound = 1e-5;
+
 static void check(struct work *w, double bound)
 {
     float y[FRAMES * HIDDEN], h[HIDDEN], c[HIDDEN];
@@ -142,7 +145,7 @@ static void check(struct work *w, double bound)
     near(w->out[0], y, FRAMES * HIDDEN, bound);
     near(w->out[1], h, HIDDEN, bound);
     near(w->out[2], c, HIDDEN, 4 * bound);
-    if (bound > 0.0)
+    if (bound > cpu_bound) /* with verify, on a card */
         check_report(w, y);
 }
 
@@ -153,7 +156,7 @@ static void a_stream_on_the_cpu_is_a_loop_of_runs(void **state)
     struct work w;
 
     begin(&w, &none);
-    check(&w, 1e-5);
+    check(&w, cpu_bound);
     assert_int_equal(spacc_session_report(w.session)->runs, FRAMES);
     end(&w);
 }
@@ -188,7 +191,7 @@ static void states_that_are_not_given_start_at_zero(void **state)
     begin(&w, &none);
     memset(w.in[1]->data, 0, HIDDEN * sizeof(float));
     memset(w.in[2]->data, 0, HIDDEN * sizeof(float));
-    check(&w, 1e-5);
+    check(&w, cpu_bound);
     first = w.out[0];
     w.out[0] = NULL;
     free_outputs(&w);
