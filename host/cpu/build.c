@@ -192,6 +192,26 @@ int spacc_cpu_only_reader(const struct spacc_cpu_build *b, int v)
     return b->readers[v] == 1 && n >= 0 && !b->taken[n] ? n : -1;
 }
 
+int spacc_cpu_vector_add(const struct spacc_cpu_build *b, const struct spacc_node *node,
+                         size_t width, const float **vector, bool *is_scalar)
+{
+    const int n = spacc_cpu_only_reader(b, node->output[0]);
+    const struct spacc_node *add = n < 0 ? NULL : &b->g->node[n];
+
+    if (!add || strcmp(add->op->name, "Add") != 0)
+        return -1;
+    const struct spacc_tensor *c =
+        spacc_cpu_constant(b, add, add->input[0] == node->output[0] ? 1 : 0);
+    if (!c ||
+        !spacc_tensor_same_shape(spacc_cpu_shape(b, node->output[0]),
+                                 spacc_cpu_shape(b, add->output[0])) ||
+        (c->count != 1 && (c->count != width || (size_t)c->dims[c->rank - 1] != width)))
+        return -1;
+    *vector = c->data;
+    *is_scalar = c->count == 1;
+    return n;
+}
+
 int spacc_cpu_plain(struct spacc_cpu_build *b, int v)
 {
     if (!b->e->slot[v].layout)

@@ -135,6 +135,12 @@ bool spacc_cpu_is(const struct spacc_cpu_build *b, int v, enum spacc_dtype type)
  * does; else -1. */
 int spacc_cpu_only_reader(const struct spacc_cpu_build *b, int v);
 
+/* The Add of a constant vector, or number, over the last axis of `width` that is the only
+ * reader of the node's result: its number, with the vector and whether it is one number. Else
+ * -1. */
+int spacc_cpu_vector_add(const struct spacc_cpu_build *b, const struct spacc_node *node,
+                         size_t width, const float **vector, bool *is_scalar);
+
 /* Make slot `to` share the memory of slot `from` (a view, or a result in place). */
 void spacc_cpu_share(struct spacc_cpu_build *b, int to, int from);
 

@@ -170,26 +170,6 @@ static bool is_ours(struct spacc_cpu_build *b, const struct spacc_node *node, st
                                has_bias ? spacc_cpu_shape(b, node->input[2]) : NULL);
 }
 
-/* The Add of a constant vector over the columns, when nobody else reads the product. */
-static int find_add(struct spacc_cpu_build *b, const struct spacc_node *node, struct gemm *g)
-{
-    const int n = spacc_cpu_only_reader(b, node->output[0]);
-    const struct spacc_node *add = n < 0 ? NULL : &b->g->node[n];
-
-    if (!add || strcmp(add->op->name, "Add") != 0 || strcmp(node->op->name, "MatMul") != 0)
-        return -1;
-    const int side = add->input[0] == node->output[0] ? 1 : 0;
-    const struct spacc_tensor *c = spacc_cpu_constant(b, add, side);
-    if (!c ||
-        !spacc_tensor_same_shape(spacc_cpu_shape(b, node->output[0]),
-                                 spacc_cpu_shape(b, add->output[0])) ||
-        (c->count != 1 && (c->count != g->n || (size_t)c->dims[c->rank - 1] != g->n)))
-        return -1;
-    g->vector = c->data;
-    g->vector_is_scalar = c->count == 1;
-    return n;
-}
-
 static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 {
     const struct spacc_node *node = &b->g->node[n];
@@ -198,7 +178,9 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 
     if (!is_ours(b, node, &g))
         return SPACC_OK;
-    const int add = find_add(b, node, &g);
+    const int add = strcmp(node->op->name, "MatMul") == 0
+                        ? spacc_cpu_vector_add(b, node, g.n, &g.vector, &g.vector_is_scalar)
+                        : -1;
     if ((g.a = spacc_cpu_input(b, node, 0, &status), status) ||
         (g.b = spacc_cpu_input(b, node, 1, &status), status) ||
         (g.bias = spacc_cpu_input(b, node, 2, &status), status))

@@ -221,6 +221,19 @@ dnnl_primitive_attr_t spacc_onednn_attr(void)
     return attr;
 }
 
+enum spacc_status spacc_onednn_describe(struct spacc_cpu_build *b, int n, dnnl_status_t made,
+                                        const_dnnl_op_desc_t d, dnnl_primitive_desc_t *pd)
+{
+    dnnl_primitive_attr_t attr = spacc_onednn_attr();
+
+    if (!attr)
+        return spacc_cpu_no_memory(b);
+    if (made == dnnl_success)
+        made = dnnl_primitive_desc_create(pd, d, attr, spacc_onednn_engine(b->e), NULL);
+    dnnl_primitive_attr_destroy(attr);
+    return spacc_onednn_check(b, n, made);
+}
+
 struct spacc_onednn_op *spacc_onednn_op_new(const_dnnl_primitive_desc_t pd)
 {
     struct spacc_onednn_op *op = calloc(1, sizeof(*op));

@@ -88,6 +88,11 @@ int spacc_onednn_padded(struct spacc_cpu_build *b, int n, int v, const struct sp
                         const struct spacc_tensor *shape, const dnnl_memory_desc_t *layout);
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_pad;
 
+/* The primitive descriptor of an operation descriptor whose making returned `made`, with
+ * scratch memory given by us. */
+enum spacc_status spacc_onednn_describe(struct spacc_cpu_build *b, int n, dnnl_status_t made,
+                                        const_dnnl_op_desc_t d, dnnl_primitive_desc_t *pd);
+
 /* Attributes with scratch memory given by us. NULL without memory. */
 dnnl_primitive_attr_t spacc_onednn_attr(void);
 

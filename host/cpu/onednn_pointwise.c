@@ -79,24 +79,20 @@ static enum spacc_status take_eltwise(struct spacc_cpu_build *b, int n, bool *ta
     dnnl_memory_desc_t md;
     dnnl_eltwise_desc_t d;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_t attr;
 
     if (node->inputs < 1 || node->input[0] < 0 || !spacc_onednn_is_blocked(b, node->input[0]) ||
         !spacc_onednn_eltwise_of(&f, b, node))
         return SPACC_OK;
-    if (!(attr = spacc_onednn_attr()))
-        return spacc_cpu_no_memory(b);
     spacc_onednn_layout(&md, b, node->input[0]);
-    dnnl_status_t s = dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, f.kind, &md,
-                                                     f.alpha, f.beta);
-    if (s == dnnl_success)
-        s = dnnl_primitive_desc_create(&pd, &d, attr, spacc_onednn_engine(b->e), NULL);
-    enum spacc_status status = spacc_onednn_check(b, n, s);
+    enum spacc_status status =
+        spacc_onednn_describe(b, n,
+                              dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, f.kind,
+                                                             &md, f.alpha, f.beta),
+                              &d, &pd);
     if (!status)
         status = spacc_onednn_one(b, n, &spacc_cpu_onednn_eltwise, pd, node->input[0]);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
-    dnnl_primitive_attr_destroy(attr);
     if (!status)
         spacc_cpu_taken(b, n, n, spacc_cpu_onednn_eltwise.name);
     *taken = !status;
@@ -152,11 +148,9 @@ static enum spacc_status add_binary(struct spacc_cpu_build *b, int n, dnnl_primi
     return spacc_onednn_step(b, n, &spacc_cpu_onednn_binary, op, pd, in, 2, node->output[0]);
 }
 
-/* With the activation that follows. */
 static enum spacc_status take_binary(struct spacc_cpu_build *b, int n, bool *taken)
 {
     const struct spacc_node *node = &b->g->node[n];
-    dnnl_primitive_attr_t attr;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_memory_desc_t md;
     dnnl_binary_desc_t d;
@@ -164,19 +158,14 @@ static enum spacc_status take_binary(struct spacc_cpu_build *b, int n, bool *tak
 
     if (!is_binary(b, node, &kind))
         return SPACC_OK;
-    if (!(attr = spacc_onednn_attr()))
-        return spacc_cpu_no_memory(b);
     spacc_onednn_layout(&md, b,
                         node->input[spacc_onednn_is_blocked(b, node->input[0]) ? 0 : 1]);
-    dnnl_status_t s = dnnl_binary_desc_init(&d, kind, &md, &md, &md);
-    if (s == dnnl_success)
-        s = dnnl_primitive_desc_create(&pd, &d, attr, spacc_onednn_engine(b->e), NULL);
-    enum spacc_status status = spacc_onednn_check(b, n, s);
+    enum spacc_status status =
+        spacc_onednn_describe(b, n, dnnl_binary_desc_init(&d, kind, &md, &md, &md), &d, &pd);
     if (!status)
         status = add_binary(b, n, pd, &md);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
-    dnnl_primitive_attr_destroy(attr);
     if (!status)
         spacc_cpu_taken(b, n, n, spacc_cpu_onednn_binary.name);
     *taken = !status;

@@ -52,21 +52,17 @@ static enum spacc_status describe(struct spacc_cpu_build *b, int n, const struct
     dnnl_memory_desc_t src, dst;
     dnnl_pooling_v2_desc_t d;
     dnnl_dims_t dilates = {0};
-    dnnl_primitive_attr_t attr = spacc_onednn_attr();
 
-    if (!attr)
-        return spacc_cpu_no_memory(b);
     spacc_onednn_layout(&src, b, node->input[0]);
     spacc_onednn_any(&dst, spacc_cpu_shape(b, node->output[0]));
     for (int i = 0; i < p->window.axes; i++)
         dilates[i] = p->window.dilation[i] - 1;
-    dnnl_status_t s = dnnl_pooling_v2_forward_desc_init(
-        &d, dnnl_forward_inference, p->kind, &src, &dst, p->window.stride, p->window.kernel,
-        dilates, p->window.begin, p->window.end);
-    if (s == dnnl_success)
-        s = dnnl_primitive_desc_create(pd, &d, attr, spacc_onednn_engine(b->e), NULL);
-    dnnl_primitive_attr_destroy(attr);
-    return spacc_onednn_check(b, n, s);
+    return spacc_onednn_describe(
+        b, n,
+        dnnl_pooling_v2_forward_desc_init(&d, dnnl_forward_inference, p->kind, &src, &dst,
+                                          p->window.stride, p->window.kernel, dilates,
+                                          p->window.begin, p->window.end),
+        &d, pd);
 }
 
 static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)

@@ -75,25 +75,21 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
     const struct spacc_node *node = &b->g->node[n];
     dnnl_memory_desc_t src, dst;
     dnnl_resampling_desc_t d;
-    dnnl_primitive_attr_t attr;
     dnnl_primitive_desc_t pd = NULL;
 
     if (!is_ours(b, n))
         return SPACC_OK;
-    if (!(attr = spacc_onednn_attr()))
-        return spacc_cpu_no_memory(b);
     spacc_onednn_layout(&src, b, node->input[0]);
     spacc_onednn_any(&dst, spacc_cpu_shape(b, node->output[0]));
-    dnnl_status_t made = dnnl_resampling_forward_desc_init(
-        &d, dnnl_forward_inference, dnnl_resampling_nearest, NULL, &src, &dst);
-    if (made == dnnl_success)
-        made = dnnl_primitive_desc_create(&pd, &d, attr, spacc_onednn_engine(b->e), NULL);
-    enum spacc_status s = spacc_onednn_check(b, n, made);
+    enum spacc_status s = spacc_onednn_describe(
+        b, n,
+        dnnl_resampling_forward_desc_init(&d, dnnl_forward_inference, dnnl_resampling_nearest,
+                                          NULL, &src, &dst),
+        &d, &pd);
     if (!s)
         s = spacc_onednn_one(b, n, &spacc_cpu_onednn_resize, pd, node->input[0]);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
-    dnnl_primitive_attr_destroy(attr);
     if (!s)
         spacc_cpu_taken(b, n, n, spacc_cpu_onednn_resize.name);
     *taken = !s;

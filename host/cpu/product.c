@@ -184,28 +184,6 @@ static bool is_ours(struct spacc_cpu_build *b, const struct spacc_node *node, st
 
 /* ---- take ------------------------------------------------------------------------ */
 
-/* The Add of a constant vector that follows, as in gemm.c. */
-static int find_add(struct spacc_cpu_build *b, const struct spacc_node *node, struct product *p)
-{
-    const int n = p->bias || strcmp(node->op->name, "MatMul") != 0
-                      ? -1
-                      : spacc_cpu_only_reader(b, node->output[0]);
-    const struct spacc_node *add = n < 0 ? NULL : &b->g->node[n];
-
-    if (!add || strcmp(add->op->name, "Add") != 0)
-        return -1;
-    const int side = add->input[0] == node->output[0] ? 1 : 0;
-    const struct spacc_tensor *c = spacc_cpu_constant(b, add, side);
-    if (!c ||
-        !spacc_tensor_same_shape(spacc_cpu_shape(b, node->output[0]),
-                                 spacc_cpu_shape(b, add->output[0])) ||
-        (c->count != 1 && (c->count != p->rows || (size_t)c->dims[c->rank - 1] != p->rows)))
-        return -1;
-    p->bias = c->data;
-    p->bias_is_scalar = c->count == 1;
-    return n;
-}
-
 static enum spacc_status make_tile(struct spacc_cpu_build *b, struct product *p,
                                    const struct weights *w)
 {
@@ -262,7 +240,10 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 
     if (!is_ours(b, node, &shape, &w))
         return SPACC_OK;
-    const int add = find_add(b, node, &shape);
+    const int add =
+        strcmp(node->op->name, "MatMul") == 0
+            ? spacc_cpu_vector_add(b, node, shape.rows, &shape.bias, &shape.bias_is_scalar)
+            : -1;
     if ((shape.x = spacc_cpu_input(b, node, 0, &s), s))
         return s;
     shape.y = b->g->node[add < 0 ? n : add].output[0];
