@@ -493,7 +493,7 @@ size_t spacc_tile_scratch_bytes(const struct spacc_tile *m)
 
 void spacc_tile_spmxv(const struct spacc_tile *m, const float *x, float *y, void *scratch)
 {
-    float *sums = (float *)((unsigned char *)scratch + spacc_tile_x_bytes(m));
+    float *sums = (float *)scratch + spacc_tile_x_bytes(m) / sizeof(*sums);
     const size_t rows = m->blocks * m->block_rows;
 
     m->kernel->prepare(m, x, scratch);

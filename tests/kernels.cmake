@@ -59,6 +59,10 @@ target_link_options(oom_kernels PRIVATE
   -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=aligned_alloc)
 add_test(NAME oom_kernels COMMAND oom_kernels)
 
+# What is left where SPACC_CPU allows nothing.
+add_test(NAME test_kernels_scalar COMMAND test_kernels)
+set_tests_properties(test_kernels_scalar PROPERTIES ENVIRONMENT SPACC_CPU=scalar)
+
 # Uninitialised and stray reads of the kernels this CPU has; sanitizers do it themselves.
 find_program(VALGRIND valgrind)
 if(VALGRIND AND NOT SPACC_SANITIZE)

@@ -103,7 +103,7 @@ static double storing_error(const struct spacc_tile *m, double weight, size_t ti
     if (m->kernel->type == SPACC_TILE_F16)
         return ldexp(fabs(weight), -11) + 0x1p-25;
     return m->kernel->bank > 1 && m->kernel->layout == SPACC_LAYOUT_F32
-               ? ldexp(fabs(weight), (int)bits - 23)
+               ? ldexp(fabs(weight), (int)bits - 24)
                : 0.0;
 }
 

@@ -327,6 +327,7 @@ static double time_cold(struct entry *e)
 {
     double sum = 0.0;
     const int count = 3;
+    e->run(e); /* what it reads is in L3 then */
     for (int i = 0; i < count; i++) {
         flush_l2();
         const double begin = now_ns();
