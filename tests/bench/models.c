@@ -3,9 +3,9 @@
  *   models LIBONNXRUNTIME [-t THREADS] [-k] MODEL=GOLDEN[,MODEL=GOLDEN...] ...
  *
  * A row is one argument: its models run one after another and count together (both halves of a
- * denoiser, say). GOLDEN is a folder with in_K.npy. Each round runs both sides for at least
- * 3 ms, both on THREADS threads; printed are medians over rounds, the median of the ratios
- * within a round, and the geometric mean of these. -k prints the time of every kernel.
+ * denoiser, say). GOLDEN is a folder with in_K.npy. Each round runs both sides, warm, for at
+ * least 3 ms, both on THREADS threads; printed are medians over rounds, the median of the
+ * ratios within a round, and the geometric mean of these. -k prints the time of every kernel.
  * LIBONNXRUNTIME may be "none". */
 #include <math.h>
 #include <stdio.h>
@@ -118,9 +118,10 @@ static void run_theirs(struct row *r)
             exit(1);
 }
 
-/* Microseconds a run, over as many runs as fill a round. */
+/* Microseconds a run, over as many runs as fill a round, after one that is not measured. */
 static double time_of(struct row *r, void (*run)(struct row *), int repeats)
 {
+    run(r);
     const double start = measure_now_us();
 
     for (int i = 0; i < repeats; i++)
@@ -130,7 +131,6 @@ static double time_of(struct row *r, void (*run)(struct row *), int repeats)
 
 static int repeats_of(struct row *r, void (*run)(struct row *))
 {
-    run(r);
     const double us = time_of(r, run, 1);
     return us > round_us ? 1 : (int)(round_us / us) + 1;
 }
