@@ -100,10 +100,10 @@ static void measure(struct bench *b)
 static void check(struct bench *b, struct entry *e)
 {
     const size_t count = b->layer.steps * b->layer.units;
-    double *error = &b->error[e->kind][e->type];
 
     if (e->kind == READ)
         return;
+    double *error = &b->error[e->kind][e->type];
     float *y = e->kind == OURS ? b->ours[e->type].y : lstm_ort_y(e->ort);
     for (size_t i = 0; i < count; i++)
         y[i] = NAN;
