@@ -1,5 +1,6 @@
 #include "sparse/rnn.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,7 @@ static enum spacc_status make_stage(struct stage *s, const struct spacc_rnn_spec
     s->period = s->gates / shared;
     s->period_units = like->groups / shared * like->lanes;
     s->at_once = s->period_units < UNITS_AT_ONCE ? UNITS_AT_ONCE / s->period_units : 1;
+    assert(s->at_once * s->period * like->groups * like->lanes <= UNIT_ROWS_MAX);
     return status == SPACC_OK ? make_bias(s, spec, err) : status;
 }
 
