@@ -1,80 +1,16 @@
 /* The CPU engine against the plain reference and against outputs of ONNX Runtime, on every
  * model; twice in a row, and with another number of threads the same bits. */
-#include <glob.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "host/cpu/engine.h"
 #include "models/clean.h"
-#include "models/io.h"
-#include "models/onnx.h"
 #include "models/op.h"
 #include "sparse/cpu.h"
-
-#define MODELS SPACC_SHARED "/models"
-enum { PATH_BYTES = 1024, TENSORS_MAX = 16 };
+#include "tests/golden_model.h"
 
 /* Relative to max(1, |golden|). */
 static const double tolerance = 1e-4;
-
-/* One golden set: .../models/FOLDER/golden/MODEL/SET/ */
-struct golden {
-    char model[2 * PATH_BYTES], set[PATH_BYTES];
-    struct spacc_graph *g;
-    struct spacc_tensor *input[TENSORS_MAX], *want[TENSORS_MAX];
-};
-
-static bool load_golden(struct golden *c, const char *first_output)
-{
-    char folder[PATH_BYTES], path[PATH_BYTES + 64];
-    char *model, *set;
-    struct spacc_error err = {.text = ""};
-
-    memset(c, 0, sizeof(*c));
-    snprintf(folder, sizeof(folder), "%s", first_output);
-    *strrchr(folder, '/') = 0;
-    snprintf(c->set, sizeof(c->set), "%s", folder);
-    set = strrchr(folder, '/');
-    *set = 0;
-    model = strrchr(folder, '/');
-    *strstr(folder, "/golden/") = 0;
-    snprintf(c->model, sizeof(c->model), "%s/%s.onnx", folder, model + 1);
-    if (spacc_onnx_load(&c->g, c->model, &err)) {
-        printf("skipped: %s\n", err.text);
-        return false;
-    }
-    for (int i = 0; i < c->g->inputs; i++) {
-        snprintf(path, sizeof(path), "%s/in_%d.npy", c->set, i);
-        if (access(path, R_OK) != 0) /* one image for all the light models */
-            snprintf(path, sizeof(path), "%s/golden/in_1x3x224x224.npy", folder);
-        if (spacc_tensor_load(&c->input[i], path, &err))
-            fail_msg("%s", err.text);
-    }
-    for (int o = 0; o < c->g->outputs; o++) {
-        snprintf(path, sizeof(path), "%s/out_%d.npy", c->set, o);
-        if (spacc_tensor_load(&c->want[o], path, &err))
-            c->want[o] = NULL; /* of a random operator: not stored */
-    }
-    return true;
-}
-
-static void free_golden(struct golden *c)
-{
-    for (int i = 0; i < TENSORS_MAX; i++) {
-        spacc_tensor_free(c->input[i]);
-        spacc_tensor_free(c->want[i]);
-    }
-    spacc_graph_free(c->g);
-}
 
 static double element(const struct spacc_tensor *t, size_t i)
 {
@@ -189,14 +125,6 @@ static double distance_before(const struct golden *c, int o)
     return d;
 }
 
-static bool is_random(const struct spacc_graph *g)
-{
-    for (int n = 0; n < g->nodes; n++)
-        if (g->node[n].op->random)
-            return true;
-    return false;
-}
-
 static void print_kernels(const struct spacc_engine *e, const struct spacc_graph *g)
 {
     const struct spacc_engine_totals t = spacc_engine_totals(e);
@@ -240,27 +168,20 @@ static void check_golden(struct golden *c, const char *what)
     spacc_engine_free(e);
 }
 
+static void check_both(struct golden *c)
+{
+    struct spacc_error err;
+
+    check_golden(c, "as it is");
+    if (spacc_graph_clean(c->g, NULL, &err))
+        fail_msg("%s", err.text);
+    check_golden(c, "cleaned");
+}
+
 static void every_model_gives_its_golden_outputs(void **state)
 {
     (void)state;
-    glob_t found;
-
-    if (glob(MODELS "/*/golden/*/*/out_0.npy", 0, NULL, &found) != 0) {
-        printf("skipped: %s is not here\n", MODELS);
-        skip();
-    }
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        struct golden c;
-        struct spacc_error err;
-        if (load_golden(&c, found.gl_pathv[i])) {
-            check_golden(&c, "as it is");
-            if (spacc_graph_clean(c.g, NULL, &err))
-                fail_msg("%s", err.text);
-            check_golden(&c, "cleaned");
-        }
-        free_golden(&c);
-    }
-    globfree(&found);
+    for_golden(false, check_both);
 }
 
 int main(void)

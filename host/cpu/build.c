@@ -330,7 +330,14 @@ static bool is_earlier_output(const struct spacc_engine *e, int o)
     return false;
 }
 
-/* A result that owns its place is made in the caller's tensor at once. */
+static size_t slot_bytes(const struct spacc_cpu_slot *s)
+{
+    const size_t plain = s->t.count * spacc_dtype_bytes(s->t.dtype);
+
+    return s->bytes > plain ? s->bytes : plain;
+}
+
+/* A result that is all of its place is made in the caller's tensor at once. */
 static enum spacc_status settle_outputs(struct spacc_cpu_build *b)
 {
     struct spacc_engine *e = b->e;
@@ -344,20 +351,13 @@ static enum spacc_status settle_outputs(struct spacc_cpu_build *b)
         struct spacc_cpu_slot *s = &e->slot[e->output[o]];
         struct spacc_cpu_slot *root = &e->slot[s->root];
         e->direct[o] = root->home == SPACC_HOME_ARENA && !is_earlier_output(e, o) &&
-                       root->bytes <= s->t.count * spacc_dtype_bytes(s->t.dtype);
+                       s->skip_bytes == 0 && slot_bytes(root) <= slot_bytes(s);
         if (e->direct[o])
             root->home = SPACC_HOME_OUTPUT;
     }
     for (int s = 0; s < e->slots; s++)
         e->slot[s].home = e->slot[e->slot[s].root].home;
     return SPACC_OK;
-}
-
-static size_t slot_bytes(const struct spacc_cpu_slot *s)
-{
-    const size_t plain = s->t.count * spacc_dtype_bytes(s->t.dtype);
-
-    return s->bytes > plain ? s->bytes : plain;
 }
 
 static bool is_in_arena(const struct spacc_engine *e, int s)
@@ -417,8 +417,10 @@ static enum spacc_status change_weights(struct spacc_cpu_build *b, int n, int i,
 
     for (int k = 0; k < node->inputs && k < NODE_INPUTS; k++)
         in[k] = spacc_cpu_constant(b, node, k);
-    if (!in[i] || (s = o->weights(o->user, b->g, n, i, in, &instead, b->err)))
-        return in[i] ? s : SPACC_OK;
+    if (!in[i])
+        return SPACC_OK;
+    if ((s = o->weights(o->user, b->g, n, i, in, &instead, b->err)))
+        return s;
     if (instead && spacc_tensor_same_shape(instead, in[i]))
         b->e->shape->shape[node->input[i]].data = instead->data;
     return SPACC_OK;

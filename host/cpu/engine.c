@@ -1,6 +1,5 @@
 /* Running an engine. */
 #include "host/cpu/engine_parts.h"
-#include "host/cpu/onednn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +73,6 @@ static void show(struct spacc_engine *e, const struct spacc_cpu_step *s)
 static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *err)
 {
     double before = now_us();
-
-    spacc_onednn_begin(e);
 
     for (int i = 0; i < e->steps; i++) {
         struct spacc_cpu_step *s = &e->step[i];

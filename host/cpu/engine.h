@@ -75,7 +75,8 @@ enum spacc_status spacc_engine_run(struct spacc_engine *e,
                                    struct spacc_error *err);
 
 /* The same into tensors that the caller has: output[o] has the type and shape of graph
- * output o. Nothing at all is allocated when there are no heap values and no foreign nodes. */
+ * output o. Without heap values and foreign nodes, once warm, nothing is allocated but by
+ * operators on the reference that need room, and inside oneDNN (hundreds of bytes a call). */
 enum spacc_status spacc_engine_run_into(struct spacc_engine *e,
                                         const struct spacc_tensor *const *input,
                                         struct spacc_tensor *const *output,

@@ -11,6 +11,13 @@ struct onednn {
     dnnl_stream_t stream;
 };
 
+/* A primitive is made for a number of threads and has room for no more, but OpenMP's number
+ * belongs to the calling thread: another engine may have set it since. */
+static void use_our_threads(const struct spacc_engine *e)
+{
+    omp_set_num_threads(spacc_parallel_parts(e->options.parallel));
+}
+
 enum spacc_status spacc_onednn_open(struct spacc_engine *e, struct spacc_error *err)
 {
     struct onednn *d = calloc(1, sizeof(*d));
@@ -21,13 +28,8 @@ enum spacc_status spacc_onednn_open(struct spacc_engine *e, struct spacc_error *
     if (dnnl_engine_create(&d->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags) != dnnl_success)
         return spacc_fail(err, SPACC_EDEVICE, "%s: oneDNN does not start", e->g->file);
-    spacc_onednn_begin(e);
+    use_our_threads(e);
     return SPACC_OK;
-}
-
-void spacc_onednn_begin(const struct spacc_engine *e)
-{
-    omp_set_num_threads(e->options.parallel ? e->options.parallel->parts : 1);
 }
 
 void spacc_onednn_close(struct spacc_engine *e)
@@ -356,6 +358,7 @@ enum spacc_status spacc_onednn_run(struct spacc_engine *e, struct spacc_cpu_step
 {
     struct spacc_onednn_op *op = s->state;
 
+    use_our_threads(e);
     for (int i = 0; i < op->args; i++)
         if (op->slot[i] >= 0)
             dnnl_memory_set_data_handle(op->arg[i].memory, e->slot[op->slot[i]].t.data);

@@ -12,9 +12,6 @@
 enum spacc_status spacc_onednn_open(struct spacc_engine *e, struct spacc_error *err);
 void spacc_onednn_close(struct spacc_engine *e);
 
-/* Before the steps of a run: as many threads as this engine has parts. */
-void spacc_onednn_begin(const struct spacc_engine *e);
-
 /* Add a step that gives value v in `layout` (dnnl_memory_desc_t; NULL: row-major). The slot,
  * or -1 with b->err filled. */
 int spacc_onednn_reorder(struct spacc_cpu_build *b, int v, const void *layout);

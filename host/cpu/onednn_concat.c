@@ -44,14 +44,14 @@ static bool has_slices(const struct spacc_cpu_build *b, const struct spacc_node 
 
 static void blocked(dnnl_memory_desc_t *md, const struct spacc_tensor *t)
 {
-    static const dnnl_format_tag_t by_8[] = {dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b};
-    static const dnnl_format_tag_t by_16[] = {dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b};
+    static const dnnl_format_tag_t tags[2][3] = {{dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b},
+                                                 {dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b}};
     dnnl_dims_t dims = {0};
 
     for (int d = 0; d < t->rank; d++)
         dims[d] = t->dims[d];
     dnnl_memory_desc_init_by_tag(md, t->rank, dims, dnnl_f32,
-                                 (block_of_cpu() == 16 ? by_16 : by_8)[t->rank - 3]);
+                                 tags[block_of_cpu() == 16][t->rank - 3]);
 }
 
 /* Bytes of the result before those of input i: a batch of one is one run of blocks. */

@@ -12,11 +12,6 @@ void spacc_onednn_close(struct spacc_engine *e)
     (void)e;
 }
 
-void spacc_onednn_begin(const struct spacc_engine *e)
-{
-    (void)e;
-}
-
 int spacc_onednn_reorder(struct spacc_cpu_build *b, int v, const void *layout)
 {
     (void)v, (void)layout;
