@@ -354,6 +354,8 @@ static enum spacc_status settle_outputs(struct spacc_cpu_build *b)
                        s->skip_bytes == 0 && slot_bytes(root) <= slot_bytes(s);
         if (e->direct[o])
             root->home = SPACC_HOME_OUTPUT;
+        else
+            root->last = e->steps; /* copied behind the last step */
     }
     for (int s = 0; s < e->slots; s++)
         e->slot[s].home = e->slot[e->slot[s].root].home;

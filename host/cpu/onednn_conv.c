@@ -16,12 +16,12 @@ struct chain {
     int whole; /* value of the Concat in which the result has its place, or -1 */
     dnnl_memory_desc_t slice;
     dnnl_post_ops_t post;
+    dnnl_alg_kind_t kind[JOINED_MAX]; /* of activations */
+    int kinds;
 };
 
 static bool join(struct chain *c, int n, int value)
 {
-    if (c->nodes > JOINED_MAX || value < 0)
-        return false;
     c->node[c->nodes++] = n;
     c->value = value;
     return true;
@@ -42,10 +42,19 @@ static bool join_sum(struct spacc_cpu_build *b, struct chain *c, int n)
     if (other == c->value || !s->made || !spacc_cpu_may_overwrite(b, other, other) ||
         !spacc_tensor_same_shape(&s->t, spacc_cpu_shape(b, c->value)))
         return false;
-    if (!join(c, n, node->output[0]))
+    if (dnnl_post_ops_append_sum(c->post, 1.0f) != dnnl_success)
         return false;
     c->sum = other;
-    return dnnl_post_ops_append_sum(c->post, 1.0f) == dnnl_success;
+    return join(c, n, node->output[0]);
+}
+
+/* oneDNN 2.6 mixes up the parameters of two activations of one kind in one primitive. */
+static bool has_kind(const struct chain *c, dnnl_alg_kind_t kind)
+{
+    for (int i = 0; i < c->kinds; i++)
+        if (c->kind[i] == kind)
+            return true;
+    return false;
 }
 
 static bool join_eltwise(struct spacc_cpu_build *b, struct chain *c, int n)
@@ -53,17 +62,21 @@ static bool join_eltwise(struct spacc_cpu_build *b, struct chain *c, int n)
     const struct spacc_node *node = &b->g->node[n];
     struct spacc_onednn_eltwise f;
 
-    return node->input[0] == c->value && spacc_onednn_eltwise_of(&f, b, node) &&
-           join(c, n, node->output[0]) &&
-           dnnl_post_ops_append_eltwise(c->post, 1.0f, f.kind, f.alpha, f.beta) == dnnl_success;
+    if (node->input[0] != c->value || !spacc_onednn_eltwise_of(&f, b, node) ||
+        has_kind(c, f.kind) ||
+        dnnl_post_ops_append_eltwise(c->post, 1.0f, f.kind, f.alpha, f.beta) != dnnl_success)
+        return false;
+    c->kind[c->kinds++] = f.kind;
+    return join(c, n, node->output[0]);
 }
 
 /* x * sigmoid(x), as exports write it, reads x twice and is left alone. */
 static void find_chain(struct spacc_cpu_build *b, struct chain *c)
 {
     for (;;) {
-        const int n = spacc_cpu_only_reader(b, c->value);
-        if (n < 0 || (!join_sum(b, c, n) && !join_eltwise(b, c, n)))
+        const int n = c->nodes > JOINED_MAX ? -1 : spacc_cpu_only_reader(b, c->value);
+        if (n < 0 || b->g->node[n].output[0] < 0 ||
+            (!join_sum(b, c, n) && !join_eltwise(b, c, n)))
             return;
     }
 }
