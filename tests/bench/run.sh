@@ -46,6 +46,8 @@ kernels() {
 lstm() {
     [ "$ort" != none ] || left_out "ONNX Runtime's columns"
     program bench/bench_lstm "$ort"
+    echo
+    program bench/bench_lstm "$ort" -i 1024
 }
 
 # of FOLDER MODEL GOLDEN: what bench_models calls a model.
