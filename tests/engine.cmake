@@ -12,3 +12,5 @@ if(NOT SPACC_SANITIZE AND NOT SPACC_ONEDNN STREQUAL "OFF")
 endif()
 # These make allocations fail, one after the other.
 target_link_options(test_arena PRIVATE -Wl,--wrap=calloc)
+target_link_options(test_engine_oom PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc
+  -Wl,--wrap=realloc -Wl,--wrap=aligned_alloc)
