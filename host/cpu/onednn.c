@@ -68,13 +68,13 @@ enum spacc_status spacc_onednn_check(struct spacc_cpu_build *b, int n, dnnl_stat
 
 static void copy_dims(dnnl_dims_t to, const struct spacc_tensor *t)
 {
-    for (int d = 0; d < DNNL_MAX_NDIMS; d++)
-        to[d] = d < t->rank ? t->dims[d] : 0;
+    for (int d = 0; d < t->rank; d++)
+        to[d] = t->dims[d];
 }
 
 void spacc_onednn_rows(dnnl_memory_desc_t *md, const struct spacc_tensor *t)
 {
-    dnnl_dims_t dims;
+    dnnl_dims_t dims = {0};
 
     copy_dims(dims, t);
     dnnl_memory_desc_init_by_strides(md, t->rank, dims, dnnl_f32, NULL);
@@ -82,7 +82,7 @@ void spacc_onednn_rows(dnnl_memory_desc_t *md, const struct spacc_tensor *t)
 
 void spacc_onednn_any(dnnl_memory_desc_t *md, const struct spacc_tensor *t)
 {
-    dnnl_dims_t dims;
+    dnnl_dims_t dims = {0};
 
     copy_dims(dims, t);
     dnnl_memory_desc_init_by_tag(md, t->rank, dims, dnnl_f32, dnnl_format_tag_any);
