@@ -162,9 +162,8 @@ static const char *const may_allocate[] = {"GRU",       "If",        "LSTM",    
                                            "ReduceMin", "ReduceSum", "Scan"};
 static bool seen[sizeof(may_allocate) / sizeof(may_allocate[0])];
 
-/* oneDNN's C interface makes a table of the arguments in every call; its convolutions by
- * product (of groups of few channels) pack into buffers of their own. */
-enum { ONEDNN_BYTES_MAX = 128 * 1024 };
+/* oneDNN's C interface makes a table of the arguments in every call. */
+enum { ONEDNN_BYTES_MAX = 2048 };
 
 static bool is_allowed(const char *kernel, const char *op, size_t bytes)
 {

@@ -1,6 +1,7 @@
-/* Conv in float without oneDNN, and with weights that are made in the run: windows are laid
- * out as columns (im2col) and multiplied on OpenBLAS; kernels of one pixel need no columns, and
- * convolutions of each channel on its own are plain loops over rows.
+/* Conv in float without oneDNN, and where that has no direct kernel (weights that are made in
+ * the run, groups of few channels): windows are laid out as columns (im2col) and multiplied on
+ * OpenBLAS; kernels of one pixel need no columns, and convolutions of each channel on its own
+ * are plain loops over rows.
  *
  *   columns of one panel        [taps * channels][pixels of the panel]
  *   result                      [filters][pixels of the panel], in its place in y
