@@ -157,9 +157,13 @@ static void clean(struct golden *c)
 /* ---- nothing is allocated ---------------------------------------------------------------- */
 
 /* Operators that take room of their own in a run on the reference. */
-static const char *const may_allocate[] = {"GRU",       "If",        "LSTM",      "Multinomial",
-                                           "Pad",       "RNN",       "ReduceMax", "ReduceMean",
-                                           "ReduceMin", "ReduceSum", "Scan"};
+static const struct {
+    const char *op;
+    bool onednn_takes_it; /* in a build with it */
+} may_allocate[] = {{"GRU", false},         {"If", false},         {"LSTM", false},
+                    {"Multinomial", false}, {"Pad", false},        {"RNN", false},
+                    {"ReduceMax", false},   {"ReduceMean", false}, {"ReduceMin", false},
+                    {"ReduceSum", false},   {"Resize", true},      {"Scan", false}};
 static bool seen[sizeof(may_allocate) / sizeof(may_allocate[0])];
 
 /* oneDNN's C interface makes a table of the arguments in every call. */
@@ -170,7 +174,7 @@ static bool is_allowed(const char *kernel, const char *op, size_t bytes)
     if (strcmp(kernel, "onednn") == 0)
         return bytes <= ONEDNN_BYTES_MAX;
     for (size_t i = 0; i < sizeof(may_allocate) / sizeof(may_allocate[0]); i++)
-        if (strcmp(kernel, "reference") == 0 && strcmp(op, may_allocate[i]) == 0)
+        if (strcmp(kernel, "reference") == 0 && strcmp(op, may_allocate[i].op) == 0)
             return seen[i] = true;
     return false;
 }
@@ -239,8 +243,8 @@ static void a_warm_run_allocates_nothing(void **state)
     assert_true(judged > 10);
     assert_int_equal(bad_steps, 0);
     for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
-        if (!seen[i])
-            fail_msg("%s does not allocate any more: take it off the list", may_allocate[i]);
+        if (!seen[i] && !may_allocate[i].onednn_takes_it)
+            fail_msg("%s does not allocate any more: take it off the list", may_allocate[i].op);
 }
 
 /* ---- the same bits ------------------------------------------------------------------------
