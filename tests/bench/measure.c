@@ -1,5 +1,6 @@
 #include "tests/bench/measure.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,11 +80,15 @@ static void read_part(void *arg, int part)
 
 void measure_read(const void *from, size_t bytes, const struct spacc_parallel *pool)
 {
-    static unsigned cpu;
-    struct read_job job = {from, bytes / CHUNK, spacc_parallel_parts(pool), 0};
+    static struct {
+        bool known;
+        unsigned features;
+    } cpu;
 
-    if (!cpu)
-        cpu = spacc_cpu_features();
-    job.cpu = cpu;
+    if (!cpu.known) {
+        cpu.features = spacc_cpu_features();
+        cpu.known = true;
+    }
+    struct read_job job = {from, bytes / CHUNK, spacc_parallel_parts(pool), cpu.features};
     spacc_parallel_run(pool, read_part, &job);
 }
