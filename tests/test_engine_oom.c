@@ -178,15 +178,15 @@ static void expect_kernel(const struct spacc_engine *e, const struct spacc_graph
                           const char *kernel)
 {
     for (int n = 0; n < g->nodes; n++)
-        if (strcmp(spacc_engine_describe(e, n).kernel, kernel) == 0)
+        if (strncmp(spacc_engine_describe(e, n).kernel, kernel, strlen(kernel)) == 0)
             return;
     fail_msg("no node on %s", kernel);
 }
 
 static void every_kernel_is_there(void **state)
 {
-    static const char *const kernels[] = {"tile",   "openblas", "fused", "move",
-                                          "im2col", "view",     "loop",  "reference"};
+    static const char *const kernels[] = {"f32/", "openblas", "move",     "im2col",
+                                          "view", "loop",     "reference"};
     struct spacc_graph *g = graph_of(everything(), 13);
     struct example x = example_of(g);
     const struct spacc_engine_options options = {.cpu = spacc_cpu_features()};
