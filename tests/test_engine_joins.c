@@ -248,6 +248,27 @@ static void slices_of_a_concat_are_read_elsewhere(void **state)
     expect_reference(g, "slices of a concat");
 }
 
+static void slices_of_a_concat_are_of_several_sizes(void **state)
+{
+    struct maker g = start();
+
+    (void)state;
+    weights(&g, "w32", 144, DIMS(32, 16, 3, 3));
+    weights(&g, "w48", 16, DIMS(48, 16, 1, 1));
+    weights(&g, "last", 112, DIMS(16, 112, 1, 1));
+    add(&g, conv_node("x w32", "a", 1));
+    add(&g, conv_node("x w b", "c", 1));
+    add(&g, conv_node("x w48", "d", 0));
+    op(&g, "Relu", "d", "e");
+    op(&g, "Add", "x x", "f"); /* copied in */
+    add(&g, with_int(make_node("Concat", "", "a c e f", "all"), "axis", 1));
+    add(&g, conv_node("all last", "y", 0));
+    op(&g, "Relu", "all", "z");
+    output(&g, "y");
+    output(&g, "z");
+    expect_reference(g, "slices of several sizes");
+}
+
 /* Chains of results in place whose first operand somebody reads at the end. */
 static void an_operand_of_a_chain_is_read_later(void **state)
 {
@@ -330,6 +351,24 @@ static void a_batch_and_three_axes_are_convolved(void **state)
     output(&g, "y");
     output(&g, "z");
     expect_reference(g, "three axes");
+}
+
+/* More pixels than one panel of conv.c, the last one short; weights made outside. */
+static void an_image_of_several_panels_is_convolved(void **state)
+{
+    struct maker g = {0};
+
+    (void)state;
+    input(&g, "x", DIMS(2, 6, 37, 41));
+    input(&g, "w", DIMS(9, 6, 3, 3));
+    input(&g, "v", DIMS(5, 6, 1, 1));
+    input(&g, "b", DIMS(9));
+    add(&g, conv_node("x w b", "c", 1));
+    op(&g, "Relu", "c", "y");
+    add(&g, conv_node("x v", "z", 0));
+    output(&g, "y");
+    output(&g, "z");
+    expect_reference(g, "several panels");
 }
 
 /* ---- random convolutions and pools ----------------------------------------------------- */
@@ -766,10 +805,12 @@ int main(void)
         cmocka_unit_test(a_convolution_is_added_to_its_own_input),
         cmocka_unit_test(one_value_is_both_inputs),
         cmocka_unit_test(slices_of_a_concat_are_read_elsewhere),
+        cmocka_unit_test(slices_of_a_concat_are_of_several_sizes),
         cmocka_unit_test(an_operand_of_a_chain_is_read_later),
         cmocka_unit_test(views_of_views_keep_their_place),
         cmocka_unit_test(inputs_constants_and_twins_are_given_out),
         cmocka_unit_test(a_batch_and_three_axes_are_convolved),
+        cmocka_unit_test(an_image_of_several_panels_is_convolved),
         cmocka_unit_test(random_convolutions_give_what_the_reference_gives),
         cmocka_unit_test(random_pools_give_what_the_reference_gives),
         cmocka_unit_test(random_graphs_give_what_the_reference_gives),
