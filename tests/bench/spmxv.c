@@ -2,7 +2,7 @@
  * OpenBLAS, CSR, and a plain read of the same bytes (the roofline). All of a matrix run in
  * turn in every round; printed are medians, and medians of the ratios within a round.
  *
- *     bench_spmxv [rounds] [warm|cold|rnn] */
+ *     bench_spmxv [rounds] [warm|cold|threads|rnn] */
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +18,7 @@
 #include <immintrin.h>
 #endif
 
+#include "scheduler/pool.h"
 #include "sparse/cpu.h"
 #include "sparse/prune.h"
 #include "sparse/rnn.h"
@@ -393,6 +394,76 @@ static void bench(size_t rows, size_t cols, double kept, bool cold, unsigned cpu
     free(a.dense);
 }
 
+/* ---- threads ------------------------------------------------------------------ */
+
+static struct spacc_parallel parts;
+
+static void run_part(void *arg, int part)
+{
+    const struct entry *e = arg;
+    const size_t n = (size_t)parts.parts, p = (size_t)part;
+    const struct spacc_blocks blocks = {e->m->blocks * p / n, e->m->blocks * (p + 1) / n,
+                                        e->backward};
+    float *y = e->y + blocks.first * e->m->block_rows;
+
+    memset(y, 0, (blocks.last - blocks.first) * e->m->block_rows * sizeof(*y));
+    e->m->kernel->product(e->m, e->prepared, 1, y, 0, blocks);
+}
+
+static void run_parts(struct entry *e)
+{
+    e->m->kernel->prepare(e->m, x, e->prepared);
+    parts.run(parts.pool, run_part, e);
+    e->backward = !e->backward;
+}
+
+/* The kernel that would be taken, on one part and on several of the same pool. */
+static void bench_parts(size_t rows, size_t cols, double kept, unsigned cpu)
+{
+    struct matrix a = {rows, cols, aligned(rows * cols * sizeof(float))};
+    const struct spacc_matrix shape = {a.dense, rows, cols, NULL, 0};
+
+    for (size_t i = 0; i < rows * cols; i++)
+        a.dense[i] = normal();
+    if (spacc_prune_magnitude(a.dense, rows, cols, 16, (size_t)(16.0 * kept), NULL, NULL))
+        abort();
+    for (int type = SPACC_TILE_F32; type <= SPACC_TILE_I8; type++) {
+        const struct spacc_kernel *k =
+            spacc_kernel_pick((enum spacc_tile_type)type, cpu, &shape, false, NULL);
+        add_kernel(k, a, ", 1 part");
+        add_kernel(k, a, ", parts");
+        entries[entry_count - 2].run = run_parts; /* the last one reads */
+    }
+    for (int i = 0; i < rounds; i++)
+        for (int k = 0; k < entry_count; k++)
+            entries[k].ns[i] = time_warm(&entries[k]);
+    printf("%zu x %zu, %.4g %% zeros, %d parts against 1, warm\n", rows, cols,
+           100.0 * (1.0 - kept), parts.parts);
+    for (int i = 0; i < entry_count; i += 4)
+        printf("  %-30s %9.2f us %9.2f us %7.2fx\n", entries[i].m->kernel->name,
+               median(entries[i].ns) / 1e3, median(entries[i + 2].ns) / 1e3,
+               ratio(&entries[i], &entries[i + 2]));
+    printf("\n");
+    fflush(stdout);
+    free_all();
+    free(a.dense);
+}
+
+static void bench_threads(unsigned cpu)
+{
+    struct spacc_pool *pool;
+    struct spacc_error err;
+
+    if (spacc_pool_new(&pool, 2, &err)) {
+        printf("left out: %s\n", err.text);
+        return;
+    }
+    parts = spacc_pool_parallel(pool);
+    bench_parts(4096, 2048, 0.125, cpu);
+    bench_parts(4096, 1024, 0.125, cpu);
+    spacc_pool_free(pool);
+}
+
 /* ---- fused layers ------------------------------------------------------------ */
 
 static void fill(float *v, size_t count, float scale)
@@ -488,6 +559,8 @@ int main(int argc, char **argv)
         bench(1024, 1024, 0.125, true, cpu);
         bench(4096, 1024, 0.125, true, cpu);
     }
+    if (!*only || strcmp(only, "threads") == 0)
+        bench_threads(cpu);
     if (!*only || strcmp(only, "rnn") == 0) {
         bench_layer(153, 1024, 0.125, cpu);
         bench_layer(512, 1024, 0.125, cpu);
