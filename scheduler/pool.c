@@ -27,7 +27,7 @@ struct worker {
 struct spacc_pool {
     int parts, started;
     long spin_ns;
-    struct worker *worker; /* by part; [0] is not used */
+    struct worker *worker; /* by part; of [0] only cpu is used: the one left to the caller */
     void (*work)(void *arg, int part);
     void *arg;
     bool stop;
@@ -112,6 +112,38 @@ static void wake(struct spacc_pool *p, pthread_cond_t *cond, atomic_int *asleep)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* ---- processors ------------------------------------------------------------------- */
+
+/* Where pinning is refused the system places the thread. */
+static void pin(const struct worker *w)
+{
+    cpu_set_t set;
+
+    if (w->cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)w->cpu, &set);
+    (void)pthread_setaffinity_np(w->thread, sizeof(set), &set);
+}
+
+/* The system may have put the caller on a worker's processor, because somebody else is busy on
+ * its own: the two would run in turn, a slice of milliseconds each. That worker moves to the
+ * processor that was the caller's. */
+static void make_way(struct spacc_pool *p)
+{
+    const int here = sched_getcpu();
+
+    for (int part = 1; part < p->parts; part++) {
+        struct worker *w = &p->worker[part];
+        if (here < 0 || w->cpu != here)
+            continue;
+        w->cpu = p->worker[0].cpu;
+        p->worker[0].cpu = here;
+        pin(w);
+        return;
+    }
+}
+
 /* ---- running --------------------------------------------------------------------- */
 
 static void call(const struct spacc_pool *p, void (*work)(void *arg, int part), void *arg,
@@ -153,6 +185,7 @@ void spacc_pool_run(struct spacc_pool *p, void (*work)(void *arg, int part), voi
         return;
     }
     pthread_mutex_lock(&p->turn);
+    make_way(p);
     p->work = work;
     p->arg = arg;
     atomic_store(&p->left, p->parts - 1);
@@ -206,18 +239,7 @@ static void choose_cpus(struct spacc_pool *p)
     p->spin_ns = enough ? SPIN_NS : 0;
     for (int part = 1; part < p->parts; part++)
         p->worker[part].cpu = enough ? cpu[part - 1] : -1;
-}
-
-/* Where pinning is refused the system places the thread. */
-static void pin(const struct worker *w)
-{
-    cpu_set_t set;
-
-    if (w->cpu < 0)
-        return;
-    CPU_ZERO(&set);
-    CPU_SET((size_t)w->cpu, &set);
-    (void)pthread_setaffinity_np(w->thread, sizeof(set), &set);
+    p->worker[0].cpu = enough ? cpu[cpus - 1] : -1;
 }
 
 /* 0 or an errno. */

@@ -7,7 +7,8 @@
  * computes depends on its number alone, so that a run gives the same bits every time.
  *
  * Workers are pinned, one a processor, to processors that the calling thread may use; the
- * caller itself is not touched. With more parts than processors nothing is pinned and nobody
+ * caller itself is not touched: when the system puts it on a worker's processor, that worker
+ * moves to the one left over. With more parts than processors nothing is pinned and nobody
  * spins. Workers take no signals. A pool does not outlive a fork(): the child must not use it.
  */
 #ifndef SPACC_POOL_H

@@ -1,8 +1,10 @@
 /* Threads of a pool: every part runs once, whatever the pauses, callers and numbers. Linked
  * with
  * --wrap=pthread_create: the Nth thread fails. */
+#define _GNU_SOURCE /* affinity */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,6 +150,42 @@ static void runs_with_pauses_wake_the_workers(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof(pauses_us) / sizeof(*pauses_us); k++)
         follow(&r, p, pauses_us[k] < 1000 ? 500 : 20, pauses_us[k]);
+    spacc_pool_free(p);
+}
+
+/* ---- processors ---- */
+
+static void where(void *arg, int part)
+{
+    ((int *)arg)[part] = sched_getcpu();
+}
+
+/* Wherever the caller is put, the worker makes way: soon no two parts share a processor. */
+static void a_worker_makes_way_for_the_caller(void **state)
+{
+    (void)state;
+    cpu_set_t all, one;
+    struct spacc_pool *p = new_pool(2);
+
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    if (CPU_COUNT(&all) < 2) {
+        spacc_pool_free(p);
+        printf("skipped: one processor\n");
+        skip();
+    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        int at[2] = {-1, -1};
+        if (!CPU_ISSET((size_t)cpu, &all))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET((size_t)cpu, &one);
+        assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+        for (int run = 0; run < 100; run++)
+            spacc_pool_run(p, where, at);
+        assert_int_equal(at[0], cpu);
+        assert_int_not_equal(at[1], cpu);
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
     spacc_pool_free(p);
 }
 
@@ -314,6 +352,7 @@ int main(void)
         cmocka_unit_test(each_part_runs_once_and_bits_do_not_depend_on_the_number),
         cmocka_unit_test(thousands_of_runs_follow_each_other),
         cmocka_unit_test(runs_with_pauses_wake_the_workers),
+        cmocka_unit_test(a_worker_makes_way_for_the_caller),
         cmocka_unit_test(a_caller_sleeps_until_the_slowest_part_returns),
         cmocka_unit_test(a_run_within_a_run_stays_on_its_thread),
         cmocka_unit_test(callers_on_several_threads_take_turns),
