@@ -14,8 +14,8 @@ const struct spacc_graph *spacc_model_graph(const struct spacc_model *model);
 
 /* Write the quantised layers of a prepared session (with or without a card: without one
  * they are packed for 16 lanes; any card repacks them when it loads the file). SPACC_EINVAL
- * when the session is not prepared, or for plain float on the CPU, SPACC_EUNSUPPORTED when no layer of the model can be
- * packed; errors of spacc_fixed_quantise(), spacc_pack_save(). */
+ * when the session is not prepared, or for plain float on the CPU, SPACC_EUNSUPPORTED when no
+ * layer of the model can be packed; errors of spacc_fixed_quantise(), spacc_pack_save(). */
 enum spacc_status spacc_session_pack(struct spacc_session *session, const char *file,
                                      struct spacc_error *err);
 

@@ -167,7 +167,7 @@ static enum spacc_status clean_graph(struct spacc_graph *g, struct spacc_clean *
 enum spacc_status spacc_graph_clean(struct spacc_graph *g, struct spacc_clean_report *report,
                                     struct spacc_error *err)
 {
-    struct spacc_clean_report own;
+    struct spacc_clean_report own = {0};
 
     report = report ? report : &own;
     *report = (struct spacc_clean_report){0};

@@ -68,7 +68,8 @@ enum spacc_status spacc_node_run(const struct spacc_graph *g, int node,
                                  struct spacc_tensor **out, struct spacc_error *err);
 
 /* Run one node, with its branches if it has any: value[v] is what value v of g holds, for the
- * values that spacc_node_reads() names. out[i] is new. `hooks` are for the nodes in branches. */
+ * values that spacc_node_reads() names. out[i] is new. `hooks` are for the nodes in branches.
+ */
 enum spacc_status spacc_graph_run_node(const struct spacc_graph *g, int node,
                                        const struct spacc_tensor **value,
                                        const struct spacc_run_hooks *hooks,
