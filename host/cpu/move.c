@@ -10,13 +10,15 @@ enum {
     ELEMENTS_MAX = 1 << 20, /* numbered elements */
     RUNS_MAX = 64,          /* short runs than these many are left to others */
     RUN_MIN = 8,            /* mean length, with more of them */
-    INPUTS_MAX = 32
+    INPUTS_MAX = 32,
+    PADDING = -1,
+    PAD_VALUE = 2 /* input of a Pad */
 };
 
 /* `count` elements, `step` apart from element `from` of input `in` on, to element `to` and
- * those after it. */
+ * those after it; or the constant of a Pad. */
 struct run {
-    int in;
+    int in; /* PADDING: the constant */
     size_t from, to, count;
     int64_t step;
 };
@@ -25,7 +27,8 @@ struct move {
     size_t runs;
     int slot[INPUTS_MAX];
     int y;
-    size_t bytes; /* an element */
+    size_t bytes;    /* an element */
+    char padding[8]; /* one */
     struct run run[];
 };
 
@@ -45,6 +48,17 @@ static void copy(char *y, const char *x, const struct run *r, size_t bytes)
             memcpy(y + i * bytes, x + (int64_t)i * step_bytes, bytes);
 }
 
+static void fill(char *y, const struct run *r, const struct move *m)
+{
+    static const char zero[sizeof(m->padding)];
+
+    if (memcmp(m->padding, zero, sizeof(zero)) == 0)
+        memset(y, 0, r->count * m->bytes);
+    else
+        for (size_t i = 0; i < r->count; i++)
+            memcpy(y + i * m->bytes, m->padding, m->bytes);
+}
+
 static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
                              struct spacc_error *err)
 {
@@ -54,8 +68,13 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
     (void)err;
     for (size_t i = 0; i < m->runs; i++) {
         const struct run *r = &m->run[i];
+        char *to = y + r->to * m->bytes;
+        if (r->in == PADDING) {
+            fill(to, r, m);
+            continue;
+        }
         const char *x = spacc_cpu_data(e, m->slot[r->in]);
-        copy(y + r->to * m->bytes, x + r->from * m->bytes, r, m->bytes);
+        copy(to, x + r->from * m->bytes, r, m->bytes);
     }
     return SPACC_OK;
 }
@@ -65,10 +84,23 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
 static const struct {
     const char *op;
     bool all; /* every input is moved, not only the first */
-} movers[] = {{"Slice", false},         {"Split", false},        {"Concat", true},
-              {"Transpose", false},     {"Gather", false},       {"Expand", false},
-              {"Tile", false},          {"DepthToSpace", false}, {"SpaceToDepth", false},
-              {"GatherElements", false}};
+} movers[] = {{"Slice", false},          {"Split", false},        {"Concat", true},
+              {"Transpose", false},      {"Gather", false},       {"Expand", false},
+              {"Tile", false},           {"DepthToSpace", false}, {"SpaceToDepth", false},
+              {"GatherElements", false}, {"Pad", false}};
+
+static bool is_pad(const struct spacc_node *node)
+{
+    return strcmp(node->op->name, "Pad") == 0;
+}
+
+/* What oneDNN does better on tensors in its own layouts. */
+static bool is_left_to_onednn(const struct spacc_cpu_build *b, const struct spacc_node *node,
+                              int v)
+{
+    return b->e->slot[v].layout &&
+           (strcmp(node->op->name, "Concat") == 0 || strcmp(node->op->name, "Transpose") == 0);
+}
 
 static int moved_inputs(const struct spacc_node *node)
 {
@@ -83,15 +115,16 @@ static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *no
     const int moved = moved_inputs(node);
     size_t elements = 0;
 
-    if (moved == 0 || node->inputs > INPUTS_MAX || !spacc_cpu_known(b, node))
+    if (moved == 0 || node->inputs > INPUTS_MAX || !spacc_cpu_known(b, node) ||
+        spacc_node_float(node, "value", 0.0f) != 0.0f) /* of a Pad before opset 11 */
         return false;
     for (int i = 0; i < node->inputs; i++) {
         if (node->input[i] < 0)
             continue;
         if (i >= moved && !spacc_cpu_constant(b, node, i))
             return false;
-        if (b->e->slot[node->input[i]].layout)
-            return false; /* oneDNN's */
+        if (is_left_to_onednn(b, node, node->input[i]))
+            return false;
         elements += i < moved ? spacc_cpu_shape(b, node->input[i])->count : 0;
     }
     for (int o = 0; o < node->outputs; o++)
@@ -101,10 +134,11 @@ static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *no
 
 /* ---- numbered elements ---------------------------------------------------------------- */
 
+/* Elements are numbered from 1 on; 0 is what Pad puts around them. */
 struct numbers {
     struct spacc_tensor *in[INPUTS_MAX];
     const struct spacc_tensor *given[INPUTS_MAX];
-    size_t first[INPUTS_MAX + 1]; /* number of an input's first element */
+    size_t first[INPUTS_MAX + 1]; /* number of an input's first element, less 1 */
     struct spacc_tensor *out[INPUTS_MAX];
 };
 
@@ -126,14 +160,17 @@ static bool number(const struct spacc_cpu_build *b, int n, struct numbers *m)
         const struct spacc_tensor *t =
             node->input[i] < 0 ? NULL : spacc_cpu_shape(b, node->input[i]);
         m->given[i] = t;
+        const bool is_value = is_pad(node) && i == PAD_VALUE;
         m->first[i + 1] = m->first[i];
-        if (i >= moved || !t)
+        if ((i >= moved && !is_value) || !t)
             continue;
         if (spacc_tensor_new(&m->in[i], SPACC_I32, t->rank, t->dims))
             return false;
-        for (size_t k = 0; k < t->count; k++)
-            ((int32_t *)m->in[i]->data)[k] = (int32_t)(m->first[i] + k);
         m->given[i] = m->in[i];
+        if (is_value)
+            continue; /* zero */
+        for (size_t k = 0; k < t->count; k++)
+            ((int32_t *)m->in[i]->data)[k] = (int32_t)(m->first[i] + k + 1);
         m->first[i + 1] += t->count;
     }
     return spacc_node_run(b->g, n, m->given, m->out, NULL) == SPACC_OK;
@@ -143,24 +180,38 @@ static int input_of(const struct numbers *m, size_t number)
 {
     int i = 0;
 
-    while (number >= m->first[i + 1])
+    while (number > m->first[i + 1])
         i++;
     return i;
+}
+
+static size_t padding_at(const struct spacc_tensor *t, size_t at, struct run *r)
+{
+    const int32_t *v = t->data;
+    size_t count = 1;
+
+    while (at + count < t->count && v[at + count] == 0)
+        count++;
+    *r = (struct run){.in = PADDING, .to = at, .count = count};
+    return count;
 }
 
 static size_t run_at(const struct numbers *m, const struct spacc_tensor *t, size_t at,
                      struct run *r)
 {
     const int32_t *v = t->data;
+
+    if (v[at] == 0)
+        return padding_at(t, at, r);
     const int in = input_of(m, (size_t)v[at]);
     const int64_t step = at + 1 < t->count ? (int64_t)v[at + 1] - v[at] : 1;
     size_t count = 1;
 
     while (at + count < t->count && v[at + count] == v[at] + (int64_t)count * step &&
-           (size_t)v[at + count] >= m->first[in] && (size_t)v[at + count] < m->first[in + 1])
+           (size_t)v[at + count] > m->first[in] && (size_t)v[at + count] <= m->first[in + 1])
         count++;
     *r = (struct run){.in = in,
-                      .from = (size_t)v[at] - m->first[in],
+                      .from = (size_t)v[at] - m->first[in] - 1,
                       .to = at,
                       .count = count,
                       .step = count > 1 ? step : 1};
@@ -210,18 +261,26 @@ static enum spacc_status add_copy(struct spacc_cpu_build *b, int n, const struct
                                   int o, size_t runs, size_t bytes)
 {
     const struct spacc_node *node = &b->g->node[n];
+    const struct spacc_tensor *value =
+        is_pad(node) ? spacc_cpu_constant(b, node, PAD_VALUE) : NULL;
     struct move *state = malloc(sizeof(*state) + runs * sizeof(state->run[0]));
     const int moved = moved_inputs(node);
-    struct spacc_cpu_step *s =
-        state ? spacc_cpu_step_new(b, &spacc_cpu_move, n, moved, 1) : NULL;
+    enum spacc_status status = state ? SPACC_OK : spacc_cpu_no_memory(b);
 
+    if (!status) {
+        *state = (struct move){.runs = runs, .y = node->output[o], .bytes = bytes};
+        if (value)
+            memcpy(state->padding, value->data, bytes);
+    }
+    for (int i = 0; i < moved && !status; i++)
+        state->slot[i] = spacc_cpu_input(b, node, i, &status);
+    struct spacc_cpu_step *s =
+        status ? NULL : spacc_cpu_step_new(b, &spacc_cpu_move, n, moved, 1);
     if (!s) {
         free(state);
-        return spacc_cpu_no_memory(b);
+        return b->err->status;
     }
-    *state = (struct move){.runs = runs, .y = node->output[o], .bytes = bytes};
-    for (int i = 0; i < moved; i++)
-        state->slot[i] = s->in[i] = node->input[i];
+    memcpy(s->in, state->slot, (size_t)moved * sizeof(*s->in));
     for (size_t i = 0, at = 0; i < runs; i++)
         at += run_at(m, m->out[o], at, &state->run[i]);
     s->state = state;
@@ -239,7 +298,7 @@ static enum spacc_status add_output(struct spacc_cpu_build *b, int n, const stru
     struct run r;
 
     run_at(m, m->out[o], 0, &r);
-    if (runs != 1 || r.step != 1)
+    if (runs != 1 || r.in == PADDING || r.step != 1)
         return add_copy(b, n, m, o, runs, bytes);
     return add_view(b, node->output[o], node->input[r.in], &r, bytes);
 }

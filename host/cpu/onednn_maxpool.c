@@ -5,8 +5,12 @@
 #include <string.h>
 
 #include "host/cpu/onednn_parts.h"
+#include "sparse/cpu.h"
 
 enum { BLOCK_MAX = 16 };
+
+/* The same text for any x86 and for AVX2, into which it has to be inlined. */
+#define INLINE static inline __attribute__((always_inline))
 
 struct maxpool {
     struct spacc_window w;
@@ -21,7 +25,7 @@ struct range {
     int64_t first, last; /* of the window: what lies inside the image */
 };
 
-static struct range inside(const struct spacc_window *w, int axis, int64_t out, int64_t size)
+INLINE struct range inside(const struct spacc_window *w, int axis, int64_t out, int64_t size)
 {
     const int64_t start = out * w->stride[axis] - w->begin[axis], step = w->dilation[axis];
     struct range r = {0, w->kernel[axis]};
@@ -34,7 +38,7 @@ static struct range inside(const struct spacc_window *w, int axis, int64_t out, 
 }
 
 /* The largest of each column over the window's rows: long rows, no corners. */
-static void largest_of_rows(float *most, const float *plane, const struct maxpool *m,
+INLINE void largest_of_rows(float *most, const float *plane, const struct maxpool *m,
                             struct range rows, int64_t h)
 {
     const size_t floats = (size_t)m->in_w * m->block;
@@ -52,8 +56,8 @@ static void largest_of_rows(float *most, const float *plane, const struct maxpoo
 }
 
 /* The largest of each channel of a block over the window's columns, to y. */
-static inline void largest_of_columns(float *y, const float *most, const struct maxpool *m,
-                                      struct range columns, int64_t w, size_t block)
+INLINE void largest_of_columns(float *y, const float *most, const struct maxpool *m,
+                               struct range columns, int64_t w, size_t block)
 {
     float best[BLOCK_MAX];
 
@@ -67,8 +71,8 @@ static inline void largest_of_columns(float *y, const float *most, const struct 
     memcpy(y, best, block * sizeof(*y));
 }
 
-static inline void row(const struct maxpool *m, const float *plane, float *y, float *most,
-                       int64_t oh, size_t block)
+INLINE void row(const struct maxpool *m, const float *plane, float *y, float *most, int64_t oh,
+                size_t block)
 {
     largest_of_rows(most, plane, m, inside(&m->w, 0, oh, m->in_h),
                     oh * m->w.stride[0] - m->w.begin[0]);
@@ -84,9 +88,8 @@ struct work {
     int parts;
 };
 
-static void run_part(void *arg, int part)
+INLINE void run_planes(const struct work *k, int part)
 {
-    const struct work *k = arg;
     const struct maxpool *m = k->m;
     const size_t in = (size_t)(m->in_h * m->in_w) * m->block;
     const size_t out_row = (size_t)m->out_w * m->block;
@@ -102,11 +105,27 @@ static void run_part(void *arg, int part)
         }
 }
 
+static void run_part(void *arg, int part)
+{
+    run_planes(arg, part);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void run_part_avx2(void *arg, int part)
+{
+    run_planes(arg, part);
+}
+#else
+#define run_part_avx2 run_part
+#endif
+
 static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
                              struct spacc_error *err)
 {
     const struct maxpool *m = s->state;
     const struct spacc_parallel *p = e->options.parallel;
+    void (*const work)(void *, int) =
+        e->options.cpu & SPACC_CPU_AVX2 ? run_part_avx2 : run_part;
     struct work k = {.m = m,
                      .x = spacc_cpu_data(e, m->x),
                      .y = spacc_cpu_data(e, m->y),
@@ -115,9 +134,9 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
 
     (void)err;
     if (p && p->parts > 1)
-        p->run(p->pool, run_part, &k);
+        p->run(p->pool, work, &k);
     else
-        run_part(&k, 0);
+        work(&k, 0);
     return SPACC_OK;
 }
 
