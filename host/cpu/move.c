@@ -295,9 +295,10 @@ static enum spacc_status add_output(struct spacc_cpu_build *b, int n, const stru
     const struct spacc_node *node = &b->g->node[n];
     const size_t bytes = spacc_dtype_bytes(spacc_cpu_shape(b, node->output[o])->dtype);
     const size_t runs = count_runs(m, m->out[o]);
-    struct run r;
+    struct run r = {.in = PADDING};
 
-    run_at(m, m->out[o], 0, &r);
+    if (runs == 1) /* none: no elements */
+        run_at(m, m->out[o], 0, &r);
     if (runs != 1 || r.in == PADDING || r.step != 1)
         return add_copy(b, n, m, o, runs, bytes);
     return add_view(b, node->output[o], node->input[r.in], &r, bytes);
