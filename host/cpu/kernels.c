@@ -9,6 +9,7 @@ const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
     &spacc_cpu_product,
 #if SPACC_ONEDNN
     &spacc_cpu_onednn_conv,
+    &spacc_cpu_onednn_deconv,
     &spacc_cpu_onednn_maxpool,
     &spacc_cpu_onednn_pool,
     &spacc_cpu_onednn_resize,

@@ -81,13 +81,41 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
 
 /* ---- which operators, which inputs are moved ---------------------------------------- */
 
+enum { FIRST = 1, DATA_AND_UPDATES = 1 | 1 << 2, ALL = -1 };
+
 static const struct {
     const char *op;
-    bool all; /* every input is moved, not only the first */
-} movers[] = {{"Slice", false},          {"Split", false},        {"Concat", true},
-              {"Transpose", false},      {"Gather", false},       {"Expand", false},
-              {"Tile", false},           {"DepthToSpace", false}, {"SpaceToDepth", false},
-              {"GatherElements", false}, {"Pad", false}};
+    int inputs; /* bits: those that are moved; the others say where to */
+} movers[] = {{"Slice", FIRST},
+              {"Split", FIRST},
+              {"Concat", ALL},
+              {"Transpose", FIRST},
+              {"Gather", FIRST},
+              {"GatherElements", FIRST},
+              {"GatherND", FIRST},
+              {"Expand", FIRST},
+              {"Tile", FIRST},
+              {"DepthToSpace", FIRST},
+              {"SpaceToDepth", FIRST},
+              {"Pad", FIRST},
+              {"ScatterND", DATA_AND_UPDATES},
+              {"ScatterElements", DATA_AND_UPDATES}};
+
+/* Bits of the inputs that are moved; 0: not ours. */
+static int moved_inputs(const struct spacc_node *node)
+{
+    if (strcmp(spacc_node_string(node, "reduction", "none"), "none") != 0)
+        return 0; /* sums, not moves */
+    for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++)
+        if (strcmp(node->op->name, movers[i].op) == 0)
+            return movers[i].inputs;
+    return 0;
+}
+
+static bool is_moved(int moved, int input)
+{
+    return moved == ALL || (moved >> input & 1) != 0;
+}
 
 static bool is_pad(const struct spacc_node *node)
 {
@@ -102,14 +130,6 @@ static bool is_left_to_onednn(const struct spacc_cpu_build *b, const struct spac
            (strcmp(node->op->name, "Concat") == 0 || strcmp(node->op->name, "Transpose") == 0);
 }
 
-static int moved_inputs(const struct spacc_node *node)
-{
-    for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++)
-        if (strcmp(node->op->name, movers[i].op) == 0)
-            return movers[i].all ? node->inputs : 1;
-    return 0;
-}
-
 static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *node)
 {
     const int moved = moved_inputs(node);
@@ -121,11 +141,11 @@ static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *no
     for (int i = 0; i < node->inputs; i++) {
         if (node->input[i] < 0)
             continue;
-        if (i >= moved && !spacc_cpu_constant(b, node, i))
+        if (!is_moved(moved, i) && !spacc_cpu_constant(b, node, i))
             return false;
         if (is_left_to_onednn(b, node, node->input[i]))
             return false;
-        elements += i < moved ? spacc_cpu_shape(b, node->input[i])->count : 0;
+        elements += is_moved(moved, i) ? spacc_cpu_shape(b, node->input[i])->count : 0;
     }
     for (int o = 0; o < node->outputs; o++)
         elements += node->output[o] < 0 ? 0 : spacc_cpu_shape(b, node->output[o])->count;
@@ -162,7 +182,7 @@ static bool number(const struct spacc_cpu_build *b, int n, struct numbers *m)
         m->given[i] = t;
         const bool is_value = is_pad(node) && i == PAD_VALUE;
         m->first[i + 1] = m->first[i];
-        if ((i >= moved && !is_value) || !t)
+        if ((!is_moved(moved, i) && !is_value) || !t)
             continue;
         if (spacc_tensor_new(&m->in[i], SPACC_I32, t->rank, t->dims))
             return false;
@@ -272,15 +292,15 @@ static enum spacc_status add_copy(struct spacc_cpu_build *b, int n, const struct
         if (value)
             memcpy(state->padding, value->data, bytes);
     }
-    for (int i = 0; i < moved && !status; i++)
-        state->slot[i] = spacc_cpu_input(b, node, i, &status);
+    for (int i = 0; i < node->inputs && !status; i++)
+        state->slot[i] = is_moved(moved, i) ? spacc_cpu_input(b, node, i, &status) : -1;
     struct spacc_cpu_step *s =
-        status ? NULL : spacc_cpu_step_new(b, &spacc_cpu_move, n, moved, 1);
+        status ? NULL : spacc_cpu_step_new(b, &spacc_cpu_move, n, node->inputs, 1);
     if (!s) {
         free(state);
         return b->err->status;
     }
-    memcpy(s->in, state->slot, (size_t)moved * sizeof(*s->in));
+    memcpy(s->in, state->slot, (size_t)node->inputs * sizeof(*s->in));
     for (size_t i = 0, at = 0; i < runs; i++)
         at += run_at(m, m->out[o], at, &state->run[i]);
     s->state = state;

@@ -58,6 +58,7 @@ UNARY(clip, x[i]<alpha ? alpha : x[i]> beta ? beta : x[i])
 UNARY(negate, -x[i])
 UNARY(absolute, fabsf(x[i]))
 UNARY(root, sqrtf(x[i]))
+UNARY(square, x[i] * x[i])
 
 static void sigmoid(const struct spacc_unary *u, float *y, const float *x, size_t count)
 {
@@ -121,12 +122,27 @@ static bool clip_bounds(struct spacc_unary *u, const struct spacc_cpu_build *b,
     return u->run != NULL;
 }
 
+/* Pow by a constant 2, which the library's pow takes fifty times as long for. */
+static bool is_square(const struct spacc_cpu_build *b, const struct spacc_node *node)
+{
+    const struct spacc_tensor *e = spacc_cpu_constant(b, node, 1);
+
+    return strcmp(node->op->name, "Pow") == 0 && e && e->dtype == SPACC_F32 && e->count == 1 &&
+           *(const float *)e->data == 2.0f &&
+           spacc_tensor_same_shape(spacc_cpu_shape(b, node->input[0]),
+                                   spacc_cpu_shape(b, node->output[0]));
+}
+
 bool spacc_unary_of(struct spacc_unary *u, const struct spacc_cpu_build *b,
                     const struct spacc_node *node)
 {
     *u = (struct spacc_unary){.cells = spacc_cell_kernel_pick(b->e->options.cpu)};
     if (strcmp(node->op->name, "Clip") == 0)
         return clip_bounds(u, b, node);
+    if (is_square(b, node)) {
+        u->run = square;
+        return true;
+    }
     for (size_t i = 0; i < sizeof(unaries) / sizeof(unaries[0]); i++)
         if (strcmp(node->op->name, unaries[i].op) == 0) {
             u->run = unaries[i].run;
