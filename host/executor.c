@@ -2,19 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "sparse/cpu.h"
 
 enum { INPUTS_MAX = 8 };
-
-double spacc_now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
 
 static struct spacc_node_stats *stats_of(struct spacc_executor *x,
                                          const struct spacc_plan_node *n)

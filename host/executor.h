@@ -3,6 +3,7 @@
 #ifndef SPACC_EXECUTOR_H
 #define SPACC_EXECUTOR_H
 
+#include "host/clock.h"
 #include "host/cpu/engine.h"
 #include "host/device.h"
 #include "host/plan.h"
@@ -63,9 +64,6 @@ enum spacc_status spacc_executor_learn(struct spacc_executor *x, const struct sp
 enum spacc_status spacc_executor_run(struct spacc_executor *x, const struct spacc_graph *g,
                                      const struct spacc_tensor *const *input,
                                      struct spacc_tensor **output, struct spacc_error *err);
-
-/* Wall time in microseconds from some start. */
-double spacc_now_us(void);
 
 /* ---- executor_layers.c: nodes as jobs ---- */
 

@@ -57,8 +57,6 @@ static enum spacc_status check(const struct spacc_rnn_spec *s, struct spacc_erro
         return spacc_fail(err, SPACC_EINVAL,
                           "a layer has 1 to %d units and inputs, this one %zu and %zu",
                           UNITS_MAX, s->units, s->x_cols);
-    if (s->p)
-        return spacc_fail(err, SPACC_EUNSUPPORTED, "peepholes are not supported");
     return SPACC_OK;
 }
 

@@ -35,7 +35,6 @@ struct spacc_rnn_spec {
     const float *w;       /* [gates * units][x_cols] */
     const float *r;       /* [gates * units][units] */
     const float *wb, *rb; /* [gates * units], or NULL: zeros */
-    const float *p;       /* peepholes; must be NULL */
     enum spacc_tile_type precision;
     size_t bank_size; /* sparse weights; 0: dense ones */
 };
@@ -43,7 +42,7 @@ struct spacc_rnn_spec {
 struct spacc_rnn; /* fields are private */
 
 /* SPACC_EINVAL: sizes, weights that are not finite or too large for the precision;
- * SPACC_EUNSUPPORTED: peepholes; SPACC_ENOMEM. Free with spacc_rnn_free(). */
+ * SPACC_ENOMEM. Free with spacc_rnn_free(). */
 enum spacc_status spacc_rnn_new(struct spacc_rnn **out, const struct spacc_rnn_spec *spec,
                                 unsigned cpu_features, struct spacc_error *err);
 

@@ -26,6 +26,5 @@ if(NOT SPACC_SANITIZE AND NOT SPACC_ONEDNN STREQUAL "OFF")
   set_tests_properties(engine_sanitized PROPERTIES TIMEOUT 900 COST 90)
 endif()
 # These make allocations fail, one after the other.
-target_link_options(test_arena PRIVATE -Wl,--wrap=calloc)
-target_link_options(test_engine_oom PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc
-  -Wl,--wrap=realloc -Wl,--wrap=aligned_alloc)
+spacc_failing_alloc(test_arena)
+spacc_failing_alloc(test_engine_oom)

@@ -1,13 +1,3 @@
-# The benchmark of the products; with OpenBLAS as its baseline where that is installed.
-add_executable(bench_spmxv bench/spmxv.c)
-target_link_libraries(bench_spmxv PRIVATE spacc_static)
-target_compile_options(bench_spmxv PRIVATE -O3)
-pkg_check_modules(OPENBLAS QUIET IMPORTED_TARGET openblas)
-if(OPENBLAS_FOUND)
-  target_link_libraries(bench_spmxv PRIVATE PkgConfig::OPENBLAS)
-  target_compile_definitions(bench_spmxv PRIVATE SPACC_OPENBLAS=1)
-endif()
-
 # Kernels for CPUs that need not be here, emulated. Where a package is missing the test says so.
 function(spacc_skipped name why)
   add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${why}")
@@ -55,8 +45,7 @@ endif()
 
 add_executable(oom_kernels oom_kernels.c)
 target_link_libraries(oom_kernels PRIVATE spacc_static PkgConfig::CMOCKA)
-target_link_options(oom_kernels PRIVATE
-  -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=aligned_alloc)
+spacc_failing_alloc(oom_kernels)
 add_test(NAME oom_kernels COMMAND oom_kernels)
 
 # What is left where SPACC_CPU allows nothing.

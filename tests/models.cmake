@@ -1,8 +1,7 @@
 # These make allocations fail, one after the other.
 foreach(name test_onnx_oom test_clean_oom test_ops_oom)
   if(TARGET ${name})
-    target_link_options(${name} PRIVATE
-      -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+    spacc_failing_alloc(${name})
   endif()
 endforeach()
 

@@ -11,30 +11,7 @@
 #include "sparse/cpu.h"
 #include "sparse/rnn.h"
 #include "sparse/tile.h"
-
-static long calls, fail_at = -1; /* -1: none fails */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return calls++ == fail_at ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return calls++ == fail_at ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return calls++ == fail_at ? NULL : __real_aligned_alloc(alignment, size);
-}
+#include "tests/failing_alloc.h"
 
 typedef enum spacc_status case_fn(int which);
 

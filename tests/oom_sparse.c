@@ -17,30 +17,7 @@
 #include "sparse/fixed.h"
 #include "sparse/pack.h"
 #include "sparse/prune.h"
-
-static long calls, fail_at = -1; /* -1: none fails */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return calls++ == fail_at ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return calls++ == fail_at ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return calls++ == fail_at ? NULL : __real_realloc(old, size);
-}
+#include "tests/failing_alloc.h"
 
 typedef enum spacc_status case_fn(void);
 

@@ -1,5 +1,5 @@
 # test_pool makes threads fail to start; it runs once more under ThreadSanitizer, which wants to
-# choose addresses itself (setarch -R). bench_pool measures, and judges nothing.
+# choose addresses itself (setarch -R).
 target_link_options(test_pool PRIVATE -Wl,--wrap=pthread_create)
 
 if(NOT SPACC_SANITIZE)
@@ -9,7 +9,4 @@ if(NOT SPACC_SANITIZE)
   target_compile_options(pool_tsan PRIVATE -fsanitize=thread)
   target_link_options(pool_tsan PRIVATE -fsanitize=thread -Wl,--wrap=pthread_create)
   add_test(NAME pool_tsan COMMAND setarch -R $<TARGET_FILE:pool_tsan>)
-
-  add_executable(bench_pool bench/pool.c)
-  target_link_libraries(bench_pool PRIVATE spacc_static)
 endif()

@@ -1,8 +1,7 @@
 # Programs of sparse/ that are not plain tests.
 add_executable(oom_sparse oom_sparse.c)
 target_link_libraries(oom_sparse PRIVATE spacc_static PkgConfig::CJSON PkgConfig::CMOCKA)
-target_link_options(oom_sparse PRIVATE
-  -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+spacc_failing_alloc(oom_sparse)
 add_test(NAME oom_sparse COMMAND oom_sparse)
 
 # The sources once more, with coverage: the other programs do not link the fuzzer's part.

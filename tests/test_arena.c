@@ -9,17 +9,9 @@
 #include <cmocka.h>
 
 #include "host/cpu/arena.h"
+#include "tests/failing_alloc.h"
 
 enum { ITEMS = 60, ROUNDS = 400 };
-
-static int calls, fail_at = -1;
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return calls++ == fail_at ? NULL : __real_calloc(count, size);
-}
 
 static uint32_t seed;
 

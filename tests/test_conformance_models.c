@@ -1,27 +1,10 @@
 /* The ONNX project's cases of more than one operator, and those that PyTorch exported: each
  * passes or is refused by name. */
 #include <dirent.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "models/io.h"
-#include "models/onnx.h"
-#include "models/run.h"
+#include "tests/conformance_case.h"
 
 #define SUITE SPACC_SHARED "/onnx-conformance"
-enum { PATH_BYTES = 1024, TENSORS_MAX = 32 };
-
-/* Tolerance of the ONNX backend tests. */
-static const double relative = 1e-3, absolute = 1e-6;
 
 static const struct folder {
     const char *name;
@@ -31,85 +14,6 @@ static const struct folder {
     {"pytorch-operator", 34, 30},
     {"pytorch-converted", 80, 80},
 };
-
-/* NULL when equal, else why not. */
-static const char *compare(const struct spacc_tensor *got, const struct spacc_tensor *want)
-{
-    if (!spacc_tensor_same_shape(got, want))
-        return "type or shape differs";
-    for (size_t i = 0; i < got->count; i++) {
-        const double g = spacc_tensor_element(got, i), w = spacc_tensor_element(want, i);
-        if (!(g == w || fabs(g - w) <= absolute + relative * fabs(w) || (isnan(g) && isnan(w))))
-            return "a number differs";
-    }
-    return NULL;
-}
-
-static int load_set(struct spacc_tensor **t, const char *folder, const char *what,
-                    struct spacc_error *err)
-{
-    int count = 0;
-    for (; count < TENSORS_MAX; count++) {
-        char path[PATH_BYTES];
-        snprintf(path, sizeof(path), "%s/%s_%d.pb", folder, what, count);
-        if (access(path, R_OK) != 0)
-            return count;
-        if (spacc_tensor_load(&t[count], path, err) != SPACC_OK)
-            return -1;
-    }
-    return count;
-}
-
-/* A wrong result is SPACC_EDEVICE here, which no reference kernel returns. */
-static enum spacc_status run_set(const struct spacc_graph *g, const char *folder,
-                                 struct spacc_error *err)
-{
-    struct spacc_tensor *input[TENSORS_MAX] = {NULL}, *want[TENSORS_MAX] = {NULL};
-    struct spacc_tensor *got[TENSORS_MAX] = {NULL};
-    enum spacc_status status = SPACC_OK;
-
-    const int inputs = load_set(input, folder, "input", err);
-    const int wants = inputs < 0 ? -1 : load_set(want, folder, "output", err);
-    if (wants < 0)
-        status = err->status;
-    else if (inputs != g->inputs || wants != g->outputs || wants == 0)
-        status =
-            spacc_fail(err, SPACC_EDEVICE, "%d inputs and %d outputs stored", inputs, wants);
-    if (status == SPACC_OK)
-        status = spacc_graph_run(g, (const struct spacc_tensor *const *)input, got, NULL, err);
-    for (int o = 0; o < wants && status == SPACC_OK; o++) {
-        const char *why = compare(got[o], want[o]);
-        if (why)
-            status = spacc_fail(err, SPACC_EDEVICE, "output %d: %s", o, why);
-    }
-    for (int i = 0; i < TENSORS_MAX; i++) {
-        spacc_tensor_free(input[i]);
-        spacc_tensor_free(want[i]);
-        spacc_tensor_free(got[i]);
-    }
-    return status;
-}
-
-static enum spacc_status run_case(const char *folder, struct spacc_error *err)
-{
-    char path[PATH_BYTES];
-    struct spacc_graph *g;
-    int sets = 0;
-
-    snprintf(path, sizeof(path), "%s/model.onnx", folder);
-    enum spacc_status status = spacc_onnx_load(&g, path, err);
-    while (status == SPACC_OK) {
-        snprintf(path, sizeof(path), "%s/test_data_set_%d", folder, sets);
-        if (access(path, R_OK) != 0)
-            break;
-        status = run_set(g, path, err);
-        sets++;
-    }
-    if (status == SPACC_OK && sets == 0)
-        status = spacc_fail(err, SPACC_EDEVICE, "no data");
-    spacc_graph_free(g);
-    return status;
-}
 
 /* Refused with what it is that is not supported. */
 static bool is_named(const char *line)

@@ -8,30 +8,9 @@
 #include <cmocka.h>
 
 #include "ops_random.h"
+#include "tests/failing_alloc.h"
 
-static int calls, fail_at = -1;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static int fails(void)
-{
-    return calls++ == fail_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-static enum spacc_status run_failing(struct op_call *t, int at)
+static enum spacc_status run_failing(struct op_call *t, long at)
 {
     calls = 0;
     fail_at = at;
@@ -52,11 +31,11 @@ static void every_operator_survives_every_failed_allocation(void **unused)
             struct random_attrs room;
             random_call(&t, &spacc_ops[op], &room);
             const bool runs = run_failing(&t, -1) == SPACC_OK;
-            const int allocations = calls;
-            for (int at = 0; runs && at < allocations; at++, survived++) {
+            const long allocations = calls;
+            for (long at = 0; runs && at < allocations; at++, survived++) {
                 const enum spacc_status status = run_failing(&t, at);
                 if (status != SPACC_ENOMEM || !strstr(t.err.text, spacc_ops[op].name))
-                    fail_msg("%s, allocation %d: %s, \"%s\"", spacc_ops[op].name, at,
+                    fail_msg("%s, allocation %ld: %s, \"%s\"", spacc_ops[op].name, at,
                              spacc_status_name(status), t.err.text);
             }
             op_end(&t);

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/cli/cli.h"
+#include "host/clock.h"
 #include "host/cpu/engine.h"
 #include "host/session.h"
 #include "models/clean.h"
@@ -181,21 +181,13 @@ static enum spacc_status make_engine(struct bench *b, struct spacc_error *err)
 
 /* ---- measuring ---- */
 
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
 static enum spacc_status run_engine(struct bench *b, double *us, struct spacc_error *err)
 {
-    const double start = now_us();
+    const double start = spacc_now_us();
     const enum spacc_status status =
         spacc_engine_run_into(b->engine, inputs(b), b->output, NULL, err);
 
-    *us = now_us() - start;
+    *us = spacc_now_us() - start;
     b->engine_runs++;
     return status;
 }
@@ -223,11 +215,11 @@ static enum spacc_status run_reference(struct bench *b, bool look, double *us,
                                        struct spacc_error *err)
 {
     struct spacc_tensor **output = calloc((size_t)b->plain->outputs + 1, sizeof(*output));
-    const double start = now_us();
+    const double start = spacc_now_us();
     const enum spacc_status status =
         output ? spacc_graph_run(b->plain, inputs(b), output, NULL, err) : no_memory(b, err);
 
-    *us = now_us() - start;
+    *us = spacc_now_us() - start;
     for (int o = 0; status == SPACC_OK && o < b->plain->outputs; o++) {
         if (look)
             compare(b, b->output[o], output[o]);
@@ -252,7 +244,7 @@ static enum spacc_status run_round(struct bench *b, double *engine_us, double *r
 /* Runs until caches are warm, and with what they take the number to be measured. */
 static enum spacc_status warm_up(struct bench *b, struct spacc_error *err)
 {
-    const double start = now_us();
+    const double start = spacc_now_us();
     double mine, reference, spent;
     int rounds = 0;
 
@@ -260,7 +252,7 @@ static enum spacc_status warm_up(struct bench *b, struct spacc_error *err)
         const enum spacc_status status = run_round(b, &mine, &reference, rounds == 0, err);
         if (status != SPACC_OK)
             return status;
-        spent = now_us() - start;
+        spent = spacc_now_us() - start;
         rounds++;
     } while (spent < all_us && (rounds < WARM_RUNS || spent < warm_us));
     const double round_us = spent / rounds;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "host/cli/cli.h"
+#include "sparse/cpu.h"
 
 static const struct cli_command *const commands[] = {&cli_run,     &cli_predict, &cli_bench,
                                                      &cli_prune,   &cli_pack,    &cli_inspect,
@@ -40,6 +41,8 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    struct spacc_error err = {0};
+
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
@@ -52,6 +55,8 @@ int main(int argc, char **argv)
         printf("spacc %s\n", spacc_version());
         return finish(CLI_OK);
     }
+    if (spacc_cpu_check(&err))
+        return cli_fail_err(&err);
     for (int i = 0; i < COMMANDS; i++)
         if (!strcmp(argv[1], commands[i]->name))
             return finish(commands[i]->run(argc - 1, argv + 1));

@@ -192,6 +192,15 @@ int spacc_cpu_only_reader(const struct spacc_cpu_build *b, int v)
     return b->readers[v] == 1 && n >= 0 && !b->taken[n] ? n : -1;
 }
 
+bool spacc_cpu_is_sparse(const float *w, size_t count)
+{
+    size_t zeros = 0;
+
+    for (size_t i = 0; i < count; i++)
+        zeros += w[i] == 0.0f;
+    return zeros * 5 >= count * 2;
+}
+
 int spacc_cpu_vector_add(const struct spacc_cpu_build *b, const struct spacc_node *node,
                          size_t width, const float **vector, bool *is_scalar)
 {
@@ -548,7 +557,6 @@ void spacc_engine_free(struct spacc_engine *e)
     free(e->about);
     free(e->output);
     free(e->direct);
-    free(e->value);
     free(e->arena);
     spacc_binding_free(e->shape);
     free(e);

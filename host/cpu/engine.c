@@ -1,17 +1,9 @@
 /* Running an engine. */
+#include "host/clock.h"
 #include "host/cpu/engine_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
 
 static enum spacc_status check_inputs(const struct spacc_engine *e,
                                       const struct spacc_tensor *const *input,
@@ -72,14 +64,14 @@ static void show(struct spacc_engine *e, const struct spacc_cpu_step *s)
 
 static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *err)
 {
-    double before = now_us();
+    double before = spacc_now_us();
 
     for (int i = 0; i < e->steps; i++) {
         struct spacc_cpu_step *s = &e->step[i];
         const enum spacc_status status = s->kernel->run(e, s, err);
         if (status)
             return status;
-        const double after = now_us();
+        const double after = spacc_now_us();
         s->us += after - before;
         before = after;
         show(e, s);
@@ -87,27 +79,44 @@ static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *e
     return SPACC_OK;
 }
 
-/* Results that are not made in the caller's tensor: inputs, constants, views. */
-static enum spacc_status give_outputs(const struct spacc_engine *e,
-                                      struct spacc_tensor *const *output,
-                                      struct spacc_error *err)
+/* Results that are not made in the caller's tensor: inputs, constants, views; into new tensors
+ * where there is none (their shapes hang on contents). */
+static enum spacc_status give_output(const struct spacc_engine *e, int o,
+                                     struct spacc_tensor *to, struct spacc_tensor **made,
+                                     struct spacc_error *err)
 {
-    for (int o = 0; o < e->g->outputs; o++) {
-        const struct spacc_tensor *t = &e->slot[e->output[o]].t;
-        if (e->direct[o])
-            continue;
-        if (!spacc_tensor_same_shape(t, output[o]))
-            return spacc_fail(err, SPACC_ESHAPE, "%s: output %s changes its shape", e->g->file,
-                              e->g->value[e->g->output[o]].name);
-        if (t->count)
-            memcpy(output[o]->data, t->data, t->count * spacc_dtype_bytes(t->dtype));
-    }
+    const struct spacc_tensor *t = &e->slot[e->output[o]].t;
+    const char *name = e->g->value[e->g->output[o]].name;
+
+    if (e->direct[o])
+        return SPACC_OK;
+    if (!to && made)
+        return spacc_tensor_copy(&made[o], t)
+                   ? spacc_fail(err, SPACC_ENOMEM, "%s: no memory for output %s", e->g->file,
+                                name)
+                   : SPACC_OK;
+    if (!to || !spacc_tensor_same_shape(t, to))
+        return spacc_fail(err, SPACC_ESHAPE,
+                          "%s: output %s has another shape than the tensor "
+                          "for it",
+                          e->g->file, name);
+    if (t->count)
+        memcpy(to->data, t->data, t->count * spacc_dtype_bytes(t->dtype));
     return SPACC_OK;
 }
 
-static bool is_on_heap(const struct spacc_engine *e, int o)
+/* Inputs are checked. `made`: output[] again where tensors may be made, or NULL. */
+static enum spacc_status run(struct spacc_engine *e, const struct spacc_tensor *const *input,
+                             struct spacc_tensor *const *output, struct spacc_tensor **made,
+                             const struct spacc_run_hooks *hooks, struct spacc_error *err)
 {
-    return e->slot[e->output[o]].home == SPACC_HOME_HEAP;
+    e->hooks = hooks;
+    set_outside(e, input, output);
+    enum spacc_status status = run_steps(e, err);
+    for (int o = 0; o < e->g->outputs && !status; o++)
+        status = give_output(e, o, output[o], made, err);
+    drop_heap(e);
+    return status;
 }
 
 enum spacc_status spacc_engine_run_into(struct spacc_engine *e,
@@ -116,52 +125,22 @@ enum spacc_status spacc_engine_run_into(struct spacc_engine *e,
                                         const struct spacc_run_hooks *hooks,
                                         struct spacc_error *err)
 {
-    enum spacc_status status = check_inputs(e, input, err);
+    const enum spacc_status status = check_inputs(e, input, err);
 
-    if (status)
-        return status;
-    e->hooks = hooks;
-    set_outside(e, input, output);
-    if (!(status = run_steps(e, err)))
-        status = give_outputs(e, output, err);
-    drop_heap(e);
-    return status;
+    return status ? status : run(e, input, output, NULL, hooks, err);
 }
 
 static enum spacc_status new_outputs(const struct spacc_engine *e, struct spacc_tensor **output,
                                      struct spacc_error *err)
 {
     for (int o = 0; o < e->g->outputs; o++) {
-        const struct spacc_tensor *t = &e->slot[e->output[o]].t;
-        if (is_on_heap(e, o))
-            continue;
-        if (spacc_tensor_new(&output[o], t->dtype, t->rank, t->dims))
+        const struct spacc_cpu_slot *s = &e->slot[e->output[o]];
+        if (s->home != SPACC_HOME_HEAP &&
+            spacc_tensor_new(&output[o], s->t.dtype, s->t.rank, s->t.dims))
             return spacc_fail(err, SPACC_ENOMEM, "%s: no memory for output %s", e->g->file,
                               e->g->value[e->g->output[o]].name);
     }
     return SPACC_OK;
-}
-
-static enum spacc_status copy_heap_outputs(const struct spacc_engine *e,
-                                           struct spacc_tensor **output,
-                                           struct spacc_error *err)
-{
-    for (int o = 0; o < e->g->outputs; o++)
-        if (is_on_heap(e, o) && spacc_tensor_copy(&output[o], &e->slot[e->output[o]].t))
-            return spacc_fail(err, SPACC_ENOMEM, "%s: no memory for output %s", e->g->file,
-                              e->g->value[e->g->output[o]].name);
-    return SPACC_OK;
-}
-
-static enum spacc_status give_new(const struct spacc_engine *e, struct spacc_tensor **output,
-                                  struct spacc_error *err)
-{
-    for (int o = 0; o < e->g->outputs; o++) {
-        const struct spacc_tensor *t = &e->slot[e->output[o]].t;
-        if (!e->direct[o] && !is_on_heap(e, o) && t->count)
-            memcpy(output[o]->data, t->data, t->count * spacc_dtype_bytes(t->dtype));
-    }
-    return copy_heap_outputs(e, output, err);
 }
 
 enum spacc_status spacc_engine_run(struct spacc_engine *e,
@@ -173,13 +152,8 @@ enum spacc_status spacc_engine_run(struct spacc_engine *e,
 
     for (int o = 0; o < e->g->outputs; o++)
         output[o] = NULL;
-    e->hooks = hooks;
-    if (!(status = check_inputs(e, input, err)) && !(status = new_outputs(e, output, err))) {
-        set_outside(e, input, output);
-        if (!(status = run_steps(e, err)))
-            status = give_new(e, output, err);
-        drop_heap(e);
-    }
+    if (!(status = check_inputs(e, input, err)) && !(status = new_outputs(e, output, err)))
+        status = run(e, input, output, output, hooks, err);
     for (int o = 0; o < e->g->outputs && status; o++) {
         spacc_tensor_free(output[o]);
         output[o] = NULL;

@@ -15,8 +15,7 @@ enum spacc_cpu_home {
     SPACC_HOME_CONSTANT, /* of the graph, the binding or a kernel */
     SPACC_HOME_INPUT,    /* the caller's, set in every run */
     SPACC_HOME_OUTPUT,   /* likewise */
-    SPACC_HOME_HEAP,     /* made by its step, freed at the end of the run */
-    SPACC_HOME_OUTER     /* not made: dead, or joined into another node's step */
+    SPACC_HOME_HEAP      /* made by its step, freed at the end of the run */
 };
 
 struct spacc_cpu_slot {
@@ -60,7 +59,6 @@ struct spacc_engine {
     char *arena;
     size_t arena_bytes, values_bytes, weight_bytes, heap_values;
     const struct spacc_run_hooks *hooks; /* of this run */
-    const struct spacc_tensor **value;   /* by graph value, for branches; NULL: no branches */
     void *onednn;                        /* engine and stream (onednn.h), or NULL */
 };
 
@@ -157,6 +155,15 @@ static inline void spacc_cpu_follow_root(struct spacc_engine *e, int s)
 
     e->slot[s].t.data = data ? data + e->slot[s].skip_bytes : NULL;
 }
+
+/* Results that a step was given as tensors of their own go where its slots are, or become the
+ * slots' when those are on the heap; out[] is NULL then. (reference.c) */
+enum spacc_status spacc_cpu_keep(struct spacc_engine *e, const struct spacc_cpu_step *s,
+                                 struct spacc_tensor **out, struct spacc_error *err);
+
+/* Whether so many of the weights are zero that kernels with an index for each of the others
+ * are faster. */
+bool spacc_cpu_is_sparse(const float *w, size_t count);
 
 /* Data of slot s; NULL for -1. */
 static inline void *spacc_cpu_data(const struct spacc_engine *e, int s)

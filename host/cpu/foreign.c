@@ -30,26 +30,6 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
     return SPACC_OK;
 }
 
-static enum spacc_status keep(struct spacc_engine *e, int slot, const struct spacc_tensor *t,
-                              struct spacc_error *err)
-{
-    struct spacc_cpu_slot *s = &e->slot[slot];
-
-    if (s->home == SPACC_HOME_HEAP) {
-        if (spacc_tensor_copy(&s->heap, t))
-            return spacc_fail(err, SPACC_ENOMEM, "%s: no memory for value %s", e->g->file,
-                              e->g->value[slot].name);
-        s->t = *s->heap;
-        return SPACC_OK;
-    }
-    if (!spacc_tensor_same_shape(t, &s->t))
-        return spacc_fail(err, SPACC_EINVAL, "%s: value %s has another shape than planned",
-                          e->g->file, e->g->value[slot].name);
-    if (t->count)
-        memcpy(s->t.data, t->data, t->count * spacc_dtype_bytes(t->dtype));
-    return SPACC_OK;
-}
-
 static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
                              struct spacc_error *err)
 {
@@ -68,9 +48,8 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
     status = e->hooks->node(e->hooks->user, e->g, s->node, in, out, &done, err);
     if (!status && !done)
         status = spacc_node_run(e->g, s->node, in, out, err);
-    for (size_t o = 0; o < outs && !status; o++)
-        if (out[o] && s->out[o] >= 0)
-            status = keep(e, s->out[o], out[o], err);
+    if (!status)
+        status = spacc_cpu_keep(e, s, out, err);
 out:
     for (size_t o = 0; o < outs && out; o++)
         spacc_tensor_free(out[o]);

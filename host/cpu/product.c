@@ -166,17 +166,6 @@ static bool is_conv(struct spacc_cpu_build *b, const struct spacc_node *node, st
     return true;
 }
 
-/* Enough zeros to be worth an index each. */
-static bool is_sparse(const struct spacc_tensor *t)
-{
-    const float *w = t->data;
-    size_t zeros = 0;
-
-    for (size_t i = 0; i < t->count; i++)
-        zeros += w[i] == 0.0f;
-    return zeros * 5 >= t->count * 2;
-}
-
 static bool is_ours(struct spacc_cpu_build *b, const struct spacc_node *node, struct product *p,
                     struct weights *w)
 {
@@ -196,7 +185,7 @@ static bool is_ours(struct spacc_cpu_build *b, const struct spacc_node *node, st
     return x->count > 0 && p->vectors <= VECTORS_MAX && p->cols <= 65536 &&
            x->count == p->vectors * p->cols &&
            (w->t->count <= DENSE_MAX || b->e->options.precision != SPACC_TILE_F32 ||
-            is_sparse(w->t));
+            spacc_cpu_is_sparse(w->t->data, w->t->count));
 }
 
 /* ---- take ------------------------------------------------------------------------ */
@@ -217,8 +206,9 @@ static enum spacc_status make_tile(struct spacc_cpu_build *b, struct product *p,
     }
     const struct spacc_matrix m = {
         .dense = turned ? turned : from, .rows = p->rows, .cols = p->cols};
-    const struct spacc_kernel *kernel = spacc_kernel_pick(
-        b->e->options.precision, b->e->options.cpu, &m, !is_sparse(w->t), NULL);
+    const struct spacc_kernel *kernel =
+        spacc_kernel_pick(b->e->options.precision, b->e->options.cpu, &m,
+                          !spacc_cpu_is_sparse(w->t->data, w->t->count), NULL);
     s = spacc_tile_new(&p->tile, kernel, &m, NULL, b->err);
     free(turned);
     if (s)

@@ -132,8 +132,8 @@ static enum spacc_status keep(struct spacc_engine *e, int slot, struct spacc_ten
                              e->g->file, e->g->value[slot].name);
 }
 
-static enum spacc_status keep_all(struct spacc_engine *e, const struct spacc_cpu_step *s,
-                                  struct spacc_tensor **out, struct spacc_error *err)
+enum spacc_status spacc_cpu_keep(struct spacc_engine *e, const struct spacc_cpu_step *s,
+                                 struct spacc_tensor **out, struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
 
@@ -171,7 +171,7 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
                           ? &e->slot[s->out[o]].t
                           : NULL;
     const enum spacc_status status = spacc_call_run(&c, err);
-    const enum spacc_status kept = keep_all(e, s, k->out, err);
+    const enum spacc_status kept = spacc_cpu_keep(e, s, k->out, err);
     return status ? status : kept;
 }
 
@@ -196,7 +196,7 @@ static enum spacc_status run_branches(struct spacc_engine *e, struct spacc_cpu_s
     }
     status = spacc_graph_run_node(e->g, s->node, value, e->hooks, out, err);
     if (!status)
-        status = keep_all(e, s, out, err);
+        status = spacc_cpu_keep(e, s, out, err);
 out:
     free(value);
     free(out);

@@ -167,16 +167,6 @@ static bool is_ours(struct spacc_cpu_build *b, const struct spacc_node *node, st
     return x->count > 0 && r->count > 0 && full_length(b, node, l->steps);
 }
 
-/* Weights of which so many are zero are kept without the zeros. */
-static size_t bank_of(const float *w, size_t count)
-{
-    size_t zeros = 0;
-
-    for (size_t i = 0; i < count; i++)
-        zeros += w[i] == 0.0f;
-    return zeros * 5 >= count * 2 ? 16 : 0;
-}
-
 static enum spacc_status make_direction(struct spacc_cpu_build *b, int n, struct layer *l,
                                         size_t d)
 {
@@ -196,7 +186,7 @@ static enum spacc_status make_direction(struct spacc_cpu_build *b, int n, struct
         spec.wb = (const float *)bias->data + d * 2 * rows;
         spec.rb = spec.wb + rows;
     }
-    spec.bank_size = bank_of(spec.r, rows * l->units);
+    spec.bank_size = spacc_cpu_is_sparse(spec.r, rows * l->units) ? 16 : 0;
     const enum spacc_status s = spacc_rnn_new(&l->rnn[d], &spec, b->e->options.cpu, b->err);
     if (s)
         return spacc_fail_in(b->err, s, "%s: node %s", b->g->file, node->name);

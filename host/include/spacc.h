@@ -124,7 +124,7 @@ enum { SPACC_CAUSES = 8 }; /* issue, load, x_wait, drain, cell, out, control, we
 struct spacc_report_node {
     const char *name, *op;
     const char *device; /* "cpu" or "card" */
-    const char *kernel; /* on the CPU: what runs it: "onednn", "openblas", "fused", "tile",
+    const char *kernel; /* on the CPU: what runs it: "onednn", "openblas", "f32/avx2/8",
                            "view", "reference"; "constant" or "dead": nothing does; on the card:
                            "card" */
     const char *reason; /* why there: "weights constant, LSTM fits" or "peepholes are not on the

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/clock.h"
 #include "scheduler/pool.h"
 #include "sparse/cpu.h"
 #include "tests/bench/lstm.h"
@@ -69,11 +70,11 @@ static void run(struct bench *b, struct entry *e)
 
 static double time_of(struct bench *b, struct entry *e, int repeats)
 {
-    const double start = measure_now_us();
+    const double start = spacc_now_us();
 
     for (int i = 0; i < repeats; i++)
         run(b, e);
-    return (measure_now_us() - start) / repeats;
+    return (spacc_now_us() - start) / repeats;
 }
 
 static void set_repeats(struct bench *b, struct entry *e)
@@ -241,10 +242,10 @@ static double read_gbps(const struct bench *b, const void *from, size_t bytes, b
     const int repeats = (int)(5e7 / (double)bytes) + 1;
 
     for (int r = 0; r < 5; r++) {
-        const double start = measure_now_us();
+        const double start = spacc_now_us();
         for (int i = 0; i < repeats; i++)
             measure_read(from, bytes, wide ? &b->parallel : NULL);
-        us[r] = (measure_now_us() - start) / repeats;
+        us[r] = (spacc_now_us() - start) / repeats;
     }
     return (double)bytes / measure_median(us, 5) / 1e3;
 }

@@ -6,8 +6,6 @@
 
 #include "sparse/parallel.h"
 
-double measure_now_us(void);
-
 /* The middle one of v[count], which is sorted on the way. count is 1 or more. */
 double measure_median(double *v, size_t count);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/clock.h"
 #include "host/cpu/engine.h"
 #include "models/clean.h"
 #include "models/io.h"
@@ -122,11 +123,11 @@ static void run_theirs(struct row *r)
 static double time_of(struct row *r, void (*run)(struct row *), int repeats)
 {
     run(r);
-    const double start = measure_now_us();
+    const double start = spacc_now_us();
 
     for (int i = 0; i < repeats; i++)
         run(r);
-    return (measure_now_us() - start) / repeats;
+    return (spacc_now_us() - start) / repeats;
 }
 
 static int repeats_of(struct row *r, void (*run)(struct row *))

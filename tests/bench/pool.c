@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "host/clock.h"
 #include "scheduler/pool.h"
+#include "tests/bench/measure.h"
 
 enum { BATCHES = 20 };
 
@@ -15,17 +17,7 @@ static void nothing(void *arg, int part)
 
 static double now_ns(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
+    return spacc_now_us() * 1e3;
 }
 
 /* ns a run, batch by batch, smallest first. */
@@ -37,7 +29,7 @@ static void measure(struct spacc_pool *p, int runs, double ns[BATCHES])
             spacc_pool_run(p, nothing, NULL);
         ns[b] = (now_ns() - start) / runs;
     }
-    qsort(ns, BATCHES, sizeof(*ns), compare);
+    (void)measure_median(ns, BATCHES); /* sorts */
 }
 
 /* One run after the workers have gone to sleep. */
@@ -51,7 +43,7 @@ static void measure_cold(struct spacc_pool *p, double ns[BATCHES])
         spacc_pool_run(p, nothing, NULL);
         ns[b] = now_ns() - start;
     }
-    qsort(ns, BATCHES, sizeof(*ns), compare);
+    (void)measure_median(ns, BATCHES); /* sorts */
 }
 
 int main(int argc, char **argv)

@@ -22,32 +22,21 @@ left_out() {
     echo "left out: $*"
 }
 
-# program NAME [ARGUMENT]...: one of tests/, where this build has it.
-program() {
-    name=$1
-    shift
-    if [ -x "$build/tests/$name" ]; then
-        "$build/tests/$name" "$@"
-    else
-        left_out "$name: not in this build"
-    fi
-}
-
 card() {
     python3 "$here/bench.py" "$spacc" "$work"
 }
 
 kernels() {
-    program bench_spmxv
+    "$build/tests/bench/bench_spmxv"
     echo
-    program bench_pool
+    "$build/tests/bench/bench_pool"
 }
 
 lstm() {
     [ "$ort" != none ] || left_out "ONNX Runtime's columns"
-    program bench/bench_lstm "$ort"
+    "$build/tests/bench/bench_lstm" "$ort"
     echo
-    program bench/bench_lstm "$ort" -i 1024
+    "$build/tests/bench/bench_lstm" "$ort" -i 1024
 }
 
 # of FOLDER MODEL GOLDEN: what bench_models calls a model.
@@ -62,11 +51,11 @@ models() {
     fi
     [ "$ort" != none ] || left_out "ONNX Runtime's columns"
     echo "One frame of speech through both models of dtln:"
-    program bench/bench_models "$ort" \
+    "$build/tests/bench/bench_models" "$ort" \
         "$(of dtln model_1 golden/model_1/seed),$(of dtln model_2 golden/model_2/seed)"
     echo
     echo "Images and sound:"
-    program bench/bench_models "$ort" \
+    "$build/tests/bench/bench_models" "$ort" \
         "$(of squeezenet11 squeezenet11_fp32 golden/squeezenet11_fp32/real)" \
         "$(of resnet20_cifar resnet20 golden/resnet20/seed)" \
         "$(of ultraface_slim320 version-slim-320_simplified \

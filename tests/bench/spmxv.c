@@ -9,20 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#if SPACC_OPENBLAS
 #include <cblas.h>
-#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
+#include "host/clock.h"
 #include "scheduler/pool.h"
 #include "sparse/cpu.h"
 #include "sparse/prune.h"
 #include "sparse/rnn.h"
 #include "sparse/tile.h"
+#include "tests/bench/measure.h"
 
 enum { ROUNDS_MAX = 101, ENTRIES_MAX = 48, FLUSH_BYTES = 4 << 20, SLICE_NS = 400000 };
 
@@ -32,9 +31,7 @@ static volatile float sink;
 
 static double now_ns(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+    return spacc_now_us() * 1e3;
 }
 
 static void *aligned(size_t bytes)
@@ -98,13 +95,11 @@ static void run_kernel(struct entry *e)
     e->backward = !e->backward;
 }
 
-#if SPACC_OPENBLAS
 static void run_blas(struct entry *e)
 {
     cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)e->a.rows, (int)e->a.cols, 1.0f, e->a.dense,
                 (int)e->a.cols, x, 1, 0.0f, e->y, 1);
 }
-#endif
 
 static void run_csr(struct entry *e)
 {
@@ -249,14 +244,7 @@ static void add_sparse(struct matrix a, double kept, unsigned cpu)
 
 static void add_all(struct matrix a, double kept, unsigned cpu)
 {
-#if SPACC_OPENBLAS
     new_entry("OpenBLAS sgemv", a, run_blas);
-#else
-    add_kernel(spacc_kernel_pick(SPACC_TILE_F32, cpu,
-                                 &(struct spacc_matrix){a.dense, a.rows, a.cols, NULL, 0}, true,
-                                 NULL),
-               a, " (no OpenBLAS)");
-#endif
     const struct matrix sparse = pruned(a, 16, (size_t)(16.0 * kept));
     make_csr(new_entry("CSR scalar", sparse, run_csr));
 #if defined(__x86_64__)
@@ -338,18 +326,11 @@ static double time_cold(struct entry *e)
     return sum / count;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double d = *(const double *)a - *(const double *)b;
-    return d < 0 ? -1 : d > 0;
-}
-
 static double median(const double *v)
 {
     double sorted[ROUNDS_MAX];
     memcpy(sorted, v, (size_t)rounds * sizeof(*v));
-    qsort(sorted, (size_t)rounds, sizeof(*sorted), ascending);
-    return sorted[rounds / 2];
+    return measure_median(sorted, (size_t)rounds);
 }
 
 /* Median over rounds of a's time over b's. */
@@ -545,9 +526,7 @@ int main(int argc, char **argv)
     rounds = rounds < 1 ? 1 : rounds > ROUNDS_MAX ? ROUNDS_MAX : rounds;
     flush_buffer = aligned(FLUSH_BYTES);
     fill(x, sizeof(x) / sizeof(x[0]), 1.0f);
-#if SPACC_OPENBLAS
     openblas_set_num_threads(1);
-#endif
     say_what_is_missing(cpu);
     if (!*only || strcmp(only, "warm") == 0) {
         bench(4096, 1024, 0.25, false, cpu);

@@ -17,6 +17,22 @@ same a.npy b.npy
 ok "$spacc" run whole.onnx --dim T=6 --seed 8 -o b.npy
 cmp -s a.npy b.npy && bad "another seed gives the same output"
 
+# On the CPU: a precision is a kernel of that type, and threads change no bit.
+for precision in f32 f16 int8; do
+    ok "$spacc" run whole.onnx --dim T=6 --seed 7 --sparsity 0.5 --precision $precision -o one.npy
+    case $precision in
+    int8) says "  cpu   i8/" ;;
+    *) says "  cpu   $precision/" ;;
+    esac
+    ok "$spacc" run whole.onnx --dim T=6 --seed 7 --sparsity 0.5 --precision $precision \
+        --cpu-threads 3 -o three.npy
+    same one.npy three.npy
+    [ ! -e last.npy ] || ! cmp -s one.npy last.npy || bad "$precision gives the bits of another"
+    cp one.npy last.npy
+done
+refused 2 "--cpu-threads 0" "$spacc" run whole.onnx --cpu-threads 0
+refused 1 "SPACC_CPU: 'mmx' is not known" env SPACC_CPU=mmx "$spacc" devices
+
 # By order and by name; .npz by member; --quiet says nothing.
 ok "$spacc" run whole.onnx --input x.npy -o a.npy --quiet
 [ ! -s err.txt ] || bad "--quiet is not quiet"
