@@ -13,6 +13,7 @@
 #define SPACC_ENGINE_H
 
 #include "models/run.h"
+#include "scheduler/work.h"
 #include "sparse/kernels.h"
 #include "sparse/parallel.h"
 
@@ -21,6 +22,8 @@ extern "C" {
 #endif
 
 struct spacc_engine;
+struct spacc_gpu;      /* host/gpu/gpu.h */
+struct spacc_timeline; /* host/timeline.h */
 
 struct spacc_engine_options {
     const struct spacc_parallel *parallel; /* NULL: one thread; lives as long as the engine */
@@ -38,7 +41,12 @@ struct spacc_engine_options {
     enum spacc_status (*weights)(void *user, const struct spacc_graph *g, int node, int input,
                                  const struct spacc_tensor *const *in,
                                  const struct spacc_tensor **instead, struct spacc_error *err);
+    /* Nodes that `gpu` runs (NULL: none). It outlives the engine; one engine at a time runs on
+     * it. A node that it cannot run is SPACC_EUNSUPPORTED with the reason. */
+    struct spacc_gpu *gpu;
+    bool (*on_gpu)(void *user, const struct spacc_graph *g, int node);
     void *user;
+    struct spacc_timeline *timeline; /* gets a slice a step (NULL: none) */
 };
 
 /* What became of one node. */
@@ -85,6 +93,18 @@ enum spacc_status spacc_engine_run_into(struct spacc_engine *e,
 
 struct spacc_engine_node spacc_engine_describe(const struct spacc_engine *e, int node);
 struct spacc_engine_totals spacc_engine_totals(const struct spacc_engine *e);
+
+/* Step i, in the order of a run. */
+struct spacc_engine_step {
+    int node;
+    const char *kernel;
+    bool on_gpu;
+    double us;              /* of all runs so far; on the gpu by its own clock */
+    struct spacc_work work; /* kernel, sizes: what a cost model is asked for */
+    bool has_work;          /* false: somebody else's node, or nothing runs */
+};
+size_t spacc_engine_steps(const struct spacc_engine *e);
+struct spacc_engine_step spacc_engine_step(const struct spacc_engine *e, size_t i);
 
 /* Microseconds that node `node` (with those joined to it) took in all runs so far. */
 double spacc_engine_us(const struct spacc_engine *e, int node);
