@@ -31,6 +31,8 @@ struct spacc_pool {
     void (*work)(void *arg, int part);
     void *arg;
     bool stop;
+    void (*seen)(void *user, int part, double start_us, double end_us);
+    void *seen_user;
     pthread_mutex_t turn; /* held by the thread whose run it is */
     pthread_mutex_t lock;
     pthread_cond_t begun, ended;
@@ -156,6 +158,23 @@ static void call(const struct spacc_pool *p, void (*work)(void *arg, int part), 
     inside = outside;
 }
 
+static double clock_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void call_watched(const struct spacc_pool *p, int part)
+{
+    const double start = p->seen ? clock_us() : 0.0;
+
+    call(p, p->work, p->arg, part);
+    if (p->seen)
+        p->seen(p->seen_user, part, start, clock_us());
+}
+
 static void *work_on(void *user)
 {
     const struct worker *w = user;
@@ -165,7 +184,7 @@ static void *work_on(void *user)
         wait_for(p, has_begun, seen, &p->begun, &p->workers_asleep);
         if (p->stop)
             return NULL;
-        call(p, p->work, p->arg, w->part);
+        call_watched(p, w->part);
         if (atomic_fetch_sub(&p->left, 1) == 1)
             wake(p, &p->ended, &p->caller_asleep);
     }
@@ -198,6 +217,16 @@ void spacc_pool_run(struct spacc_pool *p, void (*work)(void *arg, int part), voi
 static void run_parallel(void *pool, void (*work)(void *arg, int part), void *arg)
 {
     spacc_pool_run(pool, work, arg);
+}
+
+void spacc_pool_watch(struct spacc_pool *p,
+                      void (*seen)(void *user, int part, double start_us, double end_us),
+                      void *user)
+{
+    pthread_mutex_lock(&p->turn);
+    p->seen_user = user;
+    p->seen = seen;
+    pthread_mutex_unlock(&p->turn);
 }
 
 int spacc_pool_parts(const struct spacc_pool *p)

@@ -37,6 +37,13 @@ enum spacc_status spacc_pool_new(struct spacc_pool **out, int parts, struct spac
  * of the same pool runs all its parts on the thread of that part, one after the other. */
 void spacc_pool_run(struct spacc_pool *p, void (*work)(void *arg, int part), void *arg);
 
+/* Have seen(user, part, start_us, end_us) called on the worker's thread whenever a worker has
+ * done a part of 1 or more (NULL: no longer); times are of CLOCK_MONOTONIC. Not while a run is
+ * on. */
+void spacc_pool_watch(struct spacc_pool *p,
+                      void (*seen)(void *user, int part, double start_us, double end_us),
+                      void *user);
+
 int spacc_pool_parts(const struct spacc_pool *p);
 
 /* The pool for code that takes one; valid as long as the pool. NULL gives one part. */

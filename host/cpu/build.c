@@ -6,6 +6,7 @@
 #include "host/cpu/arena.h"
 #include "host/cpu/engine_parts.h"
 #include "host/cpu/onednn.h"
+#include "host/timeline.h"
 
 enum { NODE_INPUTS = 8 }; /* of nodes whose weights may be changed: LSTM has most */
 
@@ -448,15 +449,42 @@ static enum spacc_status take_weights(struct spacc_cpu_build *b)
     return s;
 }
 
+/* The order that was asked for: every node once, behind the producers of what it reads. */
+static enum spacc_status check_order(struct spacc_cpu_build *b)
+{
+    const int *order = b->e->options.order, nodes = b->g->nodes;
+    bool *seen = calloc((size_t)nodes + 1, sizeof(*seen));
+    bool good = seen != NULL;
+
+    for (int i = 0; i < nodes && good; i++) {
+        const int n = order[i];
+        if (!(good = n >= 0 && n < nodes && !seen[n]))
+            break;
+        const int reads = spacc_node_reads(&b->g->node[n], NULL, 0);
+        spacc_node_reads(&b->g->node[n], b->reads, reads);
+        for (int r = 0; r < reads && good; r++) {
+            const int producer = b->g->value[b->reads[r]].producer;
+            good = producer < 0 || seen[producer];
+        }
+        seen[n] = true;
+    }
+    free(seen);
+    return good ? SPACC_OK
+                : spacc_fail(b->err, SPACC_EINVAL,
+                             "%s: the order of nodes has some twice, or before what they read",
+                             b->g->file);
+}
+
 static enum spacc_status build(struct spacc_cpu_build *b)
 {
-    enum spacc_status status;
+    enum spacc_status status = b->e->options.order ? check_order(b) : SPACC_OK;
 
-    if ((status = take_weights(b)) || (status = value_slots(b)) || (status = find_needed(b)))
+    if (status || (status = take_weights(b)) || (status = value_slots(b)) ||
+        (status = find_needed(b)))
         return status;
     count_readers(b);
-    for (int n = 0; n < b->g->nodes; n++)
-        if ((status = take_node(b, n)))
+    for (int i = 0; i < b->g->nodes; i++)
+        if ((status = take_node(b, b->e->options.order ? b->e->options.order[i] : i)))
             return status;
     if ((status = settle_outputs(b)))
         return status;
@@ -511,6 +539,8 @@ enum spacc_status spacc_engine_new(struct spacc_engine **out, const struct spacc
         return spacc_fail(err, status, "%s: no memory for an engine", g->file);
     e->g = g;
     e->options = *options;
+    e->host_track =
+        e->options.timeline ? spacc_timeline_track(e->options.timeline, "cpu 0") : -1;
     e->about = calloc((size_t)g->nodes + 1, sizeof(*e->about));
     e->output = calloc((size_t)g->outputs + 1, sizeof(*e->output));
     e->direct = calloc((size_t)g->outputs + 1, sizeof(*e->direct));

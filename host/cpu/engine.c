@@ -1,6 +1,7 @@
 /* Running an engine. */
 #include "host/clock.h"
 #include "host/cpu/engine_parts.h"
+#include "host/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,17 +63,37 @@ static void show(struct spacc_engine *e, const struct spacc_cpu_step *s)
             e->hooks->value(e->hooks->user, e->g, s->out[i], &e->slot[s->out[i]].t);
 }
 
+static void add_slice(const struct spacc_engine *e, int track, double start_us, double end_us)
+{
+    const struct spacc_node *node = &e->g->node[e->now->node];
+
+    spacc_timeline_add(
+        e->options.timeline,
+        &(struct spacc_slice){track, node->name,
+                              e->now->kernel->take ? node->op->name : e->now->kernel->name,
+                              start_us, end_us});
+}
+
+void spacc_engine_part(struct spacc_engine *e, int track, double start_us, double end_us)
+{
+    if (e->now)
+        add_slice(e, track, start_us, end_us);
+}
+
 static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *err)
 {
     double before = spacc_now_us();
 
     for (int i = 0; i < e->steps; i++) {
         struct spacc_cpu_step *s = &e->step[i];
+        e->now = s;
         const enum spacc_status status = s->kernel->run(e, s, err);
         if (status)
             return status;
         const double after = spacc_now_us();
         s->us += after - before;
+        if (e->options.timeline)
+            add_slice(e, e->host_track, before, after);
         before = after;
         show(e, s);
     }

@@ -46,6 +46,9 @@ struct spacc_engine_options {
     struct spacc_gpu *gpu;
     bool (*on_gpu)(void *user, const struct spacc_graph *g, int node);
     void *user;
+    /* Numbers of all nodes in the order in which they are to run (NULL: as the graph has them):
+     * producers first. What one device waits for can come before work of another. */
+    const int *order;
     struct spacc_timeline *timeline; /* gets a slice a step (NULL: none) */
 };
 
@@ -90,6 +93,10 @@ enum spacc_status spacc_engine_run_into(struct spacc_engine *e,
                                         struct spacc_tensor *const *output,
                                         const struct spacc_run_hooks *hooks,
                                         struct spacc_error *err);
+
+/* A thread of the engine's pool worked on the step that runs, from start to end: a slice of the
+ * time line. For the pool's watcher (scheduler/pool.h). */
+void spacc_engine_part(struct spacc_engine *e, int track, double start_us, double end_us);
 
 struct spacc_engine_node spacc_engine_describe(const struct spacc_engine *e, int node);
 struct spacc_engine_totals spacc_engine_totals(const struct spacc_engine *e);

@@ -59,6 +59,8 @@ struct spacc_engine {
     char *arena;
     size_t arena_bytes, values_bytes, weight_bytes, heap_values;
     const struct spacc_run_hooks *hooks; /* of this run */
+    const struct spacc_cpu_step *now;    /* that runs */
+    int host_track;                      /* of the time line */
     void *onednn;                        /* engine and stream (onednn.h), or NULL */
 };
 
