@@ -1,0 +1,34 @@
+/* placing_probe.h - nodes in branches and bodies: how often they are called in a request, how long
+ * a call takes and how large their values are, seen in runs. */
+#ifndef SPACC_PLACING_PROBE_H
+#define SPACC_PLACING_PROBE_H
+
+#include "host/cpu/engine.h"
+#include "host/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct spacc_probe {
+    const struct spacc_plan *plan;
+    double *us;      /* [plan nodes]: of all calls of a run, the least of the runs */
+    double *calls;   /* [plan nodes]: in a run */
+    double **bytes;  /* [plan graphs][values]: the largest that was seen; NULL for the outermost */
+    /* own */
+    double *us_now;
+    double stamp_us;
+};
+
+/* Run the engine a few times with these inputs. Errors of the run, SPACC_ENOMEM. */
+enum spacc_status spacc_probe_run(struct spacc_probe *p, const struct spacc_plan *plan,
+                                  struct spacc_engine *e, const struct spacc_graph *g,
+                                  const struct spacc_tensor *const *input,
+                                  struct spacc_error *err);
+void spacc_probe_release(struct spacc_probe *p);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
