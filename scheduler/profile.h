@@ -20,7 +20,8 @@ extern "C" {
 
 enum { SPACC_PROFILE_VERSION = 1 };
 
-/* Whose costs they are. Two machines are the same when all fields are. */
+/* Whose costs they are. Two machines are the same when all fields are. Memory is rounded to
+ * 256 MiB: what a system keeps for itself changes with its version. */
 struct spacc_machine {
     char cpu[128];      /* "AMD EPYC-Milan Processor" */
     char features[128]; /* spacc_cpu_text() */
@@ -54,6 +55,7 @@ struct spacc_power {
 
 struct spacc_costs; /* fitted models: cost.h */
 
+/* On the heap; zeros (calloc) are a profile without samples. */
 struct spacc_profile {
     struct spacc_machine machine;
     char device[64]; /* "cpu", "gpu 0.0 pthread-haswell" */
@@ -64,12 +66,15 @@ struct spacc_profile {
     struct spacc_link link;
     struct spacc_power power;
     struct spacc_costs *costs; /* or NULL: not fitted yet; owned */
+    uint32_t *slot;            /* private, as the next two: a hash of the samples */
+    size_t slots, indexed;
 };
 
-/* This machine, by hwloc. SPACC_ENOMEM. */
+/* This machine, by hwloc. SPACC_ENOMEM; SPACC_EIO: the system does not tell. */
 enum spacc_status spacc_machine_read(struct spacc_machine *out, struct spacc_error *err);
 
-/* Add a sample; one of the same work is replaced. SPACC_ENOMEM. */
+/* Add a sample; one of the same work is replaced. SPACC_EINVAL names the number that is not
+ * finite or out of range; SPACC_ENOMEM. p is as it was on failure. */
 enum spacc_status spacc_profile_add(struct spacc_profile *p, const struct spacc_sample *s,
                                     struct spacc_error *err);
 /* The sample of this work, or NULL. */
