@@ -26,4 +26,7 @@ extern const struct spacc_cpu_kernel spacc_cpu_onednn_binary;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_concat;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_transpose;
 
+/* Runs of elements that a step of spacc_cpu_move copies; whether some are not neighbours. */
+size_t spacc_cpu_move_runs(const struct spacc_cpu_step *s, bool *strided);
+
 #endif

@@ -344,4 +344,14 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
     return s;
 }
 
+size_t spacc_cpu_move_runs(const struct spacc_cpu_step *s, bool *strided)
+{
+    const struct move *m = s->state;
+
+    *strided = false;
+    for (size_t i = 0; i < m->runs; i++)
+        *strided = *strided || (m->run[i].in != PADDING && m->run[i].step != 1);
+    return m->runs;
+}
+
 const struct spacc_cpu_kernel spacc_cpu_move = {.name = "move", .take = take, .run = run};

@@ -369,5 +369,18 @@ enum spacc_status spacc_onednn_run(struct spacc_engine *e, struct spacc_cpu_step
                       e->g->node[s->node].name);
 }
 
+const char *spacc_onednn_code(const struct spacc_cpu_step *s)
+{
+    const struct spacc_onednn_op *op = s->state;
+    const_dnnl_primitive_desc_t pd;
+    const char *name = NULL;
+
+    if (s->kernel->release != spacc_onednn_op_free ||
+        dnnl_primitive_get_primitive_desc(op->primitive, &pd) != dnnl_success ||
+        dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) != dnnl_success)
+        return NULL;
+    return name;
+}
+
 const struct spacc_cpu_kernel spacc_cpu_onednn_reorder = {
     .name = "onednn", .run = spacc_onednn_run, .release = spacc_onednn_op_free};

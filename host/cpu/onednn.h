@@ -16,4 +16,7 @@ void spacc_onednn_close(struct spacc_engine *e);
  * or -1 with b->err filled. */
 int spacc_onednn_reorder(struct spacc_cpu_build *b, int v, const void *layout);
 
+/* Which code of oneDNN a step runs ("jit_1x1:avx2"), or NULL: none of its. */
+const char *spacc_onednn_code(const struct spacc_cpu_step *s);
+
 #endif

@@ -18,3 +18,9 @@ int spacc_onednn_reorder(struct spacc_cpu_build *b, int v, const void *layout)
     spacc_fail(b->err, SPACC_EUNSUPPORTED, "%s: built without oneDNN", b->g->file);
     return -1;
 }
+
+const char *spacc_onednn_code(const struct spacc_cpu_step *s)
+{
+    (void)s;
+    return NULL;
+}
