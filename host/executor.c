@@ -1,5 +1,8 @@
 #include "host/executor.h"
+#include "host/placing.h"
+#include "host/timeline.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +172,38 @@ static void take_pending(struct spacc_node_stats *s, struct spacc_tensor **out, 
     drop_pending(s);
 }
 
+/* What the device has done in this call, for the layers of a chain one behind the other. A
+ * simulated card takes longer to simulate: its slices have the length of its own clock. */
+static void add_slices(struct spacc_executor *x, const struct spacc_plan_node *n, double now)
+{
+    double at = stats_of(x, n)->stamp_us;
+
+    for (; n && x->timeline; n = n->chain_next < 0 ? NULL : &x->plan->node[n->chain_next]) {
+        struct spacc_node_stats *s = stats_of(x, n);
+        const double cycles = (double)(s->counts.cycles - s->traced_cycles);
+        const double end = x->card_hz > 0.0 ? at + cycles / x->card_hz * 1e6 : now;
+        s->traced_cycles = s->counts.cycles;
+        if (cycles > 0.0 || x->card_hz == 0.0)
+            spacc_timeline_add(x->timeline, &(struct spacc_slice){x->card_track, n->name, n->op,
+                                                                  at, end, cycles});
+        at = end;
+    }
+}
+
+/* A simulated card makes the host wait for as long as simulating takes: a run counts the card's
+ * own time instead, less what the host did meanwhile. */
+static void on_waited(void *user, const struct spacc_graph *g, int node, double overlap_us,
+                      double blocked_us)
+{
+    struct spacc_executor *x = user;
+    struct spacc_node_stats *s = stats_of(x, spacc_plan_node(x->plan, g, node));
+    const double cycles = (double)(s->counts.cycles - s->waited_cycles);
+
+    s->waited_cycles = s->counts.cycles;
+    if (x->card_hz > 0.0)
+        x->unreal_us += blocked_us - fmax(0.0, cycles / x->card_hz * 1e6 - overlap_us);
+}
+
 static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_plan_node *n,
                                        const struct spacc_tensor *const *in,
                                        struct spacc_tensor **out, bool *done,
@@ -178,7 +213,7 @@ static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_pl
     const bool fits = spacc_layers_can_run(n, in);
     enum spacc_status s;
 
-    if (!x->device || !fits) {
+    if (!x->device || n->elsewhere || !fits) {
         *done = x->device || x->masked;
         return *done ? run_masked(n, in, out, err) : SPACC_OK;
     }
@@ -188,7 +223,11 @@ static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_pl
     else if ((s = spacc_layers_run(x, n, in, out, err)))
         return s;
     stats->device_calls++;
-    stats->host_us += spacc_now_us() - stats->stamp_us;
+    const double now = spacc_now_us();
+    add_slices(x, n, now);
+    stats->host_us += now - stats->stamp_us;
+    if (n->graph->parent) /* of other nodes the engine tells */
+        on_waited(x, n->graph, n->node, 0.0, now - stats->stamp_us);
     s = x->verify ? verify_node(x, n, in, out, err) : SPACC_OK;
     stats->stamp_us = spacc_now_us();
     return s;
@@ -263,7 +302,16 @@ static bool is_foreign(void *user, const struct spacc_graph *g, int node)
 {
     const struct spacc_executor *x = user;
 
-    return x->device && spacc_plan_node(x->plan, g, node)->candidate;
+    const struct spacc_plan_node *n = spacc_plan_node(x->plan, g, node);
+
+    return x->device && n->candidate && !n->elsewhere;
+}
+
+static bool is_on_gpu(void *user, const struct spacc_graph *g, int node)
+{
+    const struct spacc_executor *x = user;
+
+    return !g->parent && x->where && x->where[node] == SPACC_ON_GPU;
 }
 
 static bool is_kept(void *user, const struct spacc_graph *g, int value)
@@ -291,18 +339,30 @@ static enum spacc_status pruned_weights(void *user, const struct spacc_graph *g,
     return SPACC_OK;
 }
 
+struct spacc_engine_options spacc_executor_options(struct spacc_executor *x,
+                                                   const struct spacc_parallel *parallel,
+                                                   enum spacc_tile_type precision)
+{
+    return (struct spacc_engine_options){.parallel = parallel,
+                                         .cpu = spacc_cpu_features(),
+                                         .precision = precision,
+                                         .foreign = is_foreign,
+                                         .sees = is_kept,
+                                         .waited = on_waited,
+                                         .weights = pruned_weights,
+                                         .gpu = x->gpu,
+                                         .on_gpu = is_on_gpu,
+                                         .order = x->order,
+                                         .timeline = x->timeline,
+                                         .user = x};
+}
+
 enum spacc_status spacc_executor_ready(struct spacc_executor *x, const struct spacc_graph *g,
                                        const struct spacc_tensor *const *input,
                                        const struct spacc_parallel *parallel,
                                        enum spacc_tile_type precision, struct spacc_error *err)
 {
-    const struct spacc_engine_options options = {.parallel = parallel,
-                                                 .cpu = spacc_cpu_features(),
-                                                 .precision = precision,
-                                                 .foreign = is_foreign,
-                                                 .sees = is_kept,
-                                                 .weights = pruned_weights,
-                                                 .user = x};
+    const struct spacc_engine_options options = spacc_executor_options(x, parallel, precision);
 
     return spacc_engine_new(&x->engine, g, input, &options, err);
 }
@@ -322,10 +382,10 @@ static enum spacc_status on_node(void *user, const struct spacc_graph *g, int no
     return n->candidate ? run_candidate(x, n, in, out, done, err) : SPACC_OK;
 }
 
-/* The engine times the nodes that are its own. */
+/* The engine times the nodes that are its own, run_candidate() those of a device. */
 static bool is_timed_here(const struct spacc_executor *x, const struct spacc_graph *g, int node)
 {
-    return !x->engine || g->parent || is_foreign((void *)(uintptr_t)x, g, node);
+    return !x->engine || (g->parent && !spacc_plan_node(x->plan, g, node)->candidate);
 }
 
 /* Ends a node's time; the hook of its next output goes on from here. */

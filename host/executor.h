@@ -20,6 +20,8 @@ struct spacc_node_stats {
     double host_us, stamp_us;
     uint64_t steps, input_saturations;
     struct spacc_job_counts counts;
+    uint64_t traced_cycles; /* of these, those on the time line */
+    uint64_t waited_cycles; /* of these, those that a run has counted */
     struct spacc_error_sum error;
     struct spacc_tensor *pending[SPACC_NODE_OUTPUTS_MAX]; /* a chain has run ahead */
     bool has_pending;
@@ -32,9 +34,16 @@ struct spacc_executor {
     struct spacc_device *device; /* or NULL: all on the reference */
     bool masked; /* the reference uses pruned weights where there is no device */
     bool verify;
+    struct spacc_gpu *gpu; /* runs the nodes that `where` says, or NULL */
+    const int *where;      /* [plan nodes]: enum spacc_where; NULL: nothing is placed */
+    const int *order;      /* of spacc_engine_options */
+    struct spacc_timeline *timeline; /* or NULL */
+    int card_track;
+    double card_hz; /* clock of a card whose time is its cycles, not what passes here; or 0 */
     /* own */
     struct spacc_engine *engine; /* NULL: all on the reference */
     bool learning;
+    double unreal_us;  /* in all runs so far: what a simulated card took beyond its own time */
     const bool *learn; /* learning: by node of the graph, whether its results are needed */
     const struct spacc_tensor *const *input;
     struct spacc_node_stats *stats; /* [plan->nodes] */
@@ -45,7 +54,12 @@ struct spacc_executor {
 enum spacc_status spacc_executor_init(struct spacc_executor *x, struct spacc_error *err);
 void spacc_executor_release(struct spacc_executor *x);
 
-/* Make the CPU engine for inputs of these shapes; after the plan is settled and the device has
+/* How an engine for this plan is made; `user` is x. */
+struct spacc_engine_options spacc_executor_options(struct spacc_executor *x,
+                                                   const struct spacc_parallel *parallel,
+                                                   enum spacc_tile_type precision);
+
+/* Make the engine for inputs of these shapes; after the plan is settled and the device has
  * its layers. Errors of spacc_engine_new(). */
 enum spacc_status spacc_executor_ready(struct spacc_executor *x, const struct spacc_graph *g,
                                        const struct spacc_tensor *const *input,

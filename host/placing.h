@@ -1,10 +1,10 @@
 /* placing.h - a model's nodes as tasks of the scheduler, priced on every device, and placed.
  *
- * A task is what is placed as a whole: nodes that the CPU engine joins, layers that a card runs in
- * one go, a view with what it looks at. The nodes in a branch or a body are one task with a call
- * rate: fast and slow are cut where the rates differ and nowhere else. Prices: kernels of a CPU
- * engine and of a GPU engine by the cost models of their profiles, card layers by exact cycles,
- * nodes in bodies by a run (their shapes are known only then). */
+ * A task is what is placed as a whole: nodes that the CPU engine joins, layers that a card runs
+ * in one go, a view with what it looks at. The nodes in a branch or a body are one task with a
+ * call rate: fast and slow are cut where the rates differ and nowhere else. Prices: kernels of
+ * a CPU engine and of a GPU engine by the cost models of their profiles, card layers by exact
+ * cycles, nodes in bodies by a run (their shapes are known only then). */
 #ifndef SPACC_PLACING_H
 #define SPACC_PLACING_H
 
@@ -29,34 +29,35 @@ struct spacc_placing_ask {
     struct spacc_plan *plan; /* candidates found, weights pruned */
     const struct spacc_graph *g;
     const struct spacc_tensor *const *input;
-    struct spacc_engine_options engine;       /* of the CPU; without foreign nodes and GPU */
+    struct spacc_engine_options engine; /* of the CPU; without foreign nodes and GPU */
     const struct spacc_profile *cpu;
-    struct spacc_gpu *gpu;                    /* or NULL */
-    const struct spacc_profile *gpu_profile;  /* when gpu is there */
-    const double *card_us;                    /* [plan nodes]: a call; HUGE_VAL: not there. NULL: no card */
+    struct spacc_gpu *gpu;                   /* or NULL */
+    const struct spacc_profile *gpu_profile; /* when gpu is there */
+    const double *card_us; /* [plan nodes]: a call; HUGE_VAL: not there. NULL: no card */
     struct spacc_link card_link;
     struct spacc_power card_power;
-    const int *pin;                           /* [plan nodes]: enum spacc_where, or -1 */
+    int all_on;     /* enum spacc_where: it runs what it can and is not pinned; or -1 */
+    const int *pin; /* [plan nodes]: enum spacc_where, or -1 */
     enum spacc_objective objective;
-    double gate;                              /* of spacc_place() */
+    double gate; /* of spacc_place() */
 };
 
 /* One task, for tables: strings live as long as the placing. */
 struct spacc_placing_task {
-    char *name;         /* of its first node; of a body "NODE/body" */
-    const char *op;     /* of its first node */
+    char *name;     /* of its first node; of a body "NODE/body" */
+    const char *op; /* of its first node */
     size_t nodes;
     const char *source; /* of its price on the CPU: "table", "fit", "roofline", "measured" */
 };
 
 struct spacc_placing {
     struct spacc_tasks tasks;
-    struct spacc_placing_task *about;         /* [tasks.tasks] */
+    struct spacc_placing_task *about; /* [tasks.tasks] */
     struct spacc_placement chosen;
     enum spacc_where where[SPACC_PLACE_DEVICES]; /* of device d of tasks */
-    int *task;          /* [plan nodes]: or -1: nothing runs */
-    int *order;         /* [nodes of g]: as spacc_engine_options wants it */
-    int *readers;       /* behind tasks.tensor[].reader */
+    int *task;                                   /* [plan nodes]: or -1: nothing runs */
+    int *order;   /* [nodes of g]: as spacc_engine_options wants it */
+    int *readers; /* behind tasks.tensor[].reader */
 };
 
 /* Errors of spacc_engine_new(), spacc_place(), spacc_cost_of(); SPACC_ENOMEM. */
@@ -73,9 +74,9 @@ enum spacc_where spacc_placing_where(const struct spacc_placing *p, size_t plan_
 
 struct spacc_placing_groups {
     size_t groups;
-    int *group;  /* [plan nodes] or -1 */
-    int *graph;  /* [groups] plan graph: 0 is the outermost one; others are bodies */
-    int *first;  /* [groups] plan node */
+    int *group; /* [plan nodes] or -1 */
+    int *graph; /* [groups] plan graph: 0 is the outermost one; others are bodies */
+    int *first; /* [groups] plan node */
 };
 
 /* Of outermost nodes as `e` runs them, and of bodies. SPACC_ENOMEM. */
@@ -88,9 +89,9 @@ void spacc_placing_groups_release(struct spacc_placing_groups *g);
 
 /* Write which node runs where, as JSON (a temporary file, then renamed). `sha256` is the
  * model's. SPACC_EIO, SPACC_ENOMEM. */
-enum spacc_status spacc_placing_save(const struct spacc_placing *p, const struct spacc_plan *plan,
-                                     const char *sha256, const char *file,
-                                     struct spacc_error *err);
+enum spacc_status spacc_placing_save(const struct spacc_placing *p,
+                                     const struct spacc_plan *plan, const char *sha256,
+                                     const char *file, struct spacc_error *err);
 
 /* Read such a file into pin[plan nodes]. SPACC_EIO, SPACC_EFORMAT, SPACC_EUNSUPPORTED (a newer
  * version), SPACC_EINVAL: of another model, or a node that the model does not have. */

@@ -5,8 +5,6 @@
 
 #include "host/clock.h"
 
-enum { RUNS = 3 };
-
 static struct spacc_plan_graph *graph_of(const struct spacc_probe *p,
                                          const struct spacc_graph *g)
 {
@@ -54,8 +52,8 @@ static bool alloc(struct spacc_probe *p)
     if (!p->us || !p->us_now || !p->calls || !p->bytes)
         return false;
     for (size_t i = 1; i < p->plan->graphs; i++)
-        if (!(p->bytes[i] = calloc((size_t)p->plan->graph[i].graph->values + 1,
-                                   sizeof(**p->bytes))))
+        if (!(p->bytes[i] =
+                  calloc((size_t)p->plan->graph[i].graph->values + 1, sizeof(**p->bytes))))
             return false;
     return true;
 }
@@ -84,7 +82,7 @@ enum spacc_status spacc_probe_run(struct spacc_probe *p, const struct spacc_plan
     *p = (struct spacc_probe){.plan = plan};
     if (!alloc(p) || !output)
         status = spacc_fail(err, SPACC_ENOMEM, "%s: no memory to place nodes", g->file);
-    for (int r = 0; r < RUNS && !status; r++) {
+    for (int r = 0; r < SPACC_PROBE_RUNS && !status; r++) {
         memset(p->calls, 0, plan->nodes * sizeof(*p->calls));
         memset(p->us_now, 0, plan->nodes * sizeof(*p->us_now));
         status = run_once(p, e, g, input, output, err);

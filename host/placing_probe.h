@@ -1,5 +1,5 @@
-/* placing_probe.h - nodes in branches and bodies: how often they are called in a request, how long
- * a call takes and how large their values are, seen in runs. */
+/* placing_probe.h - nodes in branches and bodies: how often they are called in a request, how
+ * long a call takes and how large their values are, seen in runs. */
 #ifndef SPACC_PLACING_PROBE_H
 #define SPACC_PLACING_PROBE_H
 
@@ -10,11 +10,14 @@
 extern "C" {
 #endif
 
+enum { SPACC_PROBE_RUNS = 3 };
+
 struct spacc_probe {
     const struct spacc_plan *plan;
-    double *us;      /* [plan nodes]: of all calls of a run, the least of the runs */
-    double *calls;   /* [plan nodes]: in a run */
-    double **bytes;  /* [plan graphs][values]: the largest that was seen; NULL for the outermost */
+    double *us;    /* [plan nodes]: of all calls of a run, the least of the runs */
+    double *calls; /* [plan nodes]: in a run */
+    double *
+        *bytes; /* [plan graphs][values]: the largest that was seen; NULL for the outermost */
     /* own */
     double *us_now;
     double stamp_us;

@@ -40,7 +40,8 @@ struct spacc_plan_node {
     int node;
     char *name; /* as layer names, without the direction */
     const char *op;
-    bool candidate; /* by the rules so far, a device runs it */
+    bool candidate; /* by the rules so far, a device of layers can run it */
+    bool elsewhere; /* but the CPU or a GPU does: it was placed there */
     bool seen;      /* a calibration run came by */
     bool packed;    /* layers come from a packed file */
     char *reason;

@@ -151,7 +151,7 @@ enum spacc_status spacc_plan_quantise(struct spacc_plan *p, int weight_bits,
 
     for (size_t i = 0; i < p->nodes && !s; i++) {
         struct spacc_plan_node *n = &p->node[i];
-        for (size_t d = 0; d < n->layers && n->candidate && !s; d++)
+        for (size_t d = 0; d < n->layers && n->candidate && !n->elsewhere && !s; d++)
             if (!n->layer[d].fixed)
                 s = quantise_layer(&n->layer[d], n->x_frac, weight_bits, array, err);
     }

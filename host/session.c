@@ -13,7 +13,7 @@
 #include "sim/sim.h"
 #endif
 
-enum { TIME_LIMIT_US = 10000000 };
+enum { TIME_LIMIT_US = 10000000, SLICES_MAX = 1 << 18 };
 
 void spacc_tensors_free(struct spacc_tensor **t, size_t n)
 {
@@ -175,6 +175,52 @@ static enum spacc_status open_pool(struct spacc_session *s, struct spacc_error *
     return SPACC_OK;
 }
 
+/* "auto" without a GPU is no error: most machines have none. */
+static enum spacc_status open_gpu(struct spacc_session *s, const char *which,
+                                  struct spacc_error *err)
+{
+    struct spacc_error own = {0};
+    enum spacc_status status;
+
+    if (!which || strcmp(which, "off") == 0)
+        return SPACC_OK;
+    status = spacc_gpu_open(&s->gpu, which, &own);
+    if (status == SPACC_EUNSUPPORTED && strcmp(which, "auto") == 0) {
+        spacc_session_note(s, "no GPU is used: %s", own.text);
+        return SPACC_OK;
+    }
+    if (status && err)
+        *err = own;
+    return status;
+}
+
+static void seen_part(void *user, int part, double start_us, double end_us)
+{
+    struct spacc_session *s = user;
+
+    if (s->executor.engine)
+        spacc_engine_part(s->executor.engine, s->cpu_track + part, start_us, end_us);
+}
+
+static enum spacc_status open_timeline(struct spacc_session *s, struct spacc_error *err)
+{
+    enum spacc_status status;
+    char name[32];
+
+    if (!s->options.trace)
+        return SPACC_OK;
+    if ((status = spacc_timeline_new(&s->timeline, SLICES_MAX, err)))
+        return status;
+    s->cpu_track = spacc_timeline_tracks(s->timeline);
+    for (int part = 0; part < (s->pool ? spacc_pool_parts(s->pool) : 1); part++) {
+        snprintf(name, sizeof(name), "cpu %d", part);
+        spacc_timeline_track(s->timeline, name);
+    }
+    if (s->pool)
+        spacc_pool_watch(s->pool, seen_part, s);
+    return SPACC_OK;
+}
+
 /* ---- new and free ------------------------------------------------------------ */
 
 static enum spacc_status check_options(const struct spacc_options *o,
@@ -204,13 +250,31 @@ static enum spacc_status check_options(const struct spacc_options *o,
     return SPACC_OK;
 }
 
+static bool copy_pins(struct spacc_session *s, const struct spacc_options *o)
+{
+    for (size_t i = 0; i < o->pins; i++) {
+        s->pin[i] = (struct spacc_pin){strdup(o->pin[i].node), strdup(o->pin[i].device)};
+        if (!s->pin[i].node || !s->pin[i].device)
+            return false;
+    }
+    return true;
+}
+
 static enum spacc_status copy_options(struct spacc_session *s, const struct spacc_options *o,
                                       struct spacc_error *err)
 {
     s->options = *o;
     s->options.fpga = o->fpga ? strdup(o->fpga) : NULL;
     s->options.waveform_file = o->waveform_file ? strdup(o->waveform_file) : NULL;
-    if ((o->fpga && !s->options.fpga) || (o->waveform_file && !s->options.waveform_file))
+    s->options.plan_file = o->plan_file ? strdup(o->plan_file) : NULL;
+    s->options.profiles = o->profiles ? strdup(o->profiles) : NULL;
+    s->options.all_on = o->all_on ? strdup(o->all_on) : NULL;
+    s->options.gpu = NULL; /* the device is opened once */
+    s->pin = calloc(o->pins + 1, sizeof(*s->pin));
+    s->options.pin = s->pin;
+    if ((o->fpga && !s->options.fpga) || (o->waveform_file && !s->options.waveform_file) ||
+        (o->plan_file && !s->options.plan_file) || (o->all_on && !s->options.all_on) ||
+        (o->profiles && !s->options.profiles) || !s->pin || !copy_pins(s, o))
         return spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
     if (!s->options.time_limit_us)
         s->options.time_limit_us = TIME_LIMIT_US;
@@ -233,7 +297,8 @@ enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_mod
         own.fpga = NULL;
     if ((status = copy_options(s, &own, err)) || (status = check_options(&own, model, err)) ||
         (status = spacc_cpu_check(err)) || (status = open_pool(s, err)) ||
-        (status = open_device(s, err))) {
+        (status = open_device(s, err)) || (status = open_gpu(s, own.gpu, err)) ||
+        (status = open_timeline(s, err))) {
         spacc_session_free(s);
         return status;
     }
@@ -245,6 +310,12 @@ static void forget_prepare(struct spacc_session *s)
 {
     spacc_session_report_release(s);
     spacc_executor_release(&s->executor);
+    spacc_engine_free(s->watch.single);
+    s->watch = (struct spacc_watch){0};
+    spacc_placing_free(s->placing);
+    s->placing = NULL;
+    free(s->where);
+    s->where = NULL;
     spacc_plan_free(s->plan);
     free(s->shapes);
     free(s->error);
@@ -254,7 +325,7 @@ static void forget_prepare(struct spacc_session *s)
     s->error = NULL;
     s->prepared = false;
     s->runs = 0;
-    s->run_us = 0.0;
+    s->run_us = s->timed_us = 0.0;
 }
 
 void spacc_session_free(struct spacc_session *s)
@@ -264,9 +335,21 @@ void spacc_session_free(struct spacc_session *s)
     forget_prepare(s);
     spacc_device_free(s->device);
     spacc_pool_free(s->pool);
+    spacc_gpu_close(s->gpu);
+    spacc_profile_free(s->cpu_profile);
+    spacc_profile_free(s->gpu_profile);
+    spacc_timeline_free(s->timeline);
     for (size_t i = 0; i < s->notes; i++)
         free(s->note[i]);
     free(s->note);
+    for (size_t i = 0; s->pin && i < s->options.pins; i++) {
+        free((char *)(uintptr_t)s->pin[i].node);
+        free((char *)(uintptr_t)s->pin[i].device);
+    }
+    free(s->pin);
+    free((char *)(uintptr_t)s->options.plan_file);
+    free((char *)(uintptr_t)s->options.profiles);
+    free((char *)(uintptr_t)s->options.all_on);
     free((char *)(uintptr_t)s->options.fpga);
     free((char *)(uintptr_t)s->options.waveform_file);
     free(s);
@@ -363,9 +446,9 @@ static enum spacc_status load_device(struct spacc_session *s, struct spacc_error
 
     for (size_t i = 0; i < s->plan->nodes && !status; i++) {
         struct spacc_plan_node *n = &s->plan->node[i];
-        for (size_t d = 0; d < n->layers && n->candidate && !status; d++)
+        for (size_t d = 0; d < n->layers && n->candidate && !n->elsewhere && !status; d++)
             status = add_layer(s, n, d, err);
-        if (n->candidate)
+        if (n->candidate && !n->elsewhere)
             tell_reason(s, n);
     }
     if (status || (status = spacc_device_load(s->device, err)))
@@ -401,9 +484,8 @@ static enum spacc_status keep_shapes(struct spacc_session *s,
     return SPACC_OK;
 }
 
-/* What the CPU's kernels keep weights in: with a card, or its arithmetic, what is left to the
- * CPU stays float. */
-static enum spacc_tile_type cpu_precision(const struct spacc_session *s)
+/* With a card, or its arithmetic, what is left to the CPU stays float. */
+enum spacc_tile_type spacc_session_precision(const struct spacc_session *s)
 {
     if (s->device)
         return SPACC_TILE_F32;
@@ -443,9 +525,17 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
     if (o->sparsity > 0.0 && (status = spacc_plan_prune(s->plan, o->sparsity, o->bank_size,
                                                         &s->array, note_text, s, err)))
         return status;
-    s->executor.device = s->device;
     s->executor.masked = o->sparsity > 0.0;
+    if (spacc_session_places(s) &&
+        (status = spacc_session_place(s, frames, input, state, states, err)))
+        return status;
+    s->executor.card_hz = spacc_session_virtual_hz(s);
+    s->executor.device = s->device;
     s->executor.verify = o->verify;
+    if (s->timeline) {
+        s->executor.timeline = s->timeline;
+        s->executor.card_track = s->on_card ? spacc_timeline_track(s->timeline, "card") : -1;
+    }
     if (s->device) {
         if ((status = spacc_plan_quantise(s->plan, s->weight_bits, &s->array, err)))
             return status;
@@ -453,8 +543,7 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
         if ((status = load_device(s, err)))
             return status;
     }
-    return spacc_executor_ready(&s->executor, s->model->graph, input,
-                                s->pool ? &s->parallel : NULL, cpu_precision(s), err);
+    return spacc_session_ready(s, input, err);
 }
 
 enum spacc_status spacc_session_learn(struct spacc_session *s, size_t frames,
@@ -530,9 +619,17 @@ enum spacc_status spacc_session_step(struct spacc_session *s,
 
     if ((status = check_shapes(s, input, err)))
         return status;
+    const double unreal_us = s->executor.unreal_us;
     status = spacc_executor_run(&s->executor, s->model->graph, input, output, err);
+    if (status == SPACC_EDEVICE && s->gpu && !s->gpu_failed &&
+        !(status = spacc_session_drop_gpu(s, input, err)))
+        status = spacc_executor_run(&s->executor, s->model->graph, input, output, err);
     s->runs++;
     s->run_us += spacc_now_us() - start;
+    const double us = spacc_now_us() - start - (s->executor.unreal_us - unreal_us);
+    s->timed_us += us;
+    if (!status)
+        spacc_session_watch(s, us);
     if (!status && s->options.verify)
         status = verify_step(s, reference_input, reference_output, output, err);
     if (status)
@@ -585,6 +682,10 @@ enum spacc_status spacc_session_pack(struct spacc_session *s, const char *file,
 
     if (!s->prepared)
         return spacc_fail(err, SPACC_EINVAL, "%s: the session is not prepared", file);
+    if (s->placing)
+        return spacc_fail(
+            err, SPACC_EINVAL,
+            "%s: the session has given layers to devices: a packed model needs all", file);
     if (!needs_learning(s))
         return spacc_fail(err, SPACC_EINVAL,
                           "%s: the session was prepared for float: a packed model needs one of "

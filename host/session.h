@@ -12,6 +12,11 @@ extern "C" {
 /* The graph of a model; lives as long as the model. */
 const struct spacc_graph *spacc_model_graph(const struct spacc_model *model);
 
+struct spacc_placing;
+/* What was placed where, of a prepared session; NULL where there is one device and options.plan
+ * was not set. Lives until the session is prepared again. */
+const struct spacc_placing *spacc_session_placing(const struct spacc_session *session);
+
 /* Write the quantised layers of a prepared session (with or without a card: without one
  * they are packed for 16 lanes; any card repacks them when it loads the file). SPACC_EINVAL
  * when the session is not prepared, or for plain float on the CPU, SPACC_EUNSUPPORTED when no

@@ -3,6 +3,9 @@
 #define SPACC_SESSION_PARTS_H
 
 #include "host/executor.h"
+#include "host/gpu/gpu.h"
+#include "host/placing.h"
+#include "host/timeline.h"
 #include "host/session.h"
 #include "scheduler/pool.h"
 #include "sparse/pack.h"
@@ -22,6 +25,15 @@ struct spacc_model {
     struct spacc_pack *pack;  /* NULL for a plain ONNX file */
 };
 
+/* Whether a split keeps its promise. */
+enum { SPACC_WATCH_RUNS = 16 };
+struct spacc_watch {
+    struct spacc_engine *single; /* the best single device, until the split has proved itself */
+    double split_us, single_us;  /* medians of a trial when the session was prepared */
+    double us[SPACC_WATCH_RUNS];
+    int runs, windows, slow;
+};
+
 struct spacc_session {
     struct spacc_model *model;    /* not owned */
     struct spacc_options options; /* strings owned */
@@ -30,7 +42,16 @@ struct spacc_session {
     struct spacc_device *device; /* card or fixed point on the CPU, or NULL */
     bool device_used;            /* layers are on it: a new prepare needs a new one */
     bool on_card;
-    struct spacc_pool *pool; /* NULL: one thread */
+    struct spacc_gpu *gpu;                           /* or NULL */
+    bool gpu_failed;                                 /* goes on without it */
+    struct spacc_profile *cpu_profile, *gpu_profile; /* NULL until something is to be placed */
+    struct spacc_placing *placing;                   /* NULL: one device */
+    int *where; /* [plan nodes]: enum spacc_where; NULL: nothing is placed */
+    struct spacc_watch watch;
+    struct spacc_timeline *timeline; /* or NULL */
+    int cpu_track;                   /* of the first CPU thread */
+    struct spacc_pin *pin;           /* [options.pins], with their strings */
+    struct spacc_pool *pool;         /* NULL: one thread */
     struct spacc_parallel parallel;
     struct spacc_plan_array array;
     int weight_bits;
@@ -38,7 +59,7 @@ struct spacc_session {
     struct spacc_tensor *shapes;   /* [inputs] of prepare, without data */
     struct spacc_error_sum *error; /* [outputs] */
     uint64_t runs;
-    double prepare_us, run_us;
+    double prepare_us, run_us, timed_us;
     char **note;
     size_t notes;
     char card[64];
@@ -48,6 +69,39 @@ struct spacc_session {
 /* Fill m->sha256: most runs never need it. SPACC_EIO when the file cannot be read, or has
  * changed since it was loaded. */
 enum spacc_status spacc_model_sha256(struct spacc_model *m, struct spacc_error *err);
+
+/* ---- session_place.c ---- */
+
+/* Whether nodes have to be given to devices. */
+bool spacc_session_places(const struct spacc_session *s);
+
+/* Price and place; candidates that the card is not given are refused. Before they are
+ * quantised. frames, input, state: as in spacc_session_learn(). */
+enum spacc_status spacc_session_place(struct spacc_session *s, size_t frames,
+                                      const struct spacc_tensor *const *input,
+                                      const struct spacc_state *state, size_t states,
+                                      struct spacc_error *err);
+
+/* Make the engine by the placing; run a split against the best single device, and withdraw it
+ * when it is slower. */
+enum spacc_status spacc_session_ready(struct spacc_session *s,
+                                      const struct spacc_tensor *const *input,
+                                      struct spacc_error *err);
+
+/* Clock of a card that is simulated, or only counts: its time is its cycles. 0: no such card.
+ */
+double spacc_session_virtual_hz(const struct spacc_session *s);
+
+/* What the CPU keeps weights in. */
+enum spacc_tile_type spacc_session_precision(const struct spacc_session *s);
+
+/* A run took so long, without what a simulated card took to simulate. */
+void spacc_session_watch(struct spacc_session *s, double us);
+
+/* The GPU has failed: go on without it. SPACC_EDEVICE when there is nothing to go on with. */
+enum spacc_status spacc_session_drop_gpu(struct spacc_session *s,
+                                         const struct spacc_tensor *const *input,
+                                         struct spacc_error *err);
 
 /* Add a remark, once. Best effort: a remark that has no memory is lost. */
 void spacc_session_note(struct spacc_session *s, const char *format, ...)

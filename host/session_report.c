@@ -89,23 +89,33 @@ static void fill_engine_node(const struct spacc_session *s, const struct spacc_p
     r->host_us = spacc_engine_us(e, n->node);
 }
 
+static const char *device_of(const struct spacc_session *s, size_t i)
+{
+    const struct spacc_plan_node *n = &s->plan->node[i];
+
+    if (s->on_card && n->candidate && !n->elsewhere)
+        return "card";
+    return s->where && s->where[i] == SPACC_ON_GPU ? "gpu" : "cpu";
+}
+
 static void fill_node(const struct spacc_session *s, size_t i, struct spacc_report_node *r)
 {
     const struct spacc_plan_node *n = &s->plan->node[i];
     const struct spacc_node_stats *stats = &s->executor.stats[i];
+    const bool on_card = s->on_card && n->candidate && !n->elsewhere;
 
     *r = (struct spacc_report_node){
         .name = n->name,
         .op = n->op,
-        .device = s->on_card && n->candidate ? "card" : "cpu",
-        .reason = s->device ? n->reason : "no card is used",
+        .device = device_of(s, i),
+        .reason = s->device || s->placing ? n->reason : "no card is used",
         .calls = stats->calls,
         .host_us = stats->host_us,
-        .on_card = s->on_card && n->candidate,
+        .on_card = on_card,
         .max_error = spacc_error_max(&stats->error),
         .snr_db = spacc_error_snr(&stats->error),
     };
-    if (!(n->candidate && s->device))
+    if (!(n->candidate && s->device && !n->elsewhere))
         fill_engine_node(s, n, r);
     else
         r->kernel = s->on_card ? "card" : "fixed point";
@@ -139,7 +149,8 @@ static void note_fallbacks(struct spacc_session *s)
 {
     for (size_t i = 0; i < s->plan->nodes; i++) {
         const struct spacc_node_stats *stats = &s->executor.stats[i];
-        if (s->device && s->plan->node[i].candidate && stats->calls > stats->device_calls)
+        if (s->device && s->plan->node[i].candidate && !s->plan->node[i].elsewhere &&
+            stats->calls > stats->device_calls)
             spacc_session_note(s,
                                "%s: %llu of %llu calls ran on the CPU: sequence lengths or "
                                "shapes are not those of prepare",
@@ -185,9 +196,11 @@ const struct spacc_report *spacc_session_report(struct spacc_session *s)
     *r = (struct spacc_report){
         .model = s->model->file,
         .card = s->card,
+        .gpu = s->gpu && !s->gpu_failed ? spacc_gpu_info(s->gpu)->name : "",
         .runs = s->runs,
         .prepare_us = s->prepare_us,
         .run_us = s->run_us,
+        .timed_us = s->timed_us,
         .notes = s->notes,
         .note = (const char *const *)s->note,
         .nodes = node ? s->plan->nodes : 0,

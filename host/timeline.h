@@ -19,12 +19,17 @@ struct spacc_slice {
     const char *name; /* not owned: lives as long as the timeline */
     const char *kind; /* operator, "upload", "download", "wait"; likewise */
     double start_us, end_us;
+    double cycles; /* of a card, or 0 */
 };
 
 /* Room for `slices`; more are dropped and counted. SPACC_ENOMEM. */
 enum spacc_status spacc_timeline_new(struct spacc_timeline **out, size_t slices,
                                      struct spacc_error *err);
 void spacc_timeline_free(struct spacc_timeline *t);
+
+/* Write it as Chrome trace events; times from the first slice on. SPACC_EIO, SPACC_ENOMEM. */
+enum spacc_status spacc_timeline_save(const struct spacc_timeline *t, const char *file,
+                                      struct spacc_error *err);
 
 /* The track with this name ("cpu 0", "gpu queue", "card"), made when there is none; -1 when
  * there is no room for one more. Before threads add slices. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/cli/cli.h"
+#include "host/cli/bench_devices.h"
 #include "host/clock.h"
 #include "host/cpu/engine.h"
 #include "host/session.h"
@@ -18,7 +18,20 @@
 enum { WARM_RUNS = 3, RUNS_LEAST = 5, RUNS_MOST = 1000000, SLOWEST = 10 };
 static const double warm_us = 1e5, all_us = 1e6;
 
-enum { INPUT, RUNS, CPU_THREADS, COMPARE, DIM, SEED, JSON, QUIET };
+enum {
+    INPUT,
+    RUNS,
+    CPU_THREADS,
+    COMPARE,
+    DIM,
+    SEED,
+    JSON,
+    QUIET,
+    DEVICES,
+    GPU,
+    FPGA,
+    PROFILES
+};
 
 static const struct cli_option options[] = {
     [INPUT] = {"input", 'i', "[NAME=]FILE",
@@ -30,12 +43,17 @@ static const struct cli_option options[] = {
     [SEED] = {"seed", 0, "N", "of inputs not given (default 1)"},
     [JSON] = {"json", 0, NULL, "the report as JSON"},
     [QUIET] = {"quiet", 'q', NULL, "no remarks on stderr; errors still"},
+    [DEVICES] = {"devices", 0, "all", "each device alone, as planned, and batches over all"},
+    [GPU] = {"gpu", 0, "P.D", "with --devices: an OpenCL platform and device, or auto"},
+    [FPGA] = {"fpga", 0, "CARD", "with --devices: sim, model:128x32, uart:DEVICE"},
+    [PROFILES] = {"profiles", 0, "FOLDER", "of spacc profile (default: the cache)"},
     {0}};
 
 struct settings {
     struct cli_inputs in;
     uint64_t runs, threads;
-    bool compare, json, quiet;
+    const char *gpu, *fpga, *profiles;
+    bool compare, devices, json, quiet;
 };
 
 /* Times of one side, us by run, sorted before they are printed. */
@@ -98,6 +116,15 @@ static int take(void *to, int option, const char *value)
     case SEED: return take_count(option, value, 0, UINT64_MAX, &set->in.seed);
     case JSON: set->json = true; return CLI_OK;
     case QUIET: set->quiet = set->in.quiet = true; return CLI_OK;
+    case DEVICES:
+        set->devices = true;
+        return !strcmp(value, "all") ? CLI_OK
+                                     : cli_usage(&cli_bench, "--devices %s: only all", value);
+    case GPU: set->gpu = strcmp(value, "off") ? value : NULL; return CLI_OK;
+    case FPGA:
+        set->fpga = strcmp(value, "off") ? value : NULL;
+        return cli_fpga(&cli_bench, value);
+    case PROFILES: set->profiles = value; return CLI_OK;
     default: return CLI_USAGE;
     }
 }
@@ -107,38 +134,6 @@ static int take(void *to, int option, const char *value)
 static enum spacc_status no_memory(const struct bench *b, struct spacc_error *err)
 {
     return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", b->file);
-}
-
-/* Of an input with frames the first one. */
-static enum spacc_status first_frame(struct spacc_tensor **t)
-{
-    struct spacc_tensor *all = *t, *one;
-    const enum spacc_status status =
-        all->dims[0] < 1 ? SPACC_ESHAPE
-                         : spacc_tensor_new(&one, all->dtype, all->rank - 1, all->dims + 1);
-
-    if (status != SPACC_OK)
-        return status;
-    memcpy(one->data, all->data, one->count * spacc_dtype_bytes(one->dtype));
-    spacc_tensor_free(all);
-    *t = one;
-    return SPACC_OK;
-}
-
-static enum spacc_status load_inputs(struct bench *b, struct spacc_error *err)
-{
-    struct cli_inputs *in = &b->set->in;
-    enum spacc_status status = cli_inputs_load(in, b->plain, b->states.is_state, err);
-
-    for (size_t i = 0; i < in->count && status == SPACC_OK && in->stream; i++) {
-        const struct spacc_value *v = &b->plain->value[b->plain->input[i]];
-        if (v->rank < 0 || in->tensor[i]->rank != v->rank + 1)
-            continue;
-        if ((status = first_frame(&in->tensor[i])) != SPACC_OK)
-            return spacc_fail(err, status, "%s: input %s: no first frame", b->file, v->name);
-        cli_log(b->set->quiet, "input %s: the first frame", v->name);
-    }
-    return status;
 }
 
 static enum spacc_status load(struct bench *b, struct spacc_error *err)
@@ -156,7 +151,9 @@ static enum spacc_status load(struct bench *b, struct spacc_error *err)
     b->plain = spacc_model_graph(b->model);
     if ((status = cli_states_find(&b->states, b->model, b->plain, 0, NULL, err)) != SPACC_OK)
         return status;
-    return load_inputs(b, err);
+    if ((status = cli_inputs_load(&b->set->in, b->plain, b->states.is_state, err)) != SPACC_OK)
+        return status;
+    return cli_inputs_first_frame(&b->set->in, b->plain, err);
 }
 
 static enum spacc_status make_engine(struct bench *b, struct spacc_error *err)
@@ -519,13 +516,31 @@ static void release(struct bench *b)
     cli_inputs_release(&b->set->in);
 }
 
+static int bench_devices(struct bench *b)
+{
+    const struct settings *set = b->set;
+    const struct cli_bench_devices ask = {.file = b->file,
+                                          .model = b->model,
+                                          .input = inputs(b),
+                                          .gpu = set->gpu,
+                                          .fpga = set->fpga,
+                                          .profiles = set->profiles,
+                                          .threads = (int)set->threads,
+                                          .runs = (size_t)set->runs,
+                                          .json = set->json};
+
+    return cli_bench_devices(&ask);
+}
+
 static int bench(struct settings *set, const char *file)
 {
     struct bench b = {.set = set, .file = file};
     struct spacc_error err = {0};
     int status;
 
-    if (load(&b, &err) || make_engine(&b, &err) || measure(&b, &err)) {
+    if (set->devices && !load(&b, &err)) {
+        status = bench_devices(&b);
+    } else if (err.status || load(&b, &err) || make_engine(&b, &err) || measure(&b, &err)) {
         cli_name_file(&err, file);
         status = cli_fail_err(&err);
     } else {
@@ -547,7 +562,9 @@ static int run(int argc, char **argv)
     if (!set.in.spec || !set.in.dim)
         status = cli_fail("out of memory");
     else if (cli_parse(&cli_bench, argc, argv, take, &set, &file, &status))
-        status = bench(&set, file);
+        status = (set.gpu || set.fpga || set.profiles) && !set.devices
+                     ? cli_usage(&cli_bench, "--gpu, --fpga and --profiles need --devices all")
+                     : bench(&set, file);
     free(set.in.spec);
     free(set.in.dim);
     return status;
@@ -556,7 +573,7 @@ static int run(int argc, char **argv)
 const struct cli_command cli_bench = {
     .name = "bench",
     .arguments = "MODEL",
-    .summary = "How long a model takes on the CPU engine, by kernel and by node.",
+    .summary = "How long a model takes, by kernel and node, or device by device.",
     .more =
         "Inputs that are not given are made as spacc run makes them; of an input with frames\n"
         "the first one is taken. --compare gives the median of the ratios of neighbouring "

@@ -280,3 +280,32 @@ bool cli_parse(const struct cli_command *c, int argc, char **argv, cli_take_fn t
         *file = argv[optind];
     return true;
 }
+
+int cli_goal(enum spacc_goal *to, const struct cli_command *command, const char *text)
+{
+    static const char *const names[] = {NULL, "latency", "throughput", "energy"};
+
+    for (int i = SPACC_GOAL_LATENCY; i <= SPACC_GOAL_ENERGY; i++)
+        if (!strcmp(text, names[i])) {
+            *to = (enum spacc_goal)i;
+            return CLI_OK;
+        }
+    return cli_usage(command, "--objective %s: latency, throughput or energy", text);
+}
+
+int cli_pin(struct spacc_pin *pin, size_t *pins, const struct cli_command *command,
+            const char *text)
+{
+    char *node = strdup(text);
+    char *equals = node ? strrchr(node, '=') : NULL;
+
+    if (!node)
+        return cli_fail("out of memory");
+    if (!equals || equals == node || !equals[1]) {
+        free(node);
+        return cli_usage(command, "--device %s: wants NODE=cpu, NODE=gpu or NODE=card", text);
+    }
+    *equals = '\0';
+    pin[(*pins)++] = (struct spacc_pin){node, equals + 1};
+    return CLI_OK;
+}

@@ -35,7 +35,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_run, cli_predict, cli_bench, cli_prune, cli_pack,
-    cli_inspect, cli_devices, cli_ops;
+    cli_inspect, cli_devices, cli_ops, cli_plan;
 
 /* Takes option number `option` of the table. Returns CLI_OK or the exit status. */
 typedef int (*cli_take_fn)(void *to, int option, const char *value);
@@ -68,6 +68,12 @@ int cli_sparsity(double *to, const struct cli_command *command, const char *text
 int cli_bank_size(size_t *to, const struct cli_command *command, const char *text);
 /* Refuse cards of later versions by name. */
 int cli_fpga(const struct cli_command *command, const char *text);
+/* "latency", "throughput", "energy". */
+int cli_goal(enum spacc_goal *to, const struct cli_command *command, const char *text);
+/* "NODE=cpu", appended to pin[*pins]; cut in place, in a copy that lives as long as the
+ * program. */
+int cli_pin(struct spacc_pin *pin, size_t *pins, const struct cli_command *command,
+            const char *text);
 
 /* A line about what goes on, on stderr; nothing under `quiet`. */
 void cli_log(bool quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -105,6 +111,9 @@ bool cli_dim(struct cli_inputs *in, const char *text);
 enum spacc_status cli_inputs_load(struct cli_inputs *in, const struct spacc_graph *g,
                                   const bool *state, struct spacc_error *err);
 void cli_inputs_release(struct cli_inputs *in);
+/* Of a stream keep the first frame of each input that has frames; says so. */
+enum spacc_status cli_inputs_first_frame(struct cli_inputs *in, const struct spacc_graph *g,
+                                         struct spacc_error *err);
 
 /* ---- state.c ---- */
 
@@ -153,12 +162,6 @@ struct spacc_pack;
 void cli_print_pack(const struct spacc_pack *pack, const char *file);
 /* The same from a file, on request as JSON. Returns the exit status. */
 int cli_inspect_pack(const char *file, bool json);
-
-/* ---- trace.c ---- */
-
-/* Chrome trace-event JSON: one slice a node, card layers on a track of their own. */
-enum spacc_status cli_trace_save(const struct spacc_report *report, const char *file,
-                                 struct spacc_error *err);
 
 /* ---- matrix.c ---- */
 

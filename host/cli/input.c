@@ -336,3 +336,35 @@ void cli_inputs_release(struct cli_inputs *in)
     free(in->tensor);
     in->tensor = NULL;
 }
+
+/* ---- one frame ---- */
+
+static enum spacc_status first_frame(struct spacc_tensor **t)
+{
+    struct spacc_tensor *all = *t, *one;
+    const enum spacc_status status =
+        all->dims[0] < 1 ? SPACC_ESHAPE
+                         : spacc_tensor_new(&one, all->dtype, all->rank - 1, all->dims + 1);
+
+    if (status != SPACC_OK)
+        return status;
+    memcpy(one->data, all->data, one->count * spacc_dtype_bytes(one->dtype));
+    spacc_tensor_free(all);
+    *t = one;
+    return SPACC_OK;
+}
+
+enum spacc_status cli_inputs_first_frame(struct cli_inputs *in, const struct spacc_graph *g,
+                                         struct spacc_error *err)
+{
+    for (size_t i = 0; i < in->count && in->stream; i++) {
+        const struct spacc_value *v = &g->value[g->input[i]];
+        enum spacc_status status;
+        if (v->rank < 0 || in->tensor[i]->rank != v->rank + 1)
+            continue;
+        if ((status = first_frame(&in->tensor[i])) != SPACC_OK)
+            return spacc_fail(err, status, "%s: input %s: no first frame", g->file, v->name);
+        cli_log(in->quiet, "input %s: the first frame", v->name);
+    }
+    return SPACC_OK;
+}

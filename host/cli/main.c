@@ -6,11 +6,11 @@
 
 static const struct cli_command *const commands[] = {&cli_run,     &cli_predict, &cli_bench,
                                                      &cli_prune,   &cli_pack,    &cli_inspect,
-                                                     &cli_devices, &cli_ops};
+                                                     &cli_devices, &cli_ops,     &cli_plan};
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 /* Known by name so that a reader of the plan gets a straight answer. */
-static const char *const later[] = {"profile", "plan"};
+static const char *const later[] = {"profile"};
 
 static void print_help(FILE *to)
 {

@@ -30,7 +30,12 @@ enum {
     TIME_LIMIT,
     SIM_STALL,
     QUIET,
-    CPU_THREADS
+    CPU_THREADS,
+    GPU,
+    OBJECTIVE,
+    PLAN,
+    DEVICE,
+    PROFILES
 };
 
 static const struct cli_option options[] = {
@@ -55,7 +60,14 @@ static const struct cli_option options[] = {
     [SIM_STALL] = {"sim-stall", 0, "N", "stall the simulated buses, chance N in 1024 a cycle"},
     [QUIET] = {"quiet", 'q', NULL, "no remarks on stderr; errors still"},
     [CPU_THREADS] = {"cpu-threads", 0, "N", "threads for the CPU's part (default 1)"},
-    {"gpu", 0, "P.D", NULL},
+    [GPU] = {"gpu", 0, "P.D",
+             "auto, off, or an OpenCL platform and device as spacc devices has it"},
+    [OBJECTIVE] = {"objective", 0, "O",
+                   "place nodes for latency, throughput or energy (default: a card that is "
+                   "named runs all it can)"},
+    [PLAN] = {"plan", 0, "F.json", "run as this plan of spacc plan --save says"},
+    [DEVICE] = {"device", 0, "NODE=D", "run this node on the cpu, gpu or card"},
+    [PROFILES] = {"profiles", 0, "FOLDER", "of spacc profile (default: the cache)"},
     {0}};
 
 struct settings {
@@ -64,6 +76,7 @@ struct settings {
     const char **output;
     const char **state; /* "IN=OUT" */
     struct spacc_options session;
+    struct spacc_pin *pin;
     const char *trace;
     bool metric, json, quiet;
 };
@@ -120,7 +133,10 @@ static int take(void *to, int option, const char *value)
     case SEED: return take_count(option, value, 0, UINT64_MAX, &set->in.seed);
     case METRIC: set->metric = true; return CLI_OK;
     case JSON: set->json = true; return CLI_OK;
-    case TRACE: set->trace = value; return CLI_OK;
+    case TRACE:
+        set->trace = value;
+        set->session.trace = true;
+        return CLI_OK;
     case VCD: set->session.waveform_file = value; return CLI_OK;
     case TIME_LIMIT:
         return take_count(option, value, 1, UINT32_MAX, &set->session.time_limit_us);
@@ -132,6 +148,11 @@ static int take(void *to, int option, const char *value)
         set->session.cpu_threads = (int)threads;
         return status;
     }
+    case GPU: set->session.gpu = value; return CLI_OK;
+    case OBJECTIVE: return cli_goal(&set->session.goal, &cli_run, value);
+    case PLAN: set->session.plan_file = value; return CLI_OK;
+    case DEVICE: return cli_pin(set->pin, &set->session.pins, &cli_run, value);
+    case PROFILES: set->session.profiles = value; return CLI_OK;
     default: return CLI_USAGE;
     }
 }
@@ -214,7 +235,7 @@ static enum spacc_status save(struct work *w, struct spacc_error *err)
     if (status == SPACC_OK)
         status = cli_outputs_save(set->outputs, set->output, w->graph, w->output, err);
     if (status == SPACC_OK && set->trace)
-        status = cli_trace_save(spacc_session_report(w->session), set->trace, err);
+        status = spacc_session_trace(w->session, set->trace, err);
     return status;
 }
 
@@ -366,7 +387,9 @@ static int run_with(const struct cli_command *command, const char *fpga, int arg
     set.in.dim = calloc((size_t)argc, sizeof(*set.in.dim));
     set.output = calloc((size_t)argc, sizeof(char *));
     set.state = calloc((size_t)argc, sizeof(char *));
-    if (!set.in.spec || !set.in.dim || !set.output || !set.state)
+    set.pin = calloc((size_t)argc, sizeof(*set.pin));
+    set.session.pin = set.pin;
+    if (!set.in.spec || !set.in.dim || !set.output || !set.state || !set.pin)
         status = cli_fail("out of memory");
     else if (cli_parse(command, argc, argv, take, &set, &file, &status) &&
              (status = check(&set)) == CLI_OK)
@@ -375,6 +398,9 @@ static int run_with(const struct cli_command *command, const char *fpga, int arg
     free(set.in.dim);
     free(set.output);
     free(set.state);
+    for (size_t i = 0; i < set.session.pins; i++)
+        free((char *)(uintptr_t)set.pin[i].node);
+    free(set.pin);
     return status;
 }
 

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "host/cpu/arena.h"
-#include "host/cpu/engine_parts.h"
+#include "host/cpu/aside.h"
+#include "host/cpu/kernels.h"
 #include "host/cpu/onednn.h"
 #include "host/timeline.h"
 
@@ -43,7 +44,9 @@ int spacc_cpu_slot_new(struct spacc_cpu_build *b, const struct spacc_tensor *lik
                                                 .first = -1,
                                                 .last = -1,
                                                 .copy_of = -1,
-                                                .plain = -1};
+                                                .plain = -1,
+                                                .begun_by = -1,
+                                                .held_by = -1};
     e->slot[e->slots].t.data = NULL;
     return e->slots++;
 }
@@ -94,8 +97,8 @@ bool spacc_cpu_may_overwrite(const struct spacc_cpu_build *b, int v, int s)
     const struct spacc_engine *e = b->e;
     const int root = e->slot[s].root;
 
-    if (b->readers[v] != 1 || e->slot[root].home != SPACC_HOME_ARENA ||
-        e->slot[v].home != SPACC_HOME_ARENA)
+    if (b->readers[v] != 1 || e->slot[root].held_by >= 0 ||
+        e->slot[root].home != SPACC_HOME_ARENA || e->slot[v].home != SPACC_HOME_ARENA)
         return false;
     for (int i = 0; i < e->slots; i++) /* whatever else is there has been read */
         if (i != s && i != v && e->slot[i].root == root && e->slot[i].made &&
@@ -311,6 +314,23 @@ static void count_readers(struct spacc_cpu_build *b)
         b->readers[b->g->output[o]] += 2; /* never the only one */
 }
 
+/* Foreign nodes run in turn, and a view reads nothing. */
+static bool waits_itself(const struct spacc_cpu_kernel *k)
+{
+    return k == &spacc_cpu_foreign || k == &spacc_cpu_view;
+}
+
+static enum spacc_status settle_reads(struct spacc_cpu_build *b, int n)
+{
+    const int reads = spacc_node_reads(&b->g->node[n], NULL, 0);
+    enum spacc_status status = SPACC_OK;
+
+    spacc_node_reads(&b->g->node[n], b->reads, reads);
+    for (int r = 0; r < reads && !status; r++)
+        status = spacc_cpu_settle(b, b->reads[r]);
+    return status;
+}
+
 static enum spacc_status take_node(struct spacc_cpu_build *b, int n)
 {
     if (!b->needed[n] || all_constant(b, &b->g->node[n])) {
@@ -321,10 +341,11 @@ static enum spacc_status take_node(struct spacc_cpu_build *b, int n)
     }
     for (size_t k = 0; k < spacc_cpu_kernel_count && !b->taken[n]; k++) {
         bool taken = false;
+        enum spacc_status s;
         if (!spacc_cpu_kernels[k]->take)
             continue;
-        const enum spacc_status s = spacc_cpu_kernels[k]->take(b, n, &taken);
-        if (s)
+        if ((!waits_itself(spacc_cpu_kernels[k]) && (s = settle_reads(b, n))) ||
+            (s = spacc_cpu_kernels[k]->take(b, n, &taken)))
             return s;
     }
     return SPACC_OK;
@@ -351,7 +372,10 @@ static size_t slot_bytes(const struct spacc_cpu_slot *s)
 static enum spacc_status settle_outputs(struct spacc_cpu_build *b)
 {
     struct spacc_engine *e = b->e;
+    const enum spacc_status status = spacc_cpu_settle_all(b);
 
+    if (status)
+        return status;
     for (int o = 0; o < b->g->outputs; o++) {
         e->output[o] = spacc_cpu_plain(b, b->g->output[o]);
         if (e->output[o] < 0)
@@ -575,6 +599,7 @@ void spacc_engine_free(struct spacc_engine *e)
 {
     if (!e)
         return;
+    spacc_aside_free(e->aside);
     for (int s = 0; s < e->steps; s++)
         free_step(&e->step[s]);
     for (int s = 0; s < e->slots; s++) {

@@ -1,6 +1,7 @@
 /* Running an engine. */
 #include "host/clock.h"
-#include "host/cpu/engine_parts.h"
+#include "host/cpu/aside.h"
+#include "host/cpu/kernels.h"
 #include "host/timeline.h"
 
 #include <stdlib.h>
@@ -58,8 +59,8 @@ static void show(struct spacc_engine *e, const struct spacc_cpu_step *s)
     const struct spacc_engine_options *o = &e->options;
 
     for (int i = 0; i < s->outs && o->sees && e->hooks && e->hooks->value; i++)
-        if (s->out[i] >= 0 && s->out[i] < e->g->values && !e->slot[s->out[i]].layout &&
-            o->sees(o->user, e->g, s->out[i]))
+        if (s->kernel != &spacc_cpu_foreign && s->out[i] >= 0 && s->out[i] < e->g->values &&
+            !e->slot[s->out[i]].layout && o->sees(o->user, e->g, s->out[i]))
             e->hooks->value(e->hooks->user, e->g, s->out[i], &e->slot[s->out[i]].t);
 }
 
@@ -71,7 +72,7 @@ static void add_slice(const struct spacc_engine *e, int track, double start_us, 
         e->options.timeline,
         &(struct spacc_slice){track, node->name,
                               e->now->kernel->take ? node->op->name : e->now->kernel->name,
-                              start_us, end_us});
+                              start_us, end_us, 0.0});
 }
 
 void spacc_engine_part(struct spacc_engine *e, int track, double start_us, double end_us)
@@ -88,8 +89,11 @@ static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *e
         struct spacc_cpu_step *s = &e->step[i];
         e->now = s;
         const enum spacc_status status = s->kernel->run(e, s, err);
-        if (status)
+        if (status) {
+            if (e->aside)
+                spacc_aside_finish(e->aside);
             return status;
+        }
         const double after = spacc_now_us();
         s->us += after - before;
         if (e->options.timeline)

@@ -31,7 +31,8 @@ struct spacc_engine_options {
     enum spacc_tile_type precision;        /* of constant weights of LSTM, GRU and products of
                                               few vectors; all zero is float */
     /* Nodes that somebody else runs (NULL: none): asked once a node when the engine is made;
-     * in a run hooks->node is called for these and must do them. hooks->value is called for
+     * in a run hooks->node is called for these and must do them, maybe on another thread,
+     * one at a time. hooks->value is called for
      * every value that a step has made and that `sees` says yes to (NULL: none). */
     bool (*foreign)(void *user, const struct spacc_graph *g, int node);
     bool (*sees)(void *user, const struct spacc_graph *g, int value);
@@ -41,6 +42,10 @@ struct spacc_engine_options {
     enum spacc_status (*weights)(void *user, const struct spacc_graph *g, int node, int input,
                                  const struct spacc_tensor *const *in,
                                  const struct spacc_tensor **instead, struct spacc_error *err);
+    /* A foreign node has ended (NULL: nobody wants to know): meanwhile the engine did other
+     * things for overlap_us, and then waited for blocked_us. On the thread of the run. */
+    void (*waited)(void *user, const struct spacc_graph *g, int node, double overlap_us,
+                   double blocked_us);
     /* Nodes that `gpu` runs (NULL: none). It outlives the engine; one engine at a time runs on
      * it. A node that it cannot run is SPACC_EUNSUPPORTED with the reason. */
     struct spacc_gpu *gpu;

@@ -30,6 +30,8 @@ struct spacc_cpu_slot {
     int copy_of;  /* a copy in another layout: of this value, or -1 */
     int plain;    /* slot with the same contents, row-major, or -1 */
     bool made;    /* some earlier step makes it, or nobody has to */
+    int begun_by; /* step that began a node whose result this is, not waited for yet; or -1 */
+    int held_by;  /* the same, of a root that such a node reads */
     struct spacc_tensor *heap;
 };
 
@@ -58,6 +60,7 @@ struct spacc_engine {
     bool *direct;                    /* by graph output: made in the caller's tensor */
     char *arena;
     size_t arena_bytes, values_bytes, weight_bytes, heap_values;
+    struct spacc_aside *aside;           /* thread for foreign nodes (aside.h), or NULL */
     const struct spacc_run_hooks *hooks; /* of this run */
     const struct spacc_cpu_step *now;    /* that runs */
     int host_track;                      /* of the time line */
@@ -162,6 +165,15 @@ static inline void spacc_cpu_follow_root(struct spacc_engine *e, int s)
  * slots' when those are on the heap; out[] is NULL then. (reference.c) */
 enum spacc_status spacc_cpu_keep(struct spacc_engine *e, const struct spacc_cpu_step *s,
                                  struct spacc_tensor **out, struct spacc_error *err);
+
+/* The same for results out[] in slots slot[], -1 where not asked for. */
+enum spacc_status spacc_cpu_keep_in(struct spacc_engine *e, const int *slot, int slots,
+                                    struct spacc_tensor **out, struct spacc_error *err);
+
+/* The value is about to be read: when a foreign node is making it, add the step that waits. Of
+ * all values that are left, behind the last node. (foreign.c) */
+enum spacc_status spacc_cpu_settle(struct spacc_cpu_build *b, int v);
+enum spacc_status spacc_cpu_settle_all(struct spacc_cpu_build *b);
 
 /* Whether so many of the weights are zero that kernels with an index for each of the others
  * are faster. */

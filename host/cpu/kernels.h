@@ -16,7 +16,8 @@ extern const struct spacc_cpu_kernel spacc_cpu_conv;      /* conv.c */
 extern const struct spacc_cpu_kernel spacc_cpu_pool;      /* pool.c */
 extern const struct spacc_cpu_kernel spacc_cpu_reference; /* reference.c */
 extern const struct spacc_cpu_kernel spacc_cpu_branches;
-extern const struct spacc_cpu_kernel spacc_cpu_onednn_conv; /* onednn_*.c */
+extern const struct spacc_cpu_kernel spacc_cpu_foreign_wait; /* foreign.c */
+extern const struct spacc_cpu_kernel spacc_cpu_onednn_conv;  /* onednn_*.c */
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_deconv;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_maxpool;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_pool;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/cpu/aside.h"
 #include "host/cpu/kernels.h"
 #include "models/run_parts.h"
 
@@ -132,22 +133,28 @@ static enum spacc_status keep(struct spacc_engine *e, int slot, struct spacc_ten
                              e->g->file, e->g->value[slot].name);
 }
 
-enum spacc_status spacc_cpu_keep(struct spacc_engine *e, const struct spacc_cpu_step *s,
-                                 struct spacc_tensor **out, struct spacc_error *err)
+enum spacc_status spacc_cpu_keep_in(struct spacc_engine *e, const int *slot, int slots,
+                                    struct spacc_tensor **out, struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
 
-    for (int o = 0; o < s->outs; o++) {
+    for (int o = 0; o < slots; o++) {
         struct spacc_tensor *t = out[o];
         out[o] = NULL;
-        if (!t || (s->out[o] >= 0 && t == &e->slot[s->out[o]].t))
+        if (!t || (slot[o] >= 0 && t == &e->slot[slot[o]].t))
             continue;
-        if (s->out[o] < 0 || status)
+        if (slot[o] < 0 || status)
             spacc_tensor_free(t);
         else
-            status = keep(e, s->out[o], t, err);
+            status = keep(e, slot[o], t, err);
     }
     return status;
+}
+
+enum spacc_status spacc_cpu_keep(struct spacc_engine *e, const struct spacc_cpu_step *s,
+                                 struct spacc_tensor **out, struct spacc_error *err)
+{
+    return spacc_cpu_keep_in(e, s->out, s->outs, out, err);
 }
 
 static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
@@ -194,6 +201,8 @@ static enum spacc_status run_branches(struct spacc_engine *e, struct spacc_cpu_s
         const struct spacc_cpu_slot *slot = &e->slot[plain_of(e, v)];
         value[v] = slot->t.data || slot->t.count == 0 ? &slot->t : NULL;
     }
+    if (e->aside) /* a body may have foreign nodes of its own */
+        spacc_aside_finish(e->aside);
     status = spacc_graph_run_node(e->g, s->node, value, e->hooks, out, err);
     if (!status)
         status = spacc_cpu_keep(e, s, out, err);

@@ -532,7 +532,7 @@ static bool work_of(const struct spacc_engine *e, const struct spacc_cpu_step *s
 
     *w = (struct spacc_work){.threads = spacc_parallel_parts(e->options.parallel),
                              .cold = is_cold(e)};
-    if (s->kernel == &spacc_cpu_foreign)
+    if (s->kernel == &spacc_cpu_foreign || s->kernel == &spacc_cpu_foreign_wait)
         return false;
     count_bytes(&a);
     describe(&a);

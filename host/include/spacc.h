@@ -58,9 +58,34 @@ enum spacc_precision {
                                 in C. (Its int8 without a card: fpga "model".) */
 };
 
+/* What devices are chosen for. */
+enum spacc_goal {
+    SPACC_GOAL_DEFAULT,    /* a card that is named runs every layer that it can, because it was
+                              asked    for; CPU and GPU share the rest for latency */
+    SPACC_GOAL_LATENCY,    /* time of a run */
+    SPACC_GOAL_THROUGHPUT, /* time between runs that follow each other */
+    SPACC_GOAL_ENERGY
+};
+
+/* A node that has to run on a device. */
+struct spacc_pin {
+    const char *node;   /* its name, as the report has it */
+    const char *device; /* "cpu", "gpu" or "card" */
+};
+
 /* All zero is the CPU alone, weights as they are. Strings are copied. */
 struct spacc_options {
     const char *fpga; /* NULL or "off"; "sim", "sim:4x4": see spacc_card_open() */
+    const char *gpu;  /* NULL or "off"; "auto": the first OpenCL GPU, or none (a note says so);
+                         "P.D": platform and device, of any kind. See spacc_gpu_open() */
+    enum spacc_goal goal;
+    const char *all_on;    /* "cpu", "gpu" or "card": it runs every node that it can; NULL */
+    const char *plan_file; /* run as it says: of spacc_session_save_plan(); NULL */
+    size_t pins;
+    const struct spacc_pin *pin;
+    const char *profiles; /* folder with the profiles that spacc profile writes; NULL: the
+                             cache. Without one prices are a roofline (a note says so) */
+    bool plan;            /* price and place also where there is the CPU only */
     enum spacc_precision precision;
     double sparsity;  /* prune card layers to this, 0: leave the weights as they are */
     size_t bank_size; /* columns a bank when pruning; 0: the card's own (columns / lanes) */
@@ -69,6 +94,7 @@ struct spacc_options {
     uint64_t time_limit_us;                /* of one card run, in card time; 0: 10 seconds */
     uint64_t sim_stall_per_1024, sim_seed; /* random AXI stalls of the simulated card */
     int cpu_threads; /* for the CPU's part, 1 to 256; 0: one. The same bits for any number */
+    bool trace;      /* keep a time line: spacc_session_trace() */
 };
 
 enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_model *model,
@@ -116,6 +142,18 @@ enum spacc_status spacc_session_stream(struct spacc_session *session,
                                        const struct spacc_state *state, size_t states,
                                        struct spacc_tensor **output, struct spacc_error *err);
 
+/* Write which node runs where as JSON (a temporary file, then renamed), for plan_file.
+ * SPACC_EINVAL when the session is not prepared, or has one device only. SPACC_EIO,
+ * SPACC_ENOMEM.
+ */
+enum spacc_status spacc_session_save_plan(struct spacc_session *session, const char *file,
+                                          struct spacc_error *err);
+
+/* Write what ran where and when as Chrome trace events, which Perfetto opens: CPU threads, GPU
+ * queue and card on one clock. SPACC_EINVAL without options.trace; SPACC_EIO, SPACC_ENOMEM. */
+enum spacc_status spacc_session_trace(struct spacc_session *session, const char *file,
+                                      struct spacc_error *err);
+
 /* ---- the report ---- */
 
 enum { SPACC_CAUSES = 8 }; /* issue, load, x_wait, drain, cell, out, control, weights */
@@ -123,14 +161,14 @@ enum { SPACC_CAUSES = 8 }; /* issue, load, x_wait, drain, cell, out, control, we
 /* One node and where it ran. Strings live as long as the session. */
 struct spacc_report_node {
     const char *name, *op;
-    const char *device; /* "cpu" or "card" */
+    const char *device; /* "cpu", "gpu" or "card" */
     const char *kernel; /* on the CPU: what runs it: "onednn", "openblas", "f32/avx2/8",
                            "view", "reference"; "constant" or "dead": nothing does; on the card:
                            "card" */
     const char *reason; /* why there: "weights constant, LSTM fits" or "peepholes are not on the
                            card" */
     uint64_t calls;
-    double host_us; /* wall time on the host over all calls */
+    double host_us; /* wall time on the host over all calls; on the gpu by its own clock */
     bool on_card;
     /* Card layers only, sums over all calls: */
     size_t rows, columns; /* of the whole matrix, x and h parts side by side */
@@ -158,10 +196,13 @@ struct spacc_report_output {
 struct spacc_report {
     const char *model;
     const char *card; /* "sim 16x16" or "" */
+    const char *gpu;  /* its name, or "" */
     uint32_t pes, lanes;
     double clock_hz;
     uint64_t runs;
-    double prepare_us, run_us;        /* host wall time */
+    double prepare_us, run_us; /* host wall time */
+    double timed_us; /* of the runs, in which a simulated card takes its own time, not what
+                        simulating takes */
     uint64_t load_cycles, run_cycles; /* card: loading weights once, and all runs */
     size_t notes; /* remarks a user must see: padding, states guessed, fallbacks */
     const char *const *note;

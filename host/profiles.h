@@ -1,0 +1,32 @@
+/* profiles.h - the profiles of this machine's devices: from their files, or as good as nothing.
+ */
+#ifndef SPACC_PROFILES_H
+#define SPACC_PROFILES_H
+
+#include "host/gpu/gpu.h"
+#include "scheduler/cost.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where the profile of a device ("cpu", "0.0") is: FOLDER/profile-DEVICE.json; folder NULL:
+ * $XDG_CACHE_HOME/spacc, or ~/.cache/spacc. SPACC_EIO: no HOME either; SPACC_ENOMEM. `*path` is
+ * free()d by the caller. */
+enum spacc_status spacc_profiles_path(char **path, const char *folder, const char *device,
+                                      struct spacc_error *err);
+
+/* The profile, fitted. Where there is no file in the cache, or one of another machine, launch,
+ * transfers and peaks are measured now (under a second), and `note` says that prices are a
+ * roofline. In a folder that was asked for it is an error, as is a damaged file. */
+enum spacc_status spacc_profiles_cpu(struct spacc_profile **out, const char *folder, char *note,
+                                     size_t note_bytes, struct spacc_error *err);
+enum spacc_status spacc_profiles_gpu(struct spacc_profile **out, const char *folder,
+                                     struct spacc_gpu *gpu, char *note, size_t note_bytes,
+                                     struct spacc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
