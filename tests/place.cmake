@@ -1,0 +1,1 @@
+spacc_failing_alloc(test_place)
