@@ -1,27 +1,172 @@
+/* Asking the models. */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "scheduler/predict/costs_parts.h"
 
-struct spacc_costs {
-    int none;
-};
+#define ROOFLINE_SIGMA 0.5
+#define LEAST_US       1e-3   /* a few clocks: nothing takes less */
+#define SPREAD_SIGMA   1.4826 /* from half the distance of the quartiles */
 
-cJSON *spacc_costs_json(const struct spacc_costs *c)
-{
-    (void)c;
-    return cJSON_CreateArray();
-}
+static const char *const names[SPACC_COST_MODELS] = {"stack",  "table",      "boosted",
+                                                     "closed", "polynomial", "roofline"};
 
-enum spacc_status spacc_costs_parse(struct spacc_costs **out, const cJSON *list,
-                                    struct spacc_error *err)
+const char *spacc_cost_model_name(enum spacc_cost_model model)
 {
-    *out = NULL;
-    if (!cJSON_IsArray(list) || list->child)
-        return spacc_fail(err, SPACC_EFORMAT, "models is not a list");
-    return SPACC_OK;
+    return (unsigned)model < SPACC_COST_MODELS ? names[model] : NULL;
 }
 
 void spacc_costs_free(struct spacc_costs *c)
 {
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->kernels; i++)
+        free(c->kernel[i].boosted.tree);
+    free(c->kernel);
     free(c);
+}
+
+uint32_t spacc_kernel_hash(const struct spacc_work *w)
+{
+    uint32_t hash = (2166136261U ^ (uint32_t)w->family) * 16777619U;
+
+    for (const char *c = w->kernel; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619U;
+    return hash;
+}
+
+static const struct kernel_costs *find(const struct spacc_costs *c, const struct spacc_work *w)
+{
+    const uint32_t hash = spacc_kernel_hash(w);
+    size_t low = 0, high = c ? c->kernels : 0;
+
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (c->kernel[mid].hash == hash)
+            return c->kernel[mid].family == w->family ? &c->kernel[mid] : NULL;
+        if (c->kernel[mid].hash < hash)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+/* Power is that of the threads at work; what the device takes when idle, it takes anyhow. */
+static double joules_of(const struct spacc_profile *p, const struct kernel_costs *k,
+                        const struct spacc_work *w, double us)
+{
+    const double watts = k && k->power.terms > 0 ? spacc_polynomial_of(&k->power, w)
+                                                 : p->power.busy_w * w->threads;
+
+    return watts * us * 1e-6;
+}
+
+static bool from_table(const struct spacc_profile *p, const struct spacc_work *w,
+                       struct spacc_cost *out)
+{
+    const struct spacc_sample *s = spacc_profile_find(p, w);
+
+    if (!s)
+        return false;
+    *out = (struct spacc_cost){s->us, SPREAD_SIGMA * s->spread, s->joules, "table"};
+    if (isnan(s->joules))
+        out->joules = joules_of(p, find(p->costs, w), w, s->us);
+    return true;
+}
+
+static bool from_closed(const struct spacc_profile *p, const struct spacc_work *w, bool boosted,
+                        struct spacc_cost *out)
+{
+    const struct kernel_costs *k = find(p->costs, w);
+
+    if (!k || k->closed.mask == 0)
+        return false;
+    double us = fmax(spacc_closed_us(&k->closed, w, &p->machine), LEAST_US);
+    if (boosted)
+        us = fmax(us * exp(spacc_boosted_log(&k->boosted, w)), LEAST_US);
+    *out = (struct spacc_cost){us, (double)(boosted ? k->boosted_sigma : k->closed_sigma),
+                               joules_of(p, k, w, us), "fit"};
+    return true;
+}
+
+static bool from_polynomial(const struct spacc_profile *p, const struct spacc_work *w,
+                            struct spacc_cost *out)
+{
+    const struct kernel_costs *k = find(p->costs, w);
+
+    if (!k || k->latency.terms == 0)
+        return false;
+    const double us = spacc_polynomial_of(&k->latency, w);
+    *out = (struct spacc_cost){us, (double)k->latency_sigma, joules_of(p, k, w, us), "fit"};
+    return true;
+}
+
+static bool from_roofline(const struct spacc_profile *p, const struct spacc_work *w,
+                          struct spacc_cost *out)
+{
+    const double us = spacc_roofline_us(&p->link, w);
+
+    if (!(us > 0.0))
+        return false;
+    *out = (struct spacc_cost){us, ROOFLINE_SIGMA, joules_of(p, find(p->costs, w), w, us),
+                               "roofline"};
+    return true;
+}
+
+static bool ask(const struct spacc_profile *p, enum spacc_cost_model model,
+                const struct spacc_work *w, struct spacc_cost *out)
+{
+    switch (model) {
+    case SPACC_COST_STACK:
+        return from_table(p, w, out) || from_closed(p, w, true, out) ||
+               from_roofline(p, w, out);
+    case SPACC_COST_TABLE: return from_table(p, w, out);
+    case SPACC_COST_BOOSTED: return from_closed(p, w, true, out);
+    case SPACC_COST_CLOSED: return from_closed(p, w, false, out);
+    case SPACC_COST_POLYNOMIAL: return from_polynomial(p, w, out);
+    case SPACC_COST_ROOFLINE: return from_roofline(p, w, out);
+    case SPACC_COST_MODELS: break;
+    }
+    return false;
+}
+
+enum spacc_status spacc_cost_of(const struct spacc_profile *p, enum spacc_cost_model model,
+                                const struct spacc_work *w, struct spacc_cost *out,
+                                struct spacc_error *err)
+{
+    const bool peaks = p->link.peak_macs_per_us > 0.0 && p->link.peak_bytes_per_us > 0.0;
+
+    if (ask(p, model, w, out) && isfinite(out->us))
+        return SPACC_OK;
+    memset(out, 0, sizeof(*out));
+    out->us = out->sigma = out->joules = (double)NAN;
+    if ((unsigned)model >= SPACC_COST_MODELS)
+        return spacc_fail(err, SPACC_EINVAL, "cost model %d, there are %d", (int)model,
+                          (int)SPACC_COST_MODELS);
+    return spacc_fail(err, SPACC_EUNSUPPORTED,
+                      "kernel '%.39s' has no cost on %.63s by %s: its profile %s", w->kernel,
+                      p->device, names[model],
+                      model == SPACC_COST_ROOFLINE ? "has no peaks"
+                      : peaks                      ? "has not measured it"
+                                                   : "has neither measured it nor peaks");
+}
+
+size_t spacc_costs_bytes(const struct spacc_profile *p, enum spacc_cost_model model)
+{
+    switch (model) {
+    case SPACC_COST_STACK:
+    case SPACC_COST_BOOSTED:
+    case SPACC_COST_CLOSED:
+        return p->costs
+                   ? spacc_costs_part_bytes(p->costs, COSTS_FIT, model == SPACC_COST_CLOSED)
+                   : 0;
+    case SPACC_COST_POLYNOMIAL:
+        return p->costs ? spacc_costs_part_bytes(p->costs, COSTS_POLYNOMIAL, false) : 0;
+    case SPACC_COST_ROOFLINE: return 2 * sizeof(double);
+    case SPACC_COST_TABLE:
+    case SPACC_COST_MODELS: break;
+    }
+    return 0;
 }

@@ -1,8 +1,8 @@
-# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models]. Prints tables; nothing fails
+# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|predict]. Prints tables; nothing fails
 # on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
 set -eu
 build=$1
-parts=${2:-card kernels lstm models}
+parts=${2:-card kernels lstm models predict}
 ort=${SPACC_ORT:-none}
 spacc=$build/host/cli/spacc
 here=$(cd "$(dirname "$0")" && pwd)
@@ -63,6 +63,20 @@ models() {
         "$(of yunet_s yunet_s_320_320 golden/yunet_s_320_320/real)" \
         "$(of basic_pitch nmp golden/nmp/seed)" \
         "$(of cnn_light light_resnet50 golden)"
+}
+
+# Cost models: SPACC_PROFILES are files of spacc profile, else one is made in the quick mode.
+predict() {
+    profiles=${SPACC_PROFILES:-}
+    if [ -z "$profiles" ]; then
+        profiles=$work/cpu.json
+        "$spacc" profile --device cpu --quick --output "$profiles" || {
+            left_out "predict: spacc profile failed"
+            return
+        }
+    fi
+    # shellcheck disable=SC2086 # a list of files
+    "$build/tests/bench/bench_predict" $profiles
 }
 
 print_head

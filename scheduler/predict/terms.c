@@ -1,0 +1,244 @@
+/* Terms of the closed form: work in whole blocks, spread over the threads by whole tasks, as
+ * CoDL's ceil(work / (block * cores)) * t. Which of them a kernel pays for, and how much, is
+ * fitted; a kernel that works in blocks of 16 columns picks that term over the one of 8. */
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "scheduler/predict/costs_parts.h"
+
+struct terms {
+    const struct spacc_work *w;
+    const struct spacc_machine *m;
+    double threads;
+    double *term;
+    size_t count;
+};
+
+static void put(struct terms *t, double value)
+{
+    assert(t->count < TERMS_MAX);
+    t->term[t->count++] = value;
+}
+
+/* Tasks of the busiest thread. */
+static double share(const struct terms *t, double tasks)
+{
+    return ceil(tasks / t->threads);
+}
+
+/* x in whole blocks. */
+static double whole(double x, double block)
+{
+    return ceil(x / block) * block;
+}
+
+static double at_least_1(double x)
+{
+    return x > 1.0 ? x : 1.0;
+}
+
+/* What does not stay in caches of `bytes`. */
+static double beyond(double total, uint64_t bytes)
+{
+    return total > (double)bytes ? total - (double)bytes : 0.0;
+}
+
+/* A call, the threads' start, and what moves: the terms that all have. */
+static void put_common(struct terms *t)
+{
+    const struct spacc_work *w = t->w;
+    const double moved = w->in_bytes + w->out_bytes;
+
+    put(t, 1.0);
+    put(t, t->threads - 1.0);
+    put(t, w->in_bytes / t->threads);
+    put(t, w->out_bytes / t->threads);
+    put(t, beyond(moved, t->m->l2_bytes) / t->threads);
+    put(t, beyond(moved + w->weight_bytes, t->m->l3_bytes / 4));
+}
+
+static void put_weights(struct terms *t)
+{
+    put(t, t->w->weight_bytes / t->threads);
+    put(t, t->w->cold ? t->w->weight_bytes / t->threads : 0.0);
+}
+
+/* ---- windows ------------------------------------------------------------------------ */
+
+enum { N, IC, OC, H, W, KH, KW, SH, SW, DH, GROUPS, JOINED };
+
+static void put_conv(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double groups = at_least_1(s[GROUPS]);
+    const double ic = s[IC] / groups, oc = s[OC] / groups, taps = s[KH] * s[KW];
+    const double images = s[N] * groups;
+    const double pixels = s[H] * s[W];
+
+    put_common(t);
+    put_weights(t);
+    put(t, t->w->macs / t->threads);
+    /* direct: rows of 8 channels (4 such blocks by 3 pixels, 2 by 6) */
+    put(t, share(t, images * ceil(oc / 8.0) * s[H]));
+    put(t, share(t, images * ceil(oc / 8.0) * s[H]) * s[KH] * ceil(ic / 8.0));
+    put(t, share(t, images * ceil(oc / 8.0) * s[H]) * s[W] * taps * ic);
+    put(t, share(t, images * ceil(oc / 32.0) * s[H]) * whole(s[W], 3.0) * taps * ic);
+    put(t, share(t, images * ceil(oc / 16.0) * s[H]) * whole(s[W], 6.0) * taps * ic);
+    /* depthwise: 8 channels at once */
+    put(t, share(t, s[N] * ceil(s[OC] / 8.0) * s[H]) * whole(s[W], 4.0) * taps);
+    /* a product of all pixels, and its columns */
+    put(t, images * share(t, ceil(pixels / 6.0)) * whole(oc, 16.0) * taps * ic);
+    put(t, s[N] * pixels * taps * s[IC] / t->threads);
+    put(t, s[N] * s[OC] * pixels * s[JOINED] / t->threads);
+    /* Winograd, tiles of 4 x 4: products, transforms */
+    put(t, s[N] * share(t, ceil(s[H] / 4.0) * ceil(s[W] / 4.0)) * whole(oc, 16.0) * ic);
+    put(t, s[N] * share(t, ceil(s[H] / 4.0) * ceil(s[W] / 4.0)) * (oc + ic));
+}
+
+enum { POOL_N, POOL_C, POOL_H, POOL_W, POOL_KH, POOL_KW, POOL_SH, POOL_SW };
+
+static void put_pool(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double taps = s[POOL_KH] * s[POOL_KW];
+
+    put_common(t);
+    put(t, share(t, s[POOL_N] * s[POOL_C]));
+    put(t, share(t, s[POOL_N] * s[POOL_C]) * s[POOL_H]);
+    put(t, share(t, s[POOL_N] * s[POOL_C]) * s[POOL_H] * s[POOL_W]);
+    put(t, share(t, s[POOL_N] * s[POOL_C]) * s[POOL_H] * s[POOL_W] * taps);
+    put(t, share(t, s[POOL_N] * s[POOL_C]) * s[POOL_H] * ceil(s[POOL_W] / 8.0) * taps);
+    put(t, share(t, s[POOL_N] * ceil(s[POOL_C] / 8.0) * s[POOL_H]));
+    put(t, share(t, s[POOL_N] * ceil(s[POOL_C] / 8.0) * s[POOL_H]) * s[POOL_W] * taps);
+    put(t, share(t, s[POOL_N] * ceil(s[POOL_C] / 8.0) * s[POOL_H]) * s[POOL_W]);
+    put(t, s[POOL_N] * s[POOL_C] * s[POOL_H] * s[POOL_W] * taps);
+}
+
+/* ---- products ----------------------------------------------------------------------- */
+
+enum { BATCH, M, PN, K, DENSITY, PRODUCT_JOINED };
+
+static void put_product(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double kept = s[K] * s[DENSITY];
+
+    put_common(t);
+    put_weights(t);
+    put(t, t->w->macs / t->threads);
+    put(t, s[BATCH] * s[M] * share(t, ceil(s[PN] / 8.0)));        /* tiles of 8 rows */
+    put(t, s[BATCH] * s[M] * share(t, ceil(s[PN] / 8.0)) * kept); /* k of every bank */
+    put(t, s[BATCH] * ceil(s[M] / 8.0) * share(t, ceil(s[PN] / 8.0)) * kept);
+    put(t, s[BATCH] * share(t, ceil(s[M] / 6.0)) * whole(s[PN], 16.0) * kept);
+    put(t, share(t, s[BATCH]) * ceil(s[M] / 4.0) * whole(s[PN], 16.0) * kept);
+    put(t, s[BATCH] * share(t, ceil(s[M] / 12.0)) * whole(s[PN], 4.0) * kept);
+    put(t, s[BATCH] * s[M] * s[K] / t->threads); /* packing of either side */
+    put(t, s[BATCH] * s[K] * s[PN] / t->threads);
+    put(t, s[BATCH] * s[M] * s[PN] * s[PRODUCT_JOINED] / t->threads);
+    put(t, s[BATCH] * s[M]);
+    put(t, s[BATCH]);
+    put(t, t->w->macs);
+}
+
+enum { STEPS, RNN_BATCH, INPUTS, UNITS, GATES, DIRECTIONS, DENSE_X, DENSE_H };
+
+static void put_rnn(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double vectors = s[STEPS] * s[RNN_BATCH] * s[DIRECTIONS];
+    const double rows = s[GATES] * s[UNITS];
+
+    put_common(t);
+    put_weights(t);
+    put(t, t->w->macs / t->threads);
+    put(t, s[STEPS] * s[DIRECTIONS]);
+    put(t, vectors);
+    put(t, vectors * share(t, ceil(s[UNITS] / 8.0)) * s[GATES]); /* tiles and cells */
+    put(t, vectors * share(t, ceil(rows / 8.0)) * s[INPUTS] * s[DENSE_X]);
+    put(t, vectors * share(t, ceil(rows / 8.0)) * s[UNITS] * s[DENSE_H]);
+    put(t, s[STEPS] * t->w->weight_bytes / t->threads); /* read again in every step */
+    put(t, t->w->cold ? s[STEPS] * t->w->weight_bytes / t->threads : 0.0);
+    put(t, beyond(t->w->weight_bytes / t->threads, t->m->l2_bytes) * s[STEPS]);
+    put(t, vectors * s[UNITS]);
+    put(t, vectors * s[INPUTS]);
+}
+
+/* ---- elements ----------------------------------------------------------------------- */
+
+enum { COUNT, INS, LOOPS, HEAVY, RUN };
+
+static void put_points(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double blocks = share(t, ceil(s[COUNT] / 8.0));
+
+    put_common(t);
+    put(t, s[LOOPS]);
+    put(t, blocks);
+    put(t, blocks * s[LOOPS]);
+    put(t, blocks * s[HEAVY]);
+    put(t, s[COUNT]);
+    put(t, s[COUNT] * s[LOOPS]);
+    put(t, share(t, s[COUNT] / at_least_1(s[RUN]))); /* pieces */
+    put(t, s[COUNT] / at_least_1(s[RUN]));
+    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes / 16));
+}
+
+enum { MOVE_COUNT, MOVE_RUN, MOVE_INS };
+
+static void put_move(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double pieces = s[MOVE_COUNT] / at_least_1(s[MOVE_RUN]);
+
+    put_common(t);
+    put(t, s[MOVE_INS]);
+    put(t, pieces);
+    put(t, share(t, pieces));
+    put(t, share(t, pieces) * ceil(s[MOVE_RUN] / 8.0));
+    put(t, s[MOVE_COUNT]);
+    put(t, t->w->out_bytes + t->w->in_bytes);
+    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes / 16));
+    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes));
+}
+
+static void put_other(struct terms *t)
+{
+    put_common(t);
+    put(t, t->w->size[0]);
+    put(t, t->w->size[1]);
+    put(t, t->w->macs);
+    put(t, t->w->macs / t->threads);
+    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes));
+}
+
+/* -------------------------------------------------------------------------------------- */
+
+size_t spacc_terms_of(const struct spacc_work *w, const struct spacc_machine *m,
+                      double term[TERMS_MAX])
+{
+    struct terms t = {w, m, at_least_1(w->threads), term, 0};
+
+    switch (w->family) {
+    case SPACC_WORK_CONV:
+    case SPACC_WORK_DECONV: put_conv(&t); break;
+    case SPACC_WORK_POOL: put_pool(&t); break;
+    case SPACC_WORK_PRODUCT: put_product(&t); break;
+    case SPACC_WORK_RNN: put_rnn(&t); break;
+    case SPACC_WORK_POINTS: put_points(&t); break;
+    case SPACC_WORK_MOVE: put_move(&t); break;
+    case SPACC_WORK_OTHER:
+    case SPACC_WORK_FAMILIES: put_other(&t); break;
+    }
+    return t.count;
+}
+
+size_t spacc_terms(enum spacc_work_family f)
+{
+    static const struct spacc_machine none;
+    const struct spacc_work w = {.family = f, .threads = 1};
+    double term[TERMS_MAX];
+
+    return spacc_terms_of(&w, &none, term);
+}

@@ -1,0 +1,113 @@
+#include "tests/bench/score.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct score spacc_score(const double *predicted_us, const double *measured_us,
+                         const bool *which, size_t samples)
+{
+    struct score s = {0};
+
+    for (size_t i = 0; i < samples; i++) {
+        if (which && !which[i])
+            continue;
+        s.samples++;
+        if (isnan(predicted_us[i]))
+            continue;
+        const double error = predicted_us[i] - measured_us[i];
+        const double share = fabs(error) / measured_us[i];
+        s.known++;
+        s.within_5 += share <= 0.05;
+        s.within_10 += share <= 0.10;
+        s.rmse_us += error * error;
+        s.rmspe += share * share;
+    }
+    if (s.known == 0)
+        return s;
+    s.within_5 /= (double)s.samples;
+    s.within_10 /= (double)s.samples;
+    s.rmse_us = sqrt(s.rmse_us / (double)s.known);
+    s.rmspe = sqrt(s.rmspe / (double)s.known);
+    return s;
+}
+
+struct spacc_profile *spacc_score_empty(const struct spacc_profile *p)
+{
+    struct spacc_profile *empty = calloc(1, sizeof(*empty));
+
+    if (!empty)
+        return NULL;
+    empty->machine = p->machine;
+    memcpy(empty->device, p->device, sizeof(p->device));
+    empty->link = p->link;
+    empty->power = p->power;
+    return empty;
+}
+
+/* Folds by a shuffle of the samples. */
+static int *folds_of(size_t samples, int folds, uint64_t seed)
+{
+    int *fold = calloc(samples + 1, sizeof(*fold));
+    uint64_t state = seed * 2 + 1;
+
+    for (size_t i = 0; fold && i < samples; i++)
+        fold[i] = (int)(i % (size_t)folds);
+    for (size_t i = samples; fold && i-- > 1;) {
+        state = state * 6364136223846793005U + 1442695040888963407U;
+        const size_t k = (size_t)((state >> 33) % (i + 1));
+        const int swap = fold[i];
+        fold[i] = fold[k];
+        fold[k] = swap;
+    }
+    return fold;
+}
+
+static enum spacc_status predict_fold(const struct spacc_profile *p, const int *fold, int which,
+                                      double *predicted[SPACC_COST_MODELS],
+                                      struct spacc_error *err)
+{
+    struct spacc_profile *rest = spacc_score_empty(p);
+    enum spacc_status status = rest ? SPACC_OK : SPACC_ENOMEM;
+    struct spacc_cost cost;
+
+    for (size_t i = 0; i < p->samples && status == SPACC_OK; i++)
+        if (fold[i] != which)
+            status = spacc_profile_add(rest, &p->sample[i], err);
+    if (status == SPACC_OK)
+        status = spacc_costs_fit(rest, err);
+    for (size_t i = 0; i < p->samples && status == SPACC_OK; i++)
+        for (int m = 0; m < SPACC_COST_MODELS && fold[i] == which; m++)
+            if (m != SPACC_COST_STACK && m != SPACC_COST_TABLE &&
+                spacc_cost_of(rest, (enum spacc_cost_model)m, &p->sample[i].work, &cost,
+                              NULL) == SPACC_OK)
+                predicted[m][i] = cost.us;
+    spacc_profile_free(rest);
+    return status;
+}
+
+enum spacc_status spacc_score_held_out(const struct spacc_profile *p, int folds, uint64_t seed,
+                                       double *predicted[SPACC_COST_MODELS],
+                                       struct spacc_error *err)
+{
+    enum spacc_status status = SPACC_OK;
+    int *fold = folds_of(p->samples, folds, seed);
+
+    for (int m = 0; m < SPACC_COST_MODELS; m++) {
+        predicted[m] = malloc((p->samples + 1) * sizeof(double));
+        for (size_t i = 0; predicted[m] && i < p->samples; i++)
+            predicted[m][i] = (double)NAN;
+        if (!predicted[m])
+            status = SPACC_ENOMEM;
+    }
+    if (!fold)
+        status = SPACC_ENOMEM;
+    for (int which = 0; which < folds && status == SPACC_OK; which++)
+        status = predict_fold(p, fold, which, predicted, err);
+    free(fold);
+    for (int m = 0; m < SPACC_COST_MODELS && status != SPACC_OK; m++) {
+        free(predicted[m]);
+        predicted[m] = NULL;
+    }
+    return status;
+}
