@@ -7,6 +7,7 @@
 #include "host/cpu/aside.h"
 #include "host/cpu/kernels.h"
 #include "host/cpu/onednn.h"
+#include "host/gpu/slots.h"
 #include "host/timeline.h"
 
 enum { NODE_INPUTS = 8 }; /* of nodes whose weights may be changed: LSTM has most */
@@ -45,6 +46,7 @@ int spacc_cpu_slot_new(struct spacc_cpu_build *b, const struct spacc_tensor *lik
                                                 .last = -1,
                                                 .copy_of = -1,
                                                 .plain = -1,
+                                                .gpu = -1,
                                                 .begun_by = -1,
                                                 .held_by = -1};
     e->slot[e->slots].t.data = NULL;
@@ -100,6 +102,9 @@ bool spacc_cpu_may_overwrite(const struct spacc_cpu_build *b, int v, int s)
     if (b->readers[v] != 1 || e->slot[root].held_by >= 0 ||
         e->slot[root].home != SPACC_HOME_ARENA || e->slot[v].home != SPACC_HOME_ARENA)
         return false;
+    for (int i = 0; i < e->slots; i++) /* views on the GPU may share it later */
+        if (e->slot[i].root == root && e->slot[i].gpu >= 0)
+            return false;
     for (int i = 0; i < e->slots; i++) /* whatever else is there has been read */
         if (i != s && i != v && e->slot[i].root == root && e->slot[i].made &&
             (i >= b->g->values || b->readers[i] > 0))
@@ -191,9 +196,11 @@ bool spacc_cpu_known(const struct spacc_cpu_build *b, const struct spacc_node *n
 
 int spacc_cpu_only_reader(const struct spacc_cpu_build *b, int v)
 {
-    const int n = b->reader[v];
+    const int n = b->reader[v], maker = b->g->value[v].producer;
 
-    return b->readers[v] == 1 && n >= 0 && !b->taken[n] ? n : -1;
+    if (b->readers[v] != 1 || n < 0 || b->taken[n])
+        return -1;
+    return b->on_gpu[n] == (maker >= 0 && b->on_gpu[maker]) ? n : -1;
 }
 
 bool spacc_cpu_is_sparse(const float *w, size_t count)
@@ -227,6 +234,8 @@ int spacc_cpu_vector_add(const struct spacc_cpu_build *b, const struct spacc_nod
 
 int spacc_cpu_plain(struct spacc_cpu_build *b, int v)
 {
+    if (b->e->slot[v].home == SPACC_HOME_GPU && spacc_gpu_bring(b, v))
+        return -1;
     if (!b->e->slot[v].layout)
         return v;
     if (b->e->slot[v].plain < 0) {
@@ -315,9 +324,11 @@ static void count_readers(struct spacc_cpu_build *b)
 }
 
 /* Foreign nodes run in turn, and a view reads nothing. */
-static bool waits_itself(const struct spacc_cpu_kernel *k)
+static bool waits_itself(const struct spacc_cpu_build *b, const struct spacc_cpu_kernel *k,
+                         int n)
 {
-    return k == &spacc_cpu_foreign || k == &spacc_cpu_view;
+    return k == &spacc_cpu_foreign || k == &spacc_cpu_view ||
+           (k == &spacc_gpu_kernel && !b->on_gpu[n]);
 }
 
 static enum spacc_status settle_reads(struct spacc_cpu_build *b, int n)
@@ -344,11 +355,20 @@ static enum spacc_status take_node(struct spacc_cpu_build *b, int n)
         enum spacc_status s;
         if (!spacc_cpu_kernels[k]->take)
             continue;
-        if ((!waits_itself(spacc_cpu_kernels[k]) && (s = settle_reads(b, n))) ||
+        if ((!waits_itself(b, spacc_cpu_kernels[k], n) && (s = settle_reads(b, n))) ||
             (s = spacc_cpu_kernels[k]->take(b, n, &taken)))
             return s;
     }
     return SPACC_OK;
+}
+
+/* Which nodes the caller wants on the GPU. */
+static void ask_for_gpu(struct spacc_cpu_build *b)
+{
+    const struct spacc_engine_options *o = &b->e->options;
+
+    for (int n = 0; n < b->g->nodes && o->gpu && o->on_gpu; n++)
+        b->on_gpu[n] = o->on_gpu(o->user, b->g, n);
 }
 
 /* ---- graph outputs, memory ------------------------------------------------------- */
@@ -411,6 +431,13 @@ static void set_places(struct spacc_engine *e)
             spacc_cpu_follow_root(e, s);
 }
 
+static void keep_uploaded(struct spacc_engine *e)
+{
+    for (int s = 0; s < e->slots; s++)
+        if (e->slot[s].kept)
+            e->slot[e->slot[s].root].last = e->steps;
+}
+
 static enum spacc_status plan_memory(struct spacc_cpu_build *b)
 {
     struct spacc_engine *e = b->e;
@@ -419,6 +446,7 @@ static enum spacc_status plan_memory(struct spacc_cpu_build *b)
 
     if (!item)
         return spacc_cpu_no_memory(b);
+    keep_uploaded(e);
     for (int s = 0; s < e->slots; s++) {
         const struct spacc_cpu_slot *slot = &e->slot[s];
         e->heap_values += slot->home == SPACC_HOME_HEAP && slot->made;
@@ -437,7 +465,7 @@ static enum spacc_status plan_memory(struct spacc_cpu_build *b)
         return spacc_cpu_no_memory(b);
     memset(e->arena, 0, e->arena_bytes); /* pages are there before the first run */
     set_places(e);
-    return SPACC_OK;
+    return spacc_gpu_place(e, b->err);
 }
 
 /* ---- new and free ---------------------------------------------------------------- */
@@ -507,6 +535,7 @@ static enum spacc_status build(struct spacc_cpu_build *b)
         (status = find_needed(b)))
         return status;
     count_readers(b);
+    ask_for_gpu(b);
     for (int i = 0; i < b->g->nodes; i++)
         if ((status = take_node(b, b->e->options.order ? b->e->options.order[i] : i)))
             return status;
@@ -537,7 +566,8 @@ static enum spacc_status build_with_room(struct spacc_engine *e, struct spacc_er
     b.reads = calloc((size_t)most_reads(e->g) + 1, sizeof(*b.reads));
     b.needed = calloc(nodes, sizeof(*b.needed));
     b.taken = calloc(nodes, sizeof(*b.taken));
-    if (b.readers && b.reader && b.reads && b.needed && b.taken)
+    b.on_gpu = calloc(nodes, sizeof(*b.on_gpu));
+    if (b.readers && b.reader && b.reads && b.needed && b.taken && b.on_gpu)
         status = build(&b);
     else
         status = spacc_cpu_no_memory(&b);
@@ -546,6 +576,7 @@ static enum spacc_status build_with_room(struct spacc_engine *e, struct spacc_er
     free(b.reads);
     free(b.needed);
     free(b.taken);
+    free(b.on_gpu);
     return status;
 }
 
@@ -604,9 +635,11 @@ void spacc_engine_free(struct spacc_engine *e)
         free_step(&e->step[s]);
     for (int s = 0; s < e->slots; s++) {
         free(e->slot[s].layout);
+        spacc_gpu_free_memory(e->slot[s].memory);
         spacc_tensor_free(e->slot[s].heap);
     }
     spacc_onednn_close(e);
+    spacc_gpu_leave(e);
     free(e->step);
     free(e->slot);
     free(e->about);

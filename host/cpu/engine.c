@@ -2,6 +2,7 @@
 #include "host/clock.h"
 #include "host/cpu/aside.h"
 #include "host/cpu/kernels.h"
+#include "host/gpu/slots.h"
 #include "host/timeline.h"
 
 #include <stdlib.h>
@@ -87,6 +88,8 @@ static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *e
 
     for (int i = 0; i < e->steps; i++) {
         struct spacc_cpu_step *s = &e->step[i];
+        if (i > 0 && e->step[i - 1].kernel->on_gpu && !s->kernel->on_gpu)
+            spacc_gpu_flush(e);
         e->now = s;
         const enum spacc_status status = s->kernel->run(e, s, err);
         if (status) {
@@ -95,7 +98,7 @@ static enum spacc_status run_steps(struct spacc_engine *e, struct spacc_error *e
             return status;
         }
         const double after = spacc_now_us();
-        s->us += after - before;
+        s->us += s->kernel->on_gpu ? 0.0 : after - before;
         if (e->options.timeline)
             add_slice(e, e->host_track, before, after);
         before = after;
@@ -138,6 +141,7 @@ static enum spacc_status run(struct spacc_engine *e, const struct spacc_tensor *
     e->hooks = hooks;
     set_outside(e, input, output);
     enum spacc_status status = run_steps(e, err);
+    status = spacc_gpu_finish(e, status, err);
     for (int o = 0; o < e->g->outputs && !status; o++)
         status = give_output(e, o, output[o], made, err);
     drop_heap(e);

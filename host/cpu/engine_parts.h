@@ -15,7 +15,8 @@ enum spacc_cpu_home {
     SPACC_HOME_CONSTANT, /* of the graph, the binding or a kernel */
     SPACC_HOME_INPUT,    /* the caller's, set in every run */
     SPACC_HOME_OUTPUT,   /* likewise */
-    SPACC_HOME_HEAP      /* made by its step, freed at the end of the run */
+    SPACC_HOME_HEAP,     /* made by its step, freed at the end of the run */
+    SPACC_HOME_GPU       /* memory of the GPU: no data here (host/gpu/slots.h) */
 };
 
 struct spacc_cpu_slot {
@@ -29,6 +30,9 @@ struct spacc_cpu_slot {
     void *layout; /* oneDNN memory descriptor when not row-major (onednn.h), or NULL; owned */
     int copy_of;  /* a copy in another layout: of this value, or -1 */
     int plain;    /* slot with the same contents, row-major, or -1 */
+    int gpu;      /* slot with the same contents on the GPU, or -1 */
+    bool kept;    /* an upload reads it at some time before the end of the run */
+    void *memory; /* of a constant on the GPU, or NULL; owned */
     bool made;    /* some earlier step makes it, or nobody has to */
     int begun_by; /* step that began a node whose result this is, not waited for yet; or -1 */
     int held_by;  /* the same, of a root that such a node reads */
@@ -65,6 +69,7 @@ struct spacc_engine {
     const struct spacc_cpu_step *now;    /* that runs */
     int host_track;                      /* of the time line */
     void *onednn;                        /* engine and stream (onednn.h), or NULL */
+    void *gpu;                           /* memory and times on the GPU (slots.h), or NULL */
 };
 
 /* An engine being made. */
@@ -76,6 +81,7 @@ struct spacc_cpu_build {
     int *reads;   /* room for the reads of a node */
     bool *needed; /* by node */
     bool *taken;  /* by node */
+    bool *on_gpu; /* by node */
     struct spacc_error *err;
 };
 
@@ -89,6 +95,7 @@ struct spacc_cpu_kernel {
     enum spacc_status (*run)(struct spacc_engine *e, struct spacc_cpu_step *s,
                              struct spacc_error *err);
     void (*release)(void *state); /* NULL: state is free()d */
+    bool on_gpu;                  /* run() only queues; its time comes later */
 };
 
 /* In the order in which they are asked; kernels.c. */
@@ -134,8 +141,8 @@ bool spacc_cpu_known(const struct spacc_cpu_build *b, const struct spacc_node *n
 /* Whether value v has `type` and a known shape. */
 bool spacc_cpu_is(const struct spacc_cpu_build *b, int v, enum spacc_dtype type);
 
-/* The one node, not taken yet, that reads value v, when v is no graph output and nobody else
- * does; else -1. */
+/* The one node, not taken yet, that reads value v, when v is no graph output, nobody else does
+ * and it is on the side (CPU, GPU) that makes v; else -1. */
 int spacc_cpu_only_reader(const struct spacc_cpu_build *b, int v);
 
 /* The Add of a constant vector, or number, over the last axis of `width` that is the only

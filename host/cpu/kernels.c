@@ -1,8 +1,10 @@
 #include "host/cpu/kernels.h"
+#include "host/gpu/slots.h"
 
 /* clang-format off */
 const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
     &spacc_cpu_foreign,
+    &spacc_gpu_kernel,
     &spacc_cpu_view,
     &spacc_cpu_move,
     &spacc_cpu_rnn,

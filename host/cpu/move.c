@@ -5,14 +5,13 @@
 #include <string.h>
 
 #include "host/cpu/kernels.h"
+#include "host/cpu/numbers.h"
 
 enum {
     ELEMENTS_MAX = 1 << 20, /* numbered elements */
     RUNS_MAX = 64,          /* short runs than these many are left to others */
     RUN_MIN = 8,            /* mean length, with more of them */
-    INPUTS_MAX = 32,
-    PADDING = -1,
-    PAD_VALUE = 2 /* input of a Pad */
+    PADDING = -1
 };
 
 /* `count` elements, `step` apart from element `from` of input `in` on, to element `to` and
@@ -25,7 +24,7 @@ struct run {
 
 struct move {
     size_t runs;
-    int slot[INPUTS_MAX];
+    int slot[SPACC_NUMBERS_INPUTS];
     int y;
     size_t bytes;    /* an element */
     char padding[8]; /* one */
@@ -79,48 +78,7 @@ static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *s,
     return SPACC_OK;
 }
 
-/* ---- which operators, which inputs are moved ---------------------------------------- */
-
-enum { FIRST = 1, DATA_AND_UPDATES = 1 | 1 << 2, ALL = -1 };
-
-static const struct {
-    const char *op;
-    int inputs; /* bits: those that are moved; the others say where to */
-} movers[] = {{"Slice", FIRST},
-              {"Split", FIRST},
-              {"Concat", ALL},
-              {"Transpose", FIRST},
-              {"Gather", FIRST},
-              {"GatherElements", FIRST},
-              {"GatherND", FIRST},
-              {"Expand", FIRST},
-              {"Tile", FIRST},
-              {"DepthToSpace", FIRST},
-              {"SpaceToDepth", FIRST},
-              {"Pad", FIRST},
-              {"ScatterND", DATA_AND_UPDATES},
-              {"ScatterElements", DATA_AND_UPDATES}};
-
-/* Bits of the inputs that are moved; 0: not ours. */
-static int moved_inputs(const struct spacc_node *node)
-{
-    if (strcmp(spacc_node_string(node, "reduction", "none"), "none") != 0)
-        return 0; /* sums, not moves */
-    for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++)
-        if (strcmp(node->op->name, movers[i].op) == 0)
-            return movers[i].inputs;
-    return 0;
-}
-
-static bool is_moved(int moved, int input)
-{
-    return moved == ALL || (moved >> input & 1) != 0;
-}
-
-static bool is_pad(const struct spacc_node *node)
-{
-    return strcmp(node->op->name, "Pad") == 0;
-}
+/* ---- which nodes ------------------------------------------------------------------------ */
 
 /* What oneDNN does better on tensors in its own layouts. */
 static bool is_left_to_onednn(const struct spacc_cpu_build *b, const struct spacc_node *node,
@@ -132,78 +90,28 @@ static bool is_left_to_onednn(const struct spacc_cpu_build *b, const struct spac
 
 static bool is_ours(const struct spacc_cpu_build *b, const struct spacc_node *node)
 {
-    const int moved = moved_inputs(node);
+    const int moved = spacc_moved_inputs(node);
     size_t elements = 0;
 
-    if (moved == 0 || node->inputs > INPUTS_MAX || !spacc_cpu_known(b, node) ||
+    if (moved == 0 || node->inputs > SPACC_NUMBERS_INPUTS || !spacc_cpu_known(b, node) ||
         spacc_node_float(node, "value", 0.0f) != 0.0f) /* of a Pad before opset 11 */
         return false;
     for (int i = 0; i < node->inputs; i++) {
         if (node->input[i] < 0)
             continue;
-        if (!is_moved(moved, i) && !spacc_cpu_constant(b, node, i))
+        if (!spacc_is_moved(moved, i) && !spacc_cpu_constant(b, node, i))
             return false;
         if (is_left_to_onednn(b, node, node->input[i]))
             return false;
-        elements += is_moved(moved, i) ? spacc_cpu_shape(b, node->input[i])->count : 0;
+        elements += spacc_is_moved(moved, i) ? spacc_cpu_shape(b, node->input[i])->count : 0;
     }
     for (int o = 0; o < node->outputs; o++)
         elements += node->output[o] < 0 ? 0 : spacc_cpu_shape(b, node->output[o])->count;
     return elements <= ELEMENTS_MAX;
 }
 
-/* ---- numbered elements ---------------------------------------------------------------- */
-
-/* Elements are numbered from 1 on; 0 is what Pad puts around them. */
-struct numbers {
-    struct spacc_tensor *in[INPUTS_MAX];
-    const struct spacc_tensor *given[INPUTS_MAX];
-    size_t first[INPUTS_MAX + 1]; /* number of an input's first element, less 1 */
-    struct spacc_tensor *out[INPUTS_MAX];
-};
-
-static void free_numbers(struct numbers *m)
-{
-    for (int i = 0; i < INPUTS_MAX; i++) {
-        spacc_tensor_free(m->in[i]);
-        spacc_tensor_free(m->out[i]);
-    }
-}
-
-/* Run the reference on numbers in place of elements. False when it does not take them. */
-static bool number(const struct spacc_cpu_build *b, int n, struct numbers *m)
-{
-    const struct spacc_node *node = &b->g->node[n];
-    const int moved = moved_inputs(node);
-
-    for (int i = 0; i < node->inputs; i++) {
-        const struct spacc_tensor *t =
-            node->input[i] < 0 ? NULL : spacc_cpu_shape(b, node->input[i]);
-        m->given[i] = t;
-        const bool is_value = is_pad(node) && i == PAD_VALUE;
-        m->first[i + 1] = m->first[i];
-        if ((!is_moved(moved, i) && !is_value) || !t)
-            continue;
-        if (spacc_tensor_new(&m->in[i], SPACC_I32, t->rank, t->dims))
-            return false;
-        m->given[i] = m->in[i];
-        if (is_value)
-            continue; /* zero */
-        for (size_t k = 0; k < t->count; k++)
-            ((int32_t *)m->in[i]->data)[k] = (int32_t)(m->first[i] + k + 1);
-        m->first[i + 1] += t->count;
-    }
-    return spacc_node_run(b->g, n, m->given, m->out, NULL) == SPACC_OK;
-}
-
-static int input_of(const struct numbers *m, size_t number)
-{
-    int i = 0;
-
-    while (number > m->first[i + 1])
-        i++;
-    return i;
-}
+/* ---- runs ----------------------------------------------------------------------------------
+ */
 
 static size_t padding_at(const struct spacc_tensor *t, size_t at, struct run *r)
 {
@@ -216,14 +124,14 @@ static size_t padding_at(const struct spacc_tensor *t, size_t at, struct run *r)
     return count;
 }
 
-static size_t run_at(const struct numbers *m, const struct spacc_tensor *t, size_t at,
+static size_t run_at(const struct spacc_numbers *m, const struct spacc_tensor *t, size_t at,
                      struct run *r)
 {
     const int32_t *v = t->data;
 
     if (v[at] == 0)
         return padding_at(t, at, r);
-    const int in = input_of(m, (size_t)v[at]);
+    const int in = spacc_numbers_input(m, (size_t)v[at]);
     const int64_t step = at + 1 < t->count ? (int64_t)v[at + 1] - v[at] : 1;
     size_t count = 1;
 
@@ -238,7 +146,7 @@ static size_t run_at(const struct numbers *m, const struct spacc_tensor *t, size
     return count;
 }
 
-static size_t count_runs(const struct numbers *m, const struct spacc_tensor *t)
+static size_t count_runs(const struct spacc_numbers *m, const struct spacc_tensor *t)
 {
     struct run r;
     size_t runs = 0;
@@ -251,7 +159,7 @@ static size_t count_runs(const struct numbers *m, const struct spacc_tensor *t)
 /* ---- take -------------------------------------------------------------------------- */
 
 /* Every output worth keeping as runs. */
-static bool is_worth_it(const struct numbers *m, const struct spacc_node *node)
+static bool is_worth_it(const struct spacc_numbers *m, const struct spacc_node *node)
 {
     for (int o = 0; o < node->outputs; o++) {
         if (node->output[o] < 0)
@@ -277,14 +185,15 @@ static enum spacc_status add_view(struct spacc_cpu_build *b, int to, int v, cons
     return SPACC_OK;
 }
 
-static enum spacc_status add_copy(struct spacc_cpu_build *b, int n, const struct numbers *m,
-                                  int o, size_t runs, size_t bytes)
+static enum spacc_status add_copy(struct spacc_cpu_build *b, int n,
+                                  const struct spacc_numbers *m, int o, size_t runs,
+                                  size_t bytes)
 {
     const struct spacc_node *node = &b->g->node[n];
     const struct spacc_tensor *value =
-        is_pad(node) ? spacc_cpu_constant(b, node, PAD_VALUE) : NULL;
+        spacc_is_pad(node) ? spacc_cpu_constant(b, node, SPACC_PAD_VALUE) : NULL;
     struct move *state = malloc(sizeof(*state) + runs * sizeof(state->run[0]));
-    const int moved = moved_inputs(node);
+    const int moved = spacc_moved_inputs(node);
     enum spacc_status status = state ? SPACC_OK : spacc_cpu_no_memory(b);
 
     if (!status) {
@@ -293,7 +202,7 @@ static enum spacc_status add_copy(struct spacc_cpu_build *b, int n, const struct
             memcpy(state->padding, value->data, bytes);
     }
     for (int i = 0; i < node->inputs && !status; i++)
-        state->slot[i] = is_moved(moved, i) ? spacc_cpu_input(b, node, i, &status) : -1;
+        state->slot[i] = spacc_is_moved(moved, i) ? spacc_cpu_input(b, node, i, &status) : -1;
     struct spacc_cpu_step *s =
         status ? NULL : spacc_cpu_step_new(b, &spacc_cpu_move, n, node->inputs, 1);
     if (!s) {
@@ -309,8 +218,8 @@ static enum spacc_status add_copy(struct spacc_cpu_build *b, int n, const struct
     return SPACC_OK;
 }
 
-static enum spacc_status add_output(struct spacc_cpu_build *b, int n, const struct numbers *m,
-                                    int o)
+static enum spacc_status add_output(struct spacc_cpu_build *b, int n,
+                                    const struct spacc_numbers *m, int o)
 {
     const struct spacc_node *node = &b->g->node[n];
     const size_t bytes = spacc_dtype_bytes(spacc_cpu_shape(b, node->output[o])->dtype);
@@ -327,12 +236,13 @@ static enum spacc_status add_output(struct spacc_cpu_build *b, int n, const stru
 static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 {
     const struct spacc_node *node = &b->g->node[n];
-    struct numbers m = {.first = {0}};
+    const int moved = spacc_moved_inputs(node);
+    struct spacc_numbers m = {.first = {0}};
     enum spacc_status s = SPACC_OK;
 
-    if (!is_ours(b, node) || node->outputs > INPUTS_MAX)
+    if (!is_ours(b, node) || node->outputs > SPACC_NUMBERS_INPUTS)
         return SPACC_OK;
-    if (number(b, n, &m) && is_worth_it(&m, node)) {
+    if (spacc_numbers_of(&m, b, n, moved) && is_worth_it(&m, node)) {
         for (int o = 0; o < node->outputs && !s; o++)
             if (node->output[o] >= 0 && b->e->slot[node->output[o]].home != SPACC_HOME_CONSTANT)
                 s = add_output(b, n, &m, o);
@@ -340,7 +250,7 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
             spacc_cpu_taken(b, n, n, spacc_cpu_move.name);
         *taken = !s;
     }
-    free_numbers(&m);
+    spacc_numbers_release(&m);
     return s;
 }
 
