@@ -171,6 +171,15 @@ void spacc_gpu_flush(struct spacc_engine *e)
 /* ---- the end of a run ----------------------------------------------------------------------
  */
 
+static const char *kind_of(const struct spacc_gpu_job *job, const struct spacc_node *node)
+{
+    switch (job->command[0].kind) {
+    case SPACC_GPU_UPLOAD: return "upload";
+    case SPACC_GPU_DOWNLOAD: return "download";
+    default: return node->op->name;
+    }
+}
+
 /* Until when the step took what, in us of the device's clock; it began no earlier than the one
  * before it ended. */
 static void take_time(struct spacc_engine *e, const struct spacc_gpu_ran *ran, int track,
@@ -178,6 +187,8 @@ static void take_time(struct spacc_engine *e, const struct spacc_gpu_ran *ran, i
 {
     const struct spacc_gpu_state *state = e->gpu;
     struct spacc_cpu_step *s = &e->step[ran->step];
+    const struct spacc_gpu_job *job = s->state;
+    const struct spacc_node *node = &e->g->node[s->node];
     const cl_event first = ran->first ? ran->first : ran->last;
     const double end = (double)spacc_gpu_time(ran->last, CL_PROFILING_COMMAND_END) / 1e3;
     double start = ran->blind ? ran->queued_us - state->offset_us
@@ -190,8 +201,8 @@ static void take_time(struct spacc_engine *e, const struct spacc_gpu_ran *ran, i
     *before_us = end;
     spacc_timeline_add(e->options.timeline,
                        &(struct spacc_slice){.track = track,
-                                             .name = e->g->node[s->node].name,
-                                             .kind = s->kernel->name,
+                                             .name = node->name,
+                                             .kind = kind_of(job, node),
                                              .start_us = start + state->offset_us,
                                              .end_us = end + state->offset_us});
 }

@@ -10,7 +10,8 @@
 
 #include "host/cpu/engine_parts.h"
 
-/* Takes the nodes that options.on_gpu() names, and whatever only looks at a value there. */
+/* Takes the nodes that options.on_gpu() names, and whatever only looks at a value there. What
+ * any other node reads is brought to the host, before the kernels behind this one are asked. */
 extern const struct spacc_cpu_kernel spacc_gpu_kernel;
 
 /* Value v, which only the GPU has, is in its slot from now on: adds a download, or shares one.

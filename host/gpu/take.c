@@ -155,13 +155,26 @@ static bool is_view_there(const struct spacc_cpu_build *b, const struct spacc_gp
            b->e->slot[q->node->input[0]].home == SPACC_HOME_GPU && !refuses(q);
 }
 
+/* What a node of the host reads. */
+static enum spacc_status bring_reads(struct spacc_cpu_build *b, int n)
+{
+    const int reads = spacc_node_reads(&b->g->node[n], NULL, 0);
+    enum spacc_status status = SPACC_OK;
+
+    spacc_node_reads(&b->g->node[n], b->reads, reads);
+    for (int r = 0; r < reads && !status; r++)
+        if (b->e->slot[b->reads[r]].home == SPACC_HOME_GPU)
+            status = spacc_gpu_bring(b, b->reads[r]);
+    return status;
+}
+
 static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 {
     const struct spacc_gpu_node q = {.g = b->g, .shape = b->e->shape, .node = &b->g->node[n]};
     const char *why;
 
     if (!b->on_gpu[n] && !is_view_there(b, &q))
-        return SPACC_OK;
+        return bring_reads(b, n);
     if ((why = refuses(&q)))
         return spacc_fail(b->err, SPACC_EUNSUPPORTED,
                           "%s: node %s (%s) cannot run on GPU %s: %s", b->g->file, q.node->name,
