@@ -86,7 +86,7 @@ static bool is_task(const struct spacc_placing_making *m, size_t group)
         return true;
     const int owner = spacc_placing_owner(m->ask->plan, graph);
     return owner >= 0 && m->groups.group[owner] >= 0 &&
-           m->probe.calls[m->groups.first[group]] > 0.0;
+           m->bodies.calls[m->groups.first[group]] > 0.0;
 }
 
 /* Bodies come right before the node that they belong to. */
@@ -233,13 +233,15 @@ static enum spacc_status make_engines(struct spacc_placing_making *m)
     o.gpu = a->gpu;
     o.on_gpu = is_on_gpu;
     o.foreign = NULL;
+    o.sees = NULL;
+    o.waited = NULL;
     o.weights =
         NULL; /* contents do not matter for a price on the GPU, but for sparse kernels */
     o.user = m;
     if (any && (status = spacc_engine_new(&m->gpu, a->g, a->input, &o, m->err)))
         return status;
     return a->plan->graphs > 1
-               ? spacc_probe_run(&m->probe, a->plan, m->cpu, a->g, a->input, m->err)
+               ? spacc_bodies_run(&m->bodies, a->plan, m->cpu, a->g, a->input, m->err)
                : SPACC_OK;
 }
 
@@ -308,7 +310,7 @@ static void release(struct spacc_placing_making *m)
     spacc_engine_free(m->gpu);
     spacc_binding_free(m->shape);
     spacc_placing_groups_release(&m->groups);
-    spacc_probe_release(&m->probe);
+    spacc_bodies_release(&m->bodies);
     free(m->task);
     free(m->by_task);
     free(m->gpu_can);

@@ -3,7 +3,7 @@
 #define SPACC_PLACING_PARTS_H
 
 #include "host/placing.h"
-#include "host/placing_probe.h"
+#include "host/placing_bodies.h"
 
 /* What a placing is made with. */
 struct spacc_placing_making {
@@ -12,7 +12,7 @@ struct spacc_placing_making {
     struct spacc_engine *cpu, *gpu;
     struct spacc_binding *shape;
     struct spacc_placing_groups groups;
-    struct spacc_probe probe;
+    struct spacc_bodies bodies;
     int *task;                /* [groups]: its task */
     int *by_task;             /* [tasks]: its group */
     bool *gpu_can;            /* [groups] */

@@ -44,8 +44,8 @@ static void price_body(struct spacc_placing_making *m, int task, size_t group)
     double us = 0.0;
 
     for (size_t n = pg->first; n < pg->first + (size_t)pg->graph->nodes; n++)
-        us += m->probe.us[n];
-    t->rate = m->probe.calls[pg->first];
+        us += m->bodies.us[n];
+    t->rate = m->bodies.calls[pg->first];
     us /= t->rate;
     add_price(t, 0, &(struct spacc_cost){us, 0.05, us * m->ask->cpu->power.busy_w * 1e-6, ""});
     m->p->about[task].source = "measured";
@@ -62,13 +62,13 @@ static void price_card_node(struct spacc_placing_making *m, size_t n, int d, boo
     if (task < 0 || !(us < HUGE_VAL))
         return;
     struct spacc_task *t = &m->p->tasks.task[task];
-    const double calls = in_body ? m->probe.calls[n] / t->rate : 1.0;
+    const double calls = in_body ? m->bodies.calls[n] / t->rate : 1.0;
     t->us[d] += us * calls;
     t->joules[d] += us * calls * a->card_power.busy_w * 1e-6;
     if (in_body) {
         t->us[d] +=
             calls * (a->card_link.launch_us + a->card_link.to_us + a->card_link.from_us) -
-            m->probe.us[n] / t->rate;
+            m->bodies.us[n] / t->rate;
     }
 }
 
@@ -136,7 +136,7 @@ static double branches_us(const struct spacc_placing_making *m, int n)
         if (spacc_placing_owner(m->ask->plan, (int)i) != n)
             continue;
         for (size_t k = pg->first; k < pg->first + nodes; k++)
-            us += m->probe.us[k];
+            us += m->bodies.us[k];
     }
     return us;
 }
@@ -151,7 +151,7 @@ static void price_owners(struct spacc_placing_making *m)
             branches = branches || m->ask->g->node[n].attr[a].graph;
         if (task < 0 || !branches)
             continue;
-        const double us = spacc_engine_us(m->cpu, n) / SPACC_PROBE_RUNS - branches_us(m, n);
+        const double us = spacc_engine_us(m->cpu, n) / SPACC_BODIES_RUNS - branches_us(m, n);
         struct spacc_task *t = &m->p->tasks.task[task];
         t->us[0] = fmax(us, m->ask->cpu->link.launch_us);
         t->joules[0] = t->us[0] * m->ask->cpu->power.busy_w * 1e-6;

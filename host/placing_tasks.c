@@ -45,6 +45,19 @@ static int source_of(const struct spacc_graph *g, const struct spacc_engine *e, 
     return producer >= 0 && runs(e, producer) ? producer : -1;
 }
 
+/* A view of one value, not of several side by side (Concat). */
+static bool is_view(const struct spacc_graph *g, const struct spacc_engine *e, int n)
+{
+    const struct spacc_node *node = &g->node[n];
+
+    for (int i = 1; i < node->inputs; i++) {
+        const int producer = node->input[i] < 0 ? -1 : g->value[node->input[i]].producer;
+        if (producer >= 0 && runs(e, producer))
+            return false;
+    }
+    return strcmp(spacc_engine_describe(e, n).kernel, "view") == 0;
+}
+
 /* A card layer with the one that it feeds, and what only reshapes in between. */
 static void unite_chain(int *set, const struct spacc_plan *plan, const struct spacc_engine *e,
                         int n)
@@ -70,7 +83,7 @@ static void unite_nodes(int *set, const struct spacc_plan *plan, const struct sp
         const int source = source_of(g, e, n);
         if (about.joined < n)
             unite(set, n, about.joined);
-        if (source >= 0 && strcmp(about.kernel, "view") == 0)
+        if (source >= 0 && is_view(g, e, n))
             unite(set, n, source);
     }
     for (int n = 0; n < g->nodes; n++)

@@ -85,7 +85,7 @@ static void add_body_tensor(struct spacc_placing_making *m, size_t task, int *re
     double bytes = 0.0;
 
     for (int o = 0; o < g->outputs; o++)
-        bytes += m->probe.bytes[graph][g->output[o]];
+        bytes += m->bodies.bytes[graph][g->output[o]];
     reader[0] = spacc_placing_task_of(m, (size_t)spacc_placing_owner(m->ask->plan, graph));
     add_tensor(m, (int)task, (size_t)bytes, reader, 1, true);
 }

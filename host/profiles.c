@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "host/profile/link.h"
+#include "sparse/cpu.h"
 
 enum spacc_status spacc_profiles_path(char **path, const char *folder, const char *device,
                                       struct spacc_error *err)
@@ -63,25 +64,35 @@ static enum spacc_status bare(struct spacc_profile **out, const char *device,
         return spacc_fail(err, SPACC_ENOMEM, "no memory for a profile");
     snprintf(p->device, sizeof(p->device), "%s", device);
     p->link = *link;
-    p->power = (struct spacc_power){.idle_w = 1.0, .busy_w = 12.0};
-    snprintf(p->power.source, sizeof(p->power.source), "stated: 12 W a core");
+    spacc_power_cpu(&p->power, NULL);
     *out = p;
     return spacc_machine_read(&p->machine, err);
+}
+
+static enum spacc_status measure_cpu(struct spacc_link *link, struct spacc_error *err)
+{
+    const struct spacc_engine_options options = {.cpu = spacc_cpu_features()};
+    struct spacc_ruler ruler;
+    enum spacc_status status = spacc_ruler_new(&ruler, err);
+
+    if (status)
+        return status;
+    status = spacc_link_cpu(link, &ruler, &options, err);
+    spacc_ruler_free(&ruler);
+    return status;
 }
 
 enum spacc_status spacc_profiles_cpu(struct spacc_profile **out, const char *folder, char *note,
                                      size_t note_bytes, struct spacc_error *err)
 {
     struct spacc_link link;
-    char why[256];
+    char why[512];
     enum spacc_status status = load(out, folder, "cpu", why, sizeof(why), err);
 
     if (status || *out)
         return status;
     snprintf(note, note_bytes, "cpu: %s: prices are a roofline; see spacc profile", why);
-    if ((status = spacc_link_measure_cpu(&link, err)))
-        return status;
-    return bare(out, "cpu", &link, err);
+    return (status = measure_cpu(&link, err)) ? status : bare(out, "cpu", &link, err);
 }
 
 enum spacc_status spacc_profiles_gpu(struct spacc_profile **out, const char *folder,
@@ -90,7 +101,7 @@ enum spacc_status spacc_profiles_gpu(struct spacc_profile **out, const char *fol
 {
     const char *which = spacc_gpu_info(gpu)->which;
     struct spacc_link link;
-    char why[256];
+    char why[512];
     enum spacc_status status = load(out, folder, which, why, sizeof(why), err);
 
     if (status || *out)

@@ -42,7 +42,7 @@ bool spacc_session_places(const struct spacc_session *s)
 static enum spacc_status open_profiles(struct spacc_session *s, struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
-    char note[400] = "";
+    char note[640] = "";
 
     if (!s->cpu_profile)
         status =

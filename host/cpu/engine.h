@@ -117,6 +117,8 @@ struct spacc_engine_step {
 };
 size_t spacc_engine_steps(const struct spacc_engine *e);
 struct spacc_engine_step spacc_engine_step(const struct spacc_engine *e, size_t i);
+/* Its `us` alone: cheap enough to be asked between runs. */
+double spacc_engine_step_us(const struct spacc_engine *e, size_t i);
 
 /* Microseconds that node `node` (with those joined to it) took in all runs so far. */
 double spacc_engine_us(const struct spacc_engine *e, int node);

@@ -472,8 +472,6 @@ static void describe_other(struct about *a)
         snprintf(a->w->kernel, sizeof(a->w->kernel), "reference/%s", a->node->op->name);
 }
 
-/* ---- which ----------------------------------------------------------------------------- */
-
 static bool is_pool(const struct about *a)
 {
     const char *op = a->node->op->name;
@@ -482,11 +480,55 @@ static bool is_pool(const struct about *a)
     return length > 4 && strcmp(op + length - 4, "Pool") == 0;
 }
 
+/* ---- a GPU's kernels --------------------------------------------------------------------- */
+
+static void describe_sums(struct about *a)
+{
+    const struct spacc_tensor x = input_of(a, 0), y = output_of(a, 0);
+
+    a->w->size[OTHER_INS] = (double)x.count;
+    a->w->size[OTHER_OUTS] = (double)y.count;
+    a->w->family = SPACC_WORK_OTHER;
+}
+
+/* Its kernels have names already; what has another law within one adds to it. */
+static void describe_gpu(struct about *a)
+{
+    const char *name = a->s->kernel->name, *more = "";
+    const double *size = a->w->size;
+
+    if (strcmp(name, "gpu rnn") == 0)
+        describe_rnn(a);
+    else if (strcmp(name, "gpu product") == 0)
+        describe_product(a);
+    else if (strcmp(name, "gpu conv") == 0 || strcmp(name, "gpu deconv") == 0)
+        describe_conv(a, strcmp(name, "gpu deconv") == 0);
+    else if (strcmp(name, "gpu pool") == 0)
+        describe_pool(a);
+    else if (strcmp(name, "gpu move") == 0)
+        describe_move(a);
+    else if (strcmp(name, "gpu rows") == 0 || strcmp(name, "gpu norm") == 0)
+        describe_sums(a);
+    else
+        describe_points(a);
+    if (a->w->family == SPACC_WORK_CONV)
+        more = size[CONV_GROUPS] > 1.0                ? " groups"
+               : size[CONV_KH] * size[CONV_KW] == 1.0 ? " 1x1"
+                                                      : "";
+    else if (a->w->family == SPACC_WORK_PRODUCT && size[PRODUCT_M] == 1.0)
+        more = " vector";
+    snprintf(a->w->kernel, sizeof(a->w->kernel), "%s%s", name, more);
+}
+
+/* ---- which ----------------------------------------------------------------------------- */
+
 static void describe(struct about *a)
 {
     const struct spacc_cpu_kernel *k = a->s->kernel;
 
-    if (is_helper(a->s))
+    if (k->on_gpu)
+        describe_gpu(a);
+    else if (is_helper(a->s))
         describe_helper(a);
     else if (k == &spacc_cpu_reference || k == &spacc_cpu_branches)
         describe_other(a);
@@ -532,7 +574,9 @@ static bool work_of(const struct spacc_engine *e, const struct spacc_cpu_step *s
 
     *w = (struct spacc_work){.threads = spacc_parallel_parts(e->options.parallel),
                              .cold = is_cold(e)};
-    if (s->kernel == &spacc_cpu_foreign || s->kernel == &spacc_cpu_foreign_wait)
+    if (s->kernel == &spacc_cpu_foreign || s->kernel == &spacc_cpu_foreign_wait ||
+        strcmp(s->kernel->name, "gpu upload") == 0 ||
+        strcmp(s->kernel->name, "gpu download") == 0) /* transfers are the link's */
         return false;
     count_bytes(&a);
     describe(&a);
@@ -547,8 +591,14 @@ size_t spacc_engine_steps(const struct spacc_engine *e)
 struct spacc_engine_step spacc_engine_step(const struct spacc_engine *e, size_t i)
 {
     const struct spacc_cpu_step *s = &e->step[i];
-    struct spacc_engine_step step = {.node = s->node, .kernel = runner(e, s), .us = s->us};
+    struct spacc_engine_step step = {
+        .node = s->node, .kernel = runner(e, s), .on_gpu = s->kernel->on_gpu, .us = s->us};
 
     step.has_work = work_of(e, s, &step.work);
     return step;
+}
+
+double spacc_engine_step_us(const struct spacc_engine *e, size_t i)
+{
+    return e->step[i].us;
 }

@@ -1,11 +1,11 @@
-#include "host/placing_probe.h"
+#include "host/placing_bodies.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/clock.h"
 
-static struct spacc_plan_graph *graph_of(const struct spacc_probe *p,
+static struct spacc_plan_graph *graph_of(const struct spacc_bodies *p,
                                          const struct spacc_graph *g)
 {
     return spacc_plan_graph((struct spacc_plan *)(uintptr_t)p->plan, g);
@@ -15,7 +15,7 @@ static enum spacc_status on_node(void *user, const struct spacc_graph *g, int no
                                  const struct spacc_tensor *const *in,
                                  struct spacc_tensor **out, bool *done, struct spacc_error *err)
 {
-    struct spacc_probe *p = user;
+    struct spacc_bodies *p = user;
     const struct spacc_plan_graph *pg = graph_of(p, g);
 
     (void)in;
@@ -30,7 +30,7 @@ static enum spacc_status on_node(void *user, const struct spacc_graph *g, int no
 static void on_value(void *user, const struct spacc_graph *g, int value,
                      const struct spacc_tensor *contents)
 {
-    struct spacc_probe *p = user;
+    struct spacc_bodies *p = user;
     const struct spacc_plan_graph *pg = graph_of(p, g);
     const double bytes = (double)contents->count * (double)spacc_dtype_bytes(contents->dtype);
     const double now = spacc_now_us();
@@ -43,7 +43,7 @@ static void on_value(void *user, const struct spacc_graph *g, int value,
     *most = bytes > *most ? bytes : *most;
 }
 
-static bool alloc(struct spacc_probe *p)
+static bool alloc(struct spacc_bodies *p)
 {
     p->us = calloc(p->plan->nodes + 1, sizeof(*p->us));
     p->us_now = calloc(p->plan->nodes + 1, sizeof(*p->us_now));
@@ -58,7 +58,7 @@ static bool alloc(struct spacc_probe *p)
     return true;
 }
 
-static enum spacc_status run_once(struct spacc_probe *p, struct spacc_engine *e,
+static enum spacc_status run_once(struct spacc_bodies *p, struct spacc_engine *e,
                                   const struct spacc_graph *g,
                                   const struct spacc_tensor *const *input,
                                   struct spacc_tensor **output, struct spacc_error *err)
@@ -71,7 +71,7 @@ static enum spacc_status run_once(struct spacc_probe *p, struct spacc_engine *e,
     return status;
 }
 
-enum spacc_status spacc_probe_run(struct spacc_probe *p, const struct spacc_plan *plan,
+enum spacc_status spacc_bodies_run(struct spacc_bodies *p, const struct spacc_plan *plan,
                                   struct spacc_engine *e, const struct spacc_graph *g,
                                   const struct spacc_tensor *const *input,
                                   struct spacc_error *err)
@@ -79,10 +79,10 @@ enum spacc_status spacc_probe_run(struct spacc_probe *p, const struct spacc_plan
     struct spacc_tensor **output = calloc((size_t)g->outputs + 1, sizeof(*output));
     enum spacc_status status = SPACC_OK;
 
-    *p = (struct spacc_probe){.plan = plan};
+    *p = (struct spacc_bodies){.plan = plan};
     if (!alloc(p) || !output)
         status = spacc_fail(err, SPACC_ENOMEM, "%s: no memory to place nodes", g->file);
-    for (int r = 0; r < SPACC_PROBE_RUNS && !status; r++) {
+    for (int r = 0; r < SPACC_BODIES_RUNS && !status; r++) {
         memset(p->calls, 0, plan->nodes * sizeof(*p->calls));
         memset(p->us_now, 0, plan->nodes * sizeof(*p->us_now));
         status = run_once(p, e, g, input, output, err);
@@ -93,7 +93,7 @@ enum spacc_status spacc_probe_run(struct spacc_probe *p, const struct spacc_plan
     return status;
 }
 
-void spacc_probe_release(struct spacc_probe *p)
+void spacc_bodies_release(struct spacc_bodies *p)
 {
     for (size_t i = 0; p->bytes && i < p->plan->graphs; i++)
         free(p->bytes[i]);
@@ -101,5 +101,5 @@ void spacc_probe_release(struct spacc_probe *p)
     free(p->us);
     free(p->us_now);
     free(p->calls);
-    *p = (struct spacc_probe){0};
+    *p = (struct spacc_bodies){0};
 }

@@ -1,7 +1,7 @@
-/* placing_probe.h - nodes in branches and bodies: how often they are called in a request, how
+/* placing_bodies.h - nodes in branches and bodies: how often they are called in a request, how
  * long a call takes and how large their values are, seen in runs. */
-#ifndef SPACC_PLACING_PROBE_H
-#define SPACC_PLACING_PROBE_H
+#ifndef SPACC_PLACING_BODIES_H
+#define SPACC_PLACING_BODIES_H
 
 #include "host/cpu/engine.h"
 #include "host/plan.h"
@@ -10,9 +10,9 @@
 extern "C" {
 #endif
 
-enum { SPACC_PROBE_RUNS = 3 };
+enum { SPACC_BODIES_RUNS = 3 };
 
-struct spacc_probe {
+struct spacc_bodies {
     const struct spacc_plan *plan;
     double *us;    /* [plan nodes]: of all calls of a run, the least of the runs */
     double *calls; /* [plan nodes]: in a run */
@@ -24,11 +24,11 @@ struct spacc_probe {
 };
 
 /* Run the engine a few times with these inputs. Errors of the run, SPACC_ENOMEM. */
-enum spacc_status spacc_probe_run(struct spacc_probe *p, const struct spacc_plan *plan,
+enum spacc_status spacc_bodies_run(struct spacc_bodies *p, const struct spacc_plan *plan,
                                   struct spacc_engine *e, const struct spacc_graph *g,
                                   const struct spacc_tensor *const *input,
                                   struct spacc_error *err);
-void spacc_probe_release(struct spacc_probe *p);
+void spacc_bodies_release(struct spacc_bodies *p);
 
 #ifdef __cplusplus
 }
