@@ -146,6 +146,16 @@ static bool improve(struct chooser *c)
     return true;
 }
 
+static bool find_by_all(struct chooser *c)
+{
+    const struct spacc_placer_price before = c->split.price;
+
+    spacc_place_all(&c->p, c->trial.device, c->split.device, &c->split.price);
+    if (spacc_placer_is_better(&c->p, &c->split.price, &before))
+        c->split.method = "all";
+    return true;
+}
+
 /* False: no memory. The split is the single device's when nothing is better. */
 static bool find_all(struct chooser *c)
 {
@@ -155,6 +165,8 @@ static bool find_all(struct chooser *c)
     memcpy(c->split.device, c->single.device, bytes);
     c->split.price = c->single.price;
     c->split.method = c->single.method;
+    if (spacc_place_is_small(&c->p))
+        return find_by_all(c);
     return find_by_chain(c) && find_by_cut(c) && find_by_heft(c) && improve(c);
 }
 

@@ -81,6 +81,12 @@ double spacc_placer_task_cost(const struct spacc_placer *p, int task, int device
 double spacc_placer_up_cost(const struct spacc_placer *p, int tensor, int device);
 double spacc_placer_down_cost(const struct spacc_placer *p, int tensor, int device);
 
+/* Few assignments are there: take the best of all if it is better than device[], of price
+ * *price. `trial`: [tasks], overwritten. */
+bool spacc_place_is_small(const struct spacc_placer *p);
+void spacc_place_all(struct spacc_placer *p, int *trial, int *device,
+                     struct spacc_placer_price *price);
+
 /* Methods: each fills device[tasks]. False: no memory. */
 bool spacc_place_is_chain(const struct spacc_placer *p);
 bool spacc_place_chain(const struct spacc_placer *p, int *device);

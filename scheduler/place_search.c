@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* About 2 ms; all the improvement seen in practice comes much earlier. */
-enum { PRICED_MAX = 60000, IDLE_KICKS_MAX = 40, KICK_MOVES = 3 };
+enum { PRICED_MAX = 60000, IDLE_KICKS_MAX = 120, KICK_MOVES = 4 };
 
 struct search {
     struct spacc_placer *p;
