@@ -79,7 +79,7 @@ static size_t terms_in(uint32_t mask)
 
 static void put_tree(struct bytes *b, const struct tree *t)
 {
-    for (unsigned i = 0; i < t->depth; i++) {
+    for (unsigned i = 0; i < DEPTH_MAX && i < t->depth; i++) {
         put(b, t->feature[i] | (i + 1U == t->depth ? (unsigned)LAST_LEVEL : 0U), 1);
         put(b, t->least[i], 1);
     }

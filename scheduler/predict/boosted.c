@@ -29,7 +29,7 @@ static size_t leaf_of(const struct tree *t, const uint8_t *feature)
 {
     size_t leaf = 0;
 
-    for (size_t level = 0; level < t->depth; level++)
+    for (size_t level = 0; level < DEPTH_MAX && level < t->depth; level++)
         leaf |= (size_t)(feature[t->feature[level]] >= t->least[level]) << level;
     return leaf;
 }

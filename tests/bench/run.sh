@@ -70,7 +70,7 @@ predict() {
     profiles=${SPACC_PROFILES:-}
     if [ -z "$profiles" ]; then
         profiles=$work/cpu.json
-        "$spacc" profile --device cpu --quick --output "$profiles" || {
+        "$spacc" profile --quick --output "$profiles" || {
             left_out "predict: spacc profile failed"
             return
         }
