@@ -273,7 +273,7 @@ static enum spacc_status draw(const struct work *w, struct spacc_error *err)
     const struct spacc_placing *p = spacc_session_placing(w->session);
     char *text = NULL;
     enum spacc_status status =
-        spacc_gantt_svg(&text, &p->tasks, &p->chosen, spacc_model_graph(w->model)->file, err);
+        spacc_gantt_text(&text, &p->tasks, &p->chosen, spacc_model_graph(w->model)->file, err);
 
     if (!status)
         status = spacc_file_write(w->set->svg, text, strlen(text), err);
