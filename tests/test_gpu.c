@@ -731,8 +731,16 @@ static void steps_have_times_and_slices(void **state)
     const double after = spacc_now_us();
     double last = 0.0;
     size_t slices = 0;
-    for (size_t i = 0; i < spacc_engine_steps(e); i++)
-        assert_true(spacc_engine_step(e, i).on_gpu && spacc_engine_step(e, i).us > 0.0);
+    const char *const works[] = {NULL, "gpu product gemm", "gpu rows softmax", NULL};
+    assert_int_equal(spacc_engine_steps(e), 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct spacc_engine_step s = spacc_engine_step(e, i);
+        assert_true(s.on_gpu && s.us > 0.0);
+        assert_int_equal(s.has_work, works[i] != NULL);
+        if (s.has_work)
+            assert_string_equal(s.work.kernel, works[i]);
+    }
+    assert_true(spacc_engine_step(e, 1).work.macs == 64.0 * 64.0 * 64.0);
     for (size_t i = 0; i < spacc_timeline_slices(t); i++) {
         const struct spacc_slice s = spacc_timeline_slice(t, i);
         if (strcmp(spacc_timeline_track_name(t, s.track), "gpu queue") != 0)

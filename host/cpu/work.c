@@ -9,6 +9,7 @@
 #include "host/cpu/kernels.h"
 #include "host/cpu/onednn.h"
 #include "host/cpu/window.h"
+#include "host/gpu/slots.h"
 
 enum { L2_BYTES = 512 * 1024 }; /* where the system does not tell */
 
@@ -472,6 +473,47 @@ static void describe_other(struct about *a)
         snprintf(a->w->kernel, sizeof(a->w->kernel), "reference/%s", a->node->op->name);
 }
 
+/* ---- on a GPU -------------------------------------------------------------------------- */
+
+/* Neighbours stay together in a copy, nowhere in a gather. */
+static void describe_gpu_move(struct about *a)
+{
+    double *size = a->w->size;
+
+    size[MOVE_COUNT] = a->w->out_bytes / (double)sizeof(float);
+    size[MOVE_RUN] = strcmp(spacc_gpu_law(a->s), "copy") == 0 ? size[MOVE_COUNT] : 1.0;
+    size[MOVE_INS] = is_op(a, "Concat") ? a->node->inputs : 1.0;
+    set_kernel(a, SPACC_WORK_MOVE, "");
+}
+
+static bool is_gpu(const struct about *a, const char *kernel)
+{
+    return strcmp(a->s->kernel->name, kernel) == 0;
+}
+
+/* The same sizes as on a CPU; costs are learned by what a step spends its time in. */
+static void describe_gpu(struct about *a)
+{
+    if (is_gpu(a, "gpu conv") || is_gpu(a, "gpu deconv"))
+        describe_conv(a, is_gpu(a, "gpu deconv"));
+    else if (is_gpu(a, "gpu pool"))
+        describe_pool(a);
+    else if (is_gpu(a, "gpu product"))
+        describe_product(a);
+    else if (is_gpu(a, "gpu rnn"))
+        describe_rnn(a);
+    else if (is_gpu(a, "gpu move") || is_gpu(a, "gpu resize"))
+        describe_gpu_move(a);
+    else if (is_gpu(a, "gpu points"))
+        describe_points(a);
+    else
+        describe_other(a);
+    snprintf(a->w->kernel, sizeof(a->w->kernel), "%s %s", a->s->kernel->name,
+             spacc_gpu_law(a->s));
+}
+
+/* ---- which ----------------------------------------------------------------------------- */
+
 static bool is_pool(const struct about *a)
 {
     const char *op = a->node->op->name;
@@ -479,48 +521,6 @@ static bool is_pool(const struct about *a)
 
     return length > 4 && strcmp(op + length - 4, "Pool") == 0;
 }
-
-/* ---- a GPU's kernels --------------------------------------------------------------------- */
-
-static void describe_sums(struct about *a)
-{
-    const struct spacc_tensor x = input_of(a, 0), y = output_of(a, 0);
-
-    a->w->size[OTHER_INS] = (double)x.count;
-    a->w->size[OTHER_OUTS] = (double)y.count;
-    a->w->family = SPACC_WORK_OTHER;
-}
-
-/* Its kernels have names already; what has another law within one adds to it. */
-static void describe_gpu(struct about *a)
-{
-    const char *name = a->s->kernel->name, *more = "";
-    const double *size = a->w->size;
-
-    if (strcmp(name, "gpu rnn") == 0)
-        describe_rnn(a);
-    else if (strcmp(name, "gpu product") == 0)
-        describe_product(a);
-    else if (strcmp(name, "gpu conv") == 0 || strcmp(name, "gpu deconv") == 0)
-        describe_conv(a, strcmp(name, "gpu deconv") == 0);
-    else if (strcmp(name, "gpu pool") == 0)
-        describe_pool(a);
-    else if (strcmp(name, "gpu move") == 0)
-        describe_move(a);
-    else if (strcmp(name, "gpu rows") == 0 || strcmp(name, "gpu norm") == 0)
-        describe_sums(a);
-    else
-        describe_points(a);
-    if (a->w->family == SPACC_WORK_CONV)
-        more = size[CONV_GROUPS] > 1.0                ? " groups"
-               : size[CONV_KH] * size[CONV_KW] == 1.0 ? " 1x1"
-                                                      : "";
-    else if (a->w->family == SPACC_WORK_PRODUCT && size[PRODUCT_M] == 1.0)
-        more = " vector";
-    snprintf(a->w->kernel, sizeof(a->w->kernel), "%s%s", name, more);
-}
-
-/* ---- which ----------------------------------------------------------------------------- */
 
 static void describe(struct about *a)
 {
@@ -574,10 +574,12 @@ static bool work_of(const struct spacc_engine *e, const struct spacc_cpu_step *s
 
     *w = (struct spacc_work){.threads = spacc_parallel_parts(e->options.parallel),
                              .cold = is_cold(e)};
-    if (s->kernel == &spacc_cpu_foreign || s->kernel == &spacc_cpu_foreign_wait ||
-        strcmp(s->kernel->name, "gpu upload") == 0 ||
-        strcmp(s->kernel->name, "gpu download") == 0) /* transfers are the link's */
+    if (s->kernel == &spacc_cpu_foreign || s->kernel == &spacc_cpu_foreign_wait)
         return false;
+    if (s->kernel->on_gpu && !spacc_gpu_law(s))
+        return false; /* a transfer: the link's cost */
+    if (s->kernel->on_gpu)
+        *w = (struct spacc_work){.threads = 1};
     count_bytes(&a);
     describe(&a);
     return true;

@@ -117,6 +117,7 @@ static void make_product(struct spacc_gpu_make *m, const struct conv *c, int y,
 static int begin(struct spacc_gpu_make *m, const struct conv *c, struct spacc_gpu_post *p)
 {
     *p = spacc_gpu_no_post();
+    spacc_gpu_in(m, 0); /* is there then for an Add */
     p->bias = spacc_gpu_in(m, 2);
     p->inner = (int)c->v.out_plane;
     p->channels = (int)c->oc;

@@ -86,6 +86,12 @@ enum spacc_status spacc_gpu_finish(struct spacc_engine *e, enum spacc_status sta
     return status;
 }
 
+const char *spacc_gpu_law(const struct spacc_cpu_step *s)
+{
+    (void)s;
+    return NULL;
+}
+
 void spacc_gpu_free_memory(void *memory)
 {
     (void)memory;

@@ -25,6 +25,21 @@ cl_mem spacc_gpu_memory(const struct spacc_engine *e, int s, size_t *first_byte)
     return root->memory ? root->memory : ((const struct spacc_gpu_state *)e->gpu)->arena;
 }
 
+const char *spacc_gpu_law(const struct spacc_cpu_step *s)
+{
+    static const char *const names[] = {
+#define X(function) #function,
+        SPACC_GPU_KERNELS(X)
+#undef X
+    };
+    const struct spacc_gpu_job *job = s->state;
+
+    for (int i = 0; i < job->commands; i++)
+        if (job->command[i].kind == SPACC_GPU_GEMM)
+            return "gemm";
+    return job->command[0].kind == SPACC_GPU_CALL ? names[job->command[0].function] : NULL;
+}
+
 /* ---- one command ---------------------------------------------------------------------- */
 
 /* Memory and its first element as two arguments, or a number. */
@@ -131,16 +146,6 @@ static enum spacc_status failed(const struct spacc_engine *e, int n, cl_int code
                       spacc_gpu_code(code, text, sizeof(text)));
 }
 
-/* The two clocks, by the first command of a run: when it was queued, in both. */
-static void set_clock(struct spacc_gpu_state *state, const struct spacc_gpu_ran *ran,
-                      cl_event event)
-{
-    const double now_us = (ran->queued_us + spacc_now_us()) / 2.0;
-
-    state->offset_us =
-        now_us - (double)spacc_gpu_time(event, CL_PROFILING_COMMAND_QUEUED) / 1e3;
-}
-
 enum spacc_status spacc_gpu_run(struct spacc_engine *e, struct spacc_cpu_step *s,
                                 struct spacc_error *err)
 {
@@ -157,8 +162,8 @@ enum spacc_status spacc_gpu_run(struct spacc_engine *e, struct spacc_cpu_step *s
         const cl_int code = spacc_gpu_queue(e, &job->command[i], event);
         if (code)
             return failed(e, s->node, code, err);
-        if (state->runs == 1 && i == 0)
-            set_clock(state, ran, *event);
+        if (i == 0)
+            ran->handed_us = spacc_now_us();
     }
     return SPACC_OK;
 }
@@ -207,6 +212,16 @@ static void take_time(struct spacc_engine *e, const struct spacc_gpu_ran *ran, i
                                              .end_us = end + state->offset_us});
 }
 
+/* The two clocks, by the first command of a run: when it was queued, in both. */
+static void set_clock(struct spacc_gpu_state *state)
+{
+    const struct spacc_gpu_ran *ran = &state->ran[0];
+    const cl_event first = ran->first ? ran->first : ran->last;
+    const double queued = (double)spacc_gpu_time(first, CL_PROFILING_COMMAND_QUEUED) / 1e3;
+
+    state->offset_us = (ran->queued_us + ran->handed_us) / 2.0 - queued;
+}
+
 enum spacc_status spacc_gpu_finish(struct spacc_engine *e, enum spacc_status status,
                                    struct spacc_error *err)
 {
@@ -218,6 +233,7 @@ enum spacc_status spacc_gpu_finish(struct spacc_engine *e, enum spacc_status sta
     const cl_int code = clFinish(e->options.gpu->queue);
     const int track =
         e->options.timeline ? spacc_timeline_track(e->options.timeline, "gpu queue") : -1;
+    set_clock(state);
     for (int i = 0; i < state->runs; i++) {
         if (state->ran[i].last)
             take_time(e, &state->ran[i], track, &before_us);

@@ -246,8 +246,8 @@ enum spacc_status spacc_gpu_add_step(struct spacc_cpu_build *b, int n,
 struct spacc_gpu_ran {
     int step;
     cl_event first, last;
-    double queued_us; /* host clock */
-    bool blind;       /* `first` is not its first command: CLBlast tells of the last one */
+    double queued_us, handed_us; /* host clock: around its first command */
+    bool blind; /* `first` is not its first command: CLBlast tells of the last one */
 };
 
 /* e->gpu */

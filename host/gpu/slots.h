@@ -29,6 +29,10 @@ void spacc_gpu_flush(struct spacc_engine *e);
 enum spacc_status spacc_gpu_finish(struct spacc_engine *e, enum spacc_status status,
                                    struct spacc_error *err);
 
+/* What a step on the GPU spends its time in: "gemm" (CLBlast), or the first of our kernels
+ * ("direct", "few", "gather" ..); NULL for a transfer. */
+const char *spacc_gpu_law(const struct spacc_cpu_step *s);
+
 /* What the engine has there. NULL memory is allowed. */
 void spacc_gpu_free_memory(void *memory);
 void spacc_gpu_leave(struct spacc_engine *e);
