@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/session.h"
+#include "host/session_parts.h"
 
-enum { TRIES = 3 };
+enum { TRIES = 3, LEARN_MAX = 64 };
 static const double filter = 0.5; /* of what was known; the rest is what was just seen */
 
 /* One device with its share of a batch. */
@@ -238,6 +238,123 @@ enum spacc_status spacc_batch_prepare(struct spacc_batch *b, size_t frames,
             status = try_side(s, input, output, err);
     }
     free(output);
+    return status;
+}
+
+/* ---- frames ---------------------------------------------------------------------- */
+
+struct frames {
+    struct spacc_batch *b;
+    const struct spacc_graph *g;
+    size_t frames;
+    struct spacc_tensor *view;      /* [frames * inputs] */
+    const struct spacc_tensor **in; /* [frames * inputs] */
+    struct spacc_tensor **out;      /* [frames * outputs] */
+};
+
+static bool has_frames(const struct frames *f, const struct spacc_tensor *const *input,
+                       size_t i)
+{
+    const struct spacc_value *v = &f->g->value[f->g->input[i]];
+
+    return v->rank >= 0 && input[i]->rank == v->rank + 1;
+}
+
+static enum spacc_status count_frames(struct frames *f, const struct spacc_tensor *const *input,
+                                      struct spacc_error *err)
+{
+    for (size_t i = 0; i < f->b->inputs; i++) {
+        const size_t frames = has_frames(f, input, i) ? (size_t)input[i]->dims[0] : 0;
+        if (frames && f->frames && frames != f->frames)
+            return spacc_fail(err, SPACC_ESHAPE,
+                              "%s: input %s: has %zu frames, others have %zu", f->g->file,
+                              f->g->value[f->g->input[i]].name, frames, f->frames);
+        f->frames = frames ? frames : f->frames;
+    }
+    return f->frames ? SPACC_OK
+                     : spacc_fail(err, SPACC_ESHAPE, "%s: no input has frames", f->g->file);
+}
+
+static enum spacc_status view_frames(struct frames *f, const struct spacc_tensor *const *input,
+                                     struct spacc_error *err)
+{
+    const size_t inputs = f->b->inputs;
+
+    f->view = calloc(f->frames * inputs + 1, sizeof(*f->view));
+    f->in = calloc(f->frames * inputs + 1, sizeof(*f->in));
+    f->out = calloc(f->frames * f->b->outputs + 1, sizeof(*f->out));
+    if (!f->view || !f->in || !f->out)
+        return spacc_fail(err, SPACC_ENOMEM, "%s: no memory for %zu frames", f->g->file,
+                          f->frames);
+    for (size_t k = 0; k < f->frames * inputs; k++) {
+        const size_t i = k % inputs;
+        f->in[k] = input[i];
+        if (!has_frames(f, input, i))
+            continue;
+        f->view[k] = spacc_frame_of(input[i], k / inputs);
+        f->in[k] = &f->view[k];
+    }
+    return SPACC_OK;
+}
+
+/* Results of output o one behind the other. */
+static enum spacc_status stack(const struct frames *f, size_t o, struct spacc_tensor **to,
+                               struct spacc_error *err)
+{
+    const struct spacc_tensor *first = f->out[o];
+    const size_t bytes = first->count * spacc_dtype_bytes(first->dtype);
+    int64_t dims[SPACC_RANK_MAX] = {(int64_t)f->frames};
+    enum spacc_status status = SPACC_ESHAPE;
+
+    if (first->rank < SPACC_RANK_MAX) {
+        memcpy(dims + 1, first->dims, (size_t)first->rank * sizeof(*dims));
+        status = spacc_tensor_new(to, first->dtype, first->rank + 1, dims);
+    }
+    for (size_t k = 0; k < f->frames && !status; k++) {
+        const struct spacc_tensor *t = f->out[k * f->b->outputs + o];
+        if (!spacc_tensor_same_shape(t, first))
+            status = SPACC_ESHAPE;
+        else if (bytes)
+            memcpy((char *)(*to)->data + k * bytes, t->data, bytes);
+    }
+    return status
+               ? spacc_fail(err, status, "%s: frames of output %zu do not fit", f->g->file, o)
+               : SPACC_OK;
+}
+
+static enum spacc_status run_frames(struct frames *f, const struct spacc_tensor *const *input,
+                                    struct spacc_tensor **output, struct spacc_error *err)
+{
+    enum spacc_status status;
+
+    if ((status = count_frames(f, input, err)) || (status = view_frames(f, input, err)) ||
+        (status = spacc_batch_prepare(f->b, f->frames < LEARN_MAX ? f->frames : LEARN_MAX,
+                                      f->in, err)) ||
+        (status = spacc_batch_run(f->b, f->frames, f->in, f->out, err)))
+        return status;
+    for (size_t o = 0; o < f->b->outputs && !status; o++)
+        status = stack(f, o, &output[o], err);
+    return status;
+}
+
+enum spacc_status spacc_batch_frames(struct spacc_batch *b,
+                                     const struct spacc_tensor *const *input,
+                                     struct spacc_tensor **output, struct spacc_error *err)
+{
+    struct frames f = {.b = b, .g = spacc_model_graph(b->model)};
+    enum spacc_status status;
+
+    memset(output, 0, b->outputs * sizeof(*output));
+    status = run_frames(&f, input, output, err);
+    for (size_t k = 0; f.out && k < f.frames * b->outputs; k++)
+        spacc_tensor_free(f.out[k]);
+    for (size_t o = 0; status && o < b->outputs; o++) {
+        spacc_tensor_free(output[o]);
+        output[o] = NULL;
+    }
+    free(f.view);
+    free(f.in);
+    free(f.out);
     return status;
 }
 

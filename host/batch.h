@@ -36,6 +36,13 @@ enum spacc_status spacc_batch_run(struct spacc_batch *b, size_t count,
                                   const struct spacc_tensor *const *input,
                                   struct spacc_tensor **output, struct spacc_error *err);
 
+/* The frames of inputs that have one more leading dimension than the model declares (others are
+ * the same in every frame), all independent: output[o] is [frames, ...]. Prepares first, over
+ * 64 frames at most. SPACC_ESHAPE when frame counts differ, or there are none. */
+enum spacc_status spacc_batch_frames(struct spacc_batch *b,
+                                     const struct spacc_tensor *const *input,
+                                     struct spacc_tensor **output, struct spacc_error *err);
+
 /* What a device did in the last batch. */
 struct spacc_batch_share {
     const char *device;  /* "cpu", "gpu", "card" */

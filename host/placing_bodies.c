@@ -72,9 +72,9 @@ static enum spacc_status run_once(struct spacc_bodies *p, struct spacc_engine *e
 }
 
 enum spacc_status spacc_bodies_run(struct spacc_bodies *p, const struct spacc_plan *plan,
-                                  struct spacc_engine *e, const struct spacc_graph *g,
-                                  const struct spacc_tensor *const *input,
-                                  struct spacc_error *err)
+                                   struct spacc_engine *e, const struct spacc_graph *g,
+                                   const struct spacc_tensor *const *input,
+                                   struct spacc_error *err)
 {
     struct spacc_tensor **output = calloc((size_t)g->outputs + 1, sizeof(*output));
     enum spacc_status status = SPACC_OK;

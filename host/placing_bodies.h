@@ -25,9 +25,9 @@ struct spacc_bodies {
 
 /* Run the engine a few times with these inputs. Errors of the run, SPACC_ENOMEM. */
 enum spacc_status spacc_bodies_run(struct spacc_bodies *p, const struct spacc_plan *plan,
-                                  struct spacc_engine *e, const struct spacc_graph *g,
-                                  const struct spacc_tensor *const *input,
-                                  struct spacc_error *err);
+                                   struct spacc_engine *e, const struct spacc_graph *g,
+                                   const struct spacc_tensor *const *input,
+                                   struct spacc_error *err);
 void spacc_bodies_release(struct spacc_bodies *p);
 
 #ifdef __cplusplus

@@ -124,6 +124,9 @@ enum spacc_status spacc_session_step(struct spacc_session *s,
                                      struct spacc_tensor **reference_output,
                                      struct spacc_error *err);
 
+/* Frame f of a tensor, without copying. */
+struct spacc_tensor spacc_frame_of(const struct spacc_tensor *t, size_t f);
+
 /* Free n tensors and set them to NULL. */
 void spacc_tensors_free(struct spacc_tensor **t, size_t n);
 

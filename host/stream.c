@@ -98,8 +98,7 @@ static enum spacc_status check_states(struct stream *m, struct spacc_error *err)
     return SPACC_OK;
 }
 
-/* Frame f of a tensor, without copying. */
-static struct spacc_tensor frame_of(const struct spacc_tensor *t, size_t f)
+struct spacc_tensor spacc_frame_of(const struct spacc_tensor *t, size_t f)
 {
     struct spacc_tensor v = *t;
 
@@ -114,7 +113,7 @@ static const struct spacc_tensor *input_of(const struct stream *m, size_t i, siz
                                            struct spacc_tensor *view)
 {
     if (m->by_frame[i]) {
-        *view = frame_of(m->given[i], f);
+        *view = spacc_frame_of(m->given[i], f);
         return view;
     }
     return m->given[i] ? m->given[i] : m->zero[i];

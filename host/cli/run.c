@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/batch.h"
 #include "host/cli/cli.h"
 #include "host/report.h"
 #include "host/session.h"
@@ -87,6 +88,7 @@ struct work {
     struct spacc_model *model;
     const struct spacc_graph *graph;
     struct spacc_session *session;
+    struct spacc_batch *batch; /* instead: independent frames over all devices */
     struct cli_states states;
     struct spacc_tensor **output; /* [outputs] */
     struct cli_metric metric;
@@ -192,14 +194,31 @@ static enum spacc_status run_stream(struct work *w, const struct spacc_tensor *c
                                 err);
 }
 
+static enum spacc_status run_batch(struct work *w, const struct spacc_tensor *const *input,
+                                   struct spacc_error *err)
+{
+    cli_progress(2, STEPS, "preparing and running the frames");
+    return spacc_batch_frames(w->batch, input, w->output, err);
+}
+
 static enum spacc_status execute(struct work *w, const char *file, struct spacc_error *err)
 {
     const struct spacc_tensor *const *input =
         (const struct spacc_tensor *const *)w->set->in.tensor;
-    const enum spacc_status status =
-        w->set->in.stream ? run_stream(w, input, err) : run_once(w, input, err);
+    const enum spacc_status status = w->batch            ? run_batch(w, input, err)
+                                     : w->set->in.stream ? run_stream(w, input, err)
+                                                         : run_once(w, input, err);
 
     return status ? cli_name_file(err, file) : SPACC_OK;
+}
+
+/* Frames that do not feed each other, wanted as fast as all devices together can. */
+static bool is_batch(const struct work *w)
+{
+    const struct spacc_options *o = &w->set->session;
+
+    return w->set->in.stream && w->states.count == 0 && o->goal == SPACC_GOAL_THROUGHPUT &&
+           (o->gpu || o->fpga) && !o->plan_file && o->pins == 0;
 }
 
 static enum spacc_status prepare(struct work *w, const char *file, struct spacc_error *err)
@@ -222,7 +241,8 @@ static enum spacc_status prepare(struct work *w, const char *file, struct spacc_
     cli_progress(1, STEPS, "reading inputs");
     if ((status = cli_inputs_load(&set->in, w->graph, w->states.is_state, err)) != SPACC_OK)
         return status;
-    return spacc_session_new(&w->session, w->model, &set->session, err);
+    return is_batch(w) ? spacc_batch_new(&w->batch, w->model, &set->session, err)
+                       : spacc_session_new(&w->session, w->model, &set->session, err);
 }
 
 static enum spacc_status save(struct work *w, struct spacc_error *err)
@@ -234,7 +254,10 @@ static enum spacc_status save(struct work *w, struct spacc_error *err)
         status = cli_metric(&w->metric, w->graph, set->in.tensor, w->output, err);
     if (status == SPACC_OK)
         status = cli_outputs_save(set->outputs, set->output, w->graph, w->output, err);
-    if (status == SPACC_OK && set->trace)
+    if (status == SPACC_OK && set->trace && w->batch)
+        status = spacc_fail(err, SPACC_EUNSUPPORTED, "%s: no trace of frames over all devices",
+                            set->trace);
+    else if (status == SPACC_OK && set->trace)
         status = spacc_session_trace(w->session, set->trace, err);
     return status;
 }
@@ -327,9 +350,39 @@ static bool add_metric(cJSON *o, const struct cli_metric *metric)
                              cJSON_AddNumberToObject(m, "count", (double)metric->count));
 }
 
+static cJSON *batch_json(const struct work *w)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON *list = o ? cJSON_AddArrayToObject(o, "devices") : NULL;
+
+    for (size_t i = 0; list && i < spacc_batch_shares(w->batch); i++) {
+        const struct spacc_batch_share s = spacc_batch_share(w->batch, i);
+        cJSON *item = cJSON_CreateObject();
+        if (!item || !cJSON_AddItemToArray(list, item) ||
+            !cJSON_AddStringToObject(item, "device", s.device) ||
+            !cJSON_AddNumberToObject(item, "frames", (double)s.count) ||
+            !cJSON_AddNumberToObject(item, "us", s.us))
+            break;
+    }
+    if (o)
+        cJSON_AddNumberToObject(o, "us", spacc_batch_us(w->batch));
+    return o;
+}
+
+static void print_batch(const struct work *w)
+{
+    printf("%-8s %10s %14s %14s\n", "device", "frames", "us", "us a frame");
+    for (size_t i = 0; i < spacc_batch_shares(w->batch); i++) {
+        const struct spacc_batch_share s = spacc_batch_share(w->batch, i);
+        printf("%-8s %10zu %14.1f %14.2f\n", s.device, s.count, s.us,
+               s.count ? s.us / (double)s.count : 0.0);
+    }
+    printf("all of them in %.1f us\n", spacc_batch_us(w->batch));
+}
+
 static int print_json(const struct work *w, const struct spacc_report *report)
 {
-    cJSON *o = spacc_report_json(report);
+    cJSON *o = w->batch ? batch_json(w) : spacc_report_json(report);
 
     if (o && cJSON_AddNumberToObject(o, "seed", (double)w->set->in.seed) && add_states(o, w) &&
         add_results(o, w) && add_metric(o, &w->metric))
@@ -340,12 +393,14 @@ static int print_json(const struct work *w, const struct spacc_report *report)
 
 static int print(const struct work *w)
 {
-    const struct spacc_report *report = spacc_session_report(w->session);
+    const struct spacc_report *report = w->batch ? NULL : spacc_session_report(w->session);
 
     cli_progress(0, 0, NULL);
     if (w->set->json)
         return print_json(w, report);
-    if (spacc_report_print(report, stdout) != SPACC_OK)
+    if (w->batch)
+        print_batch(w);
+    else if (spacc_report_print(report, stdout) != SPACC_OK)
         return cli_fail("the report could not be written");
     print_results(w);
     return CLI_OK;
@@ -358,6 +413,7 @@ static void release(struct work *w)
     free(w->output);
     cli_states_release(&w->states);
     spacc_session_free(w->session);
+    spacc_batch_free(w->batch);
     spacc_model_free(w->model);
     cli_inputs_release(&w->set->in);
 }
