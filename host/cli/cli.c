@@ -263,11 +263,14 @@ bool cli_parse(const struct cli_command *c, int argc, char **argv, cli_take_fn t
 {
     bool done = false;
     const int wanted = c->arguments[0] != '\0';
+    const bool any = cli_ends_with(c->arguments, "...");
 
     *file = NULL;
     *status = parse_options(c, argc, argv, take, to, &done);
     if (*status != CLI_OK || done)
         return false;
+    if (any)
+        return true;
     if (argc - optind < wanted) {
         *status = cli_usage(c, "%s is missing", c->arguments);
         return false;

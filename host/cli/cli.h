@@ -35,13 +35,14 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_run, cli_predict, cli_bench, cli_prune, cli_pack,
-    cli_inspect, cli_devices, cli_ops, cli_plan;
+    cli_inspect, cli_devices, cli_ops, cli_plan, cli_profile;
 
 /* Takes option number `option` of the table. Returns CLI_OK or the exit status. */
 typedef int (*cli_take_fn)(void *to, int option, const char *value);
 
 /* Parse. False: *status is the exit status (0 after --help). True: *file is the one
- * plain argument (NULL where `arguments` is ""). */
+ * plain argument (NULL where `arguments` is ""). Of any number ("[FILE]...") they are
+ * argv[optind] to argv[argc - 1]. */
 bool cli_parse(const struct cli_command *command, int argc, char **argv, cli_take_fn take,
                void *to, const char **file, int *status);
 

@@ -4,13 +4,10 @@
 #include "host/cli/cli.h"
 #include "sparse/cpu.h"
 
-static const struct cli_command *const commands[] = {&cli_run,     &cli_predict, &cli_bench,
-                                                     &cli_prune,   &cli_pack,    &cli_inspect,
-                                                     &cli_devices, &cli_ops,     &cli_plan};
+static const struct cli_command *const commands[] = {
+    &cli_run,     &cli_predict, &cli_bench, &cli_prune,   &cli_pack,
+    &cli_inspect, &cli_devices, &cli_ops,   &cli_profile, &cli_plan};
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
-
-/* Known by name so that a reader of the plan gets a straight answer. */
-static const char *const later[] = {"profile"};
 
 static void print_help(FILE *to)
 {
@@ -25,9 +22,6 @@ static void print_help(FILE *to)
 
 static int unknown(const char *name)
 {
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-        if (!strcmp(name, later[i]))
-            return cli_later(name);
     fprintf(stderr, "spacc: unknown command %s; see spacc --help\n", name);
     return CLI_USAGE;
 }

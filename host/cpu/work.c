@@ -383,9 +383,10 @@ static void describe_move(struct about *a)
 
     size[MOVE_COUNT] = (double)y->count;
     size[MOVE_INS] = is_op(a, "Concat") ? a->node->inputs : 1.0;
-    if (a->s->kernel == &spacc_cpu_move)
-        size[MOVE_RUN] = size[MOVE_COUNT] / (double)spacc_cpu_move_runs(a->s, &strided);
-    else if (is_op(a, "Transpose"))
+    if (a->s->kernel == &spacc_cpu_move) {
+        const double runs = (double)spacc_cpu_move_runs(a->s, &strided);
+        size[MOVE_RUN] = runs > 0.0 ? size[MOVE_COUNT] / runs : 0.0;
+    } else if (is_op(a, "Transpose"))
         size[MOVE_RUN] = kept_together(a, &x);
     else if (is_op(a, "Concat"))
         size[MOVE_RUN] = concat_run(a, y);

@@ -1,0 +1,29 @@
+/* refine.h - where a profile's costs are still wrong, and what to measure there. */
+#ifndef SPACC_PROFILE_REFINE_H
+#define SPACC_PROFILE_REFINE_H
+
+#include "host/profile/plan.h"
+#include "scheduler/cost.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SPACC_REFINE_ROUNDS = 2, SPACC_REFINE_FOLDS = 5 };
+
+/* error[i]: of a model fitted to the samples of the other folds on sample i, relative to what
+ * was measured; NAN where it has none. Sample i is in fold i % SPACC_REFINE_FOLDS.
+ * SPACC_ENOMEM. */
+enum spacc_status spacc_held_out_errors(const struct spacc_profile *p, double *error,
+                                        struct spacc_error *err);
+
+/* New trials around samples that a model has not seen and is off by more than 10 %; those of
+ * families that can be made again from a work. A few hundred at most. */
+enum spacc_status spacc_refine(struct spacc_trials *to, const struct spacc_profile *p,
+                               uint64_t seed, struct spacc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,454 @@
+#include "host/profiler.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/clock.h"
+#include "host/profile/link.h"
+#include "host/profile/maker.h"
+#include "host/profile/plan.h"
+#include "host/profile/probe.h"
+#include "host/profile/refine.h"
+#include "sparse/cpu.h"
+
+enum { GROUP = 64, MODEL_ROUNDS = 9, MODEL_RUNS = 20 };
+static const double group_bytes = 4e8, quick_seconds = 52.0;
+
+/* How a trial is measured: in full and in quick mode. */
+struct pace {
+    int rounds, runs; /* at least, a round */
+    double us;        /* a round */
+};
+static const struct pace full_pace = {5, 3, 1500.0}, quick_pace = {3, 2, 500.0};
+
+struct profiler {
+    const struct spacc_profiler_options *o;
+    struct spacc_profiler_report *report;
+    struct spacc_engine_options engine;
+    struct spacc_ruler ruler;
+    struct pace pace;
+    struct spacc_profile *p;
+    struct spacc_plan_model *model;
+    struct spacc_probe **model_probe; /* [models] */
+    size_t done, all;                 /* trials, for who wants to know */
+    double start_us;
+    struct spacc_error *err;
+};
+
+static bool is_late(const struct profiler *f)
+{
+    return f->o->quick && (spacc_now_us() - f->start_us) * 1e-6 > quick_seconds;
+}
+
+static void tell(const struct profiler *f, const char *what)
+{
+    if (f->o->tell)
+        f->o->tell(f->o->user, f->done, f->all, what);
+}
+
+static enum spacc_status no_memory(const struct profiler *f)
+{
+    return spacc_fail(f->err, SPACC_ENOMEM, "no memory to profile %s", f->o->device);
+}
+
+/* ---- the file ---------------------------------------------------------------------------- */
+
+/* The profile that is there has to be of this device and series of numbers. */
+static enum spacc_status check_old(const struct profiler *f)
+{
+    const struct spacc_profiler_options *o = f->o;
+
+    if (strcmp(f->p->device, o->device) != 0)
+        return spacc_fail(f->err, SPACC_EINVAL,
+                          "%s: a profile of %s, not of %s: write another file", o->file,
+                          f->p->device, o->device);
+    if (f->p->seed != o->seed)
+        return spacc_fail(f->err, SPACC_EINVAL,
+                          "%s: made with seed %llu, not %llu: write another file", o->file,
+                          (unsigned long long)f->p->seed, (unsigned long long)o->seed);
+    return SPACC_OK;
+}
+
+static enum spacc_status new_profile(struct profiler *f, const struct spacc_machine *machine)
+{
+    f->p = calloc(1, sizeof(*f->p));
+    if (!f->p)
+        return no_memory(f);
+    f->p->machine = *machine;
+    f->p->seed = f->o->seed;
+    snprintf(f->p->device, sizeof(f->p->device), "%s", f->o->device);
+    spacc_power_cpu(&f->p->power, NULL);
+    return spacc_link_cpu(&f->p->link, &f->ruler, &f->engine, f->err);
+}
+
+static enum spacc_status open_profile(struct profiler *f)
+{
+    struct spacc_machine machine;
+    enum spacc_status s = spacc_machine_read(&machine, f->err);
+
+    if (s)
+        return s;
+    if (access(f->o->file, F_OK) != 0)
+        return new_profile(f, &machine);
+    if ((s = spacc_profile_load(&f->p, f->o->file, &machine, f->err)) || (s = check_old(f)))
+        return s;
+    f->report->kept = f->p->samples;
+    return SPACC_OK;
+}
+
+static enum spacc_status save(const struct profiler *f)
+{
+    return spacc_profile_save(f->p, f->o->file, f->err);
+}
+
+/* ---- samples ------------------------------------------------------------------------------
+ */
+
+/* Measured as often as this mode does. */
+static bool has(const struct profiler *f, const struct spacc_work *w)
+{
+    const struct spacc_sample *s = spacc_profile_find(f->p, w);
+
+    return s && s->runs >= (unsigned)(f->pace.rounds * f->pace.runs);
+}
+
+static enum spacc_status add_step(const struct profiler *f, const struct spacc_probe *probe,
+                                  enum spacc_probe_state state, size_t i)
+{
+    const struct spacc_engine_step step = spacc_engine_step(spacc_probe_engine(probe), i);
+    struct spacc_sample s = {.work = step.work, .joules = NAN};
+
+    s.work.cold = s.work.cold || state == SPACC_PROBE_COLD;
+    if (!step.has_work || has(f, &s.work) ||
+        !spacc_probe_step(probe, state, i, &s.us, &s.spread, &s.runs))
+        return SPACC_OK;
+    return spacc_profile_add(f->p, &s, f->err);
+}
+
+static enum spacc_status add_steps(const struct profiler *f, const struct spacc_probe *probe,
+                                   enum spacc_probe_state state)
+{
+    enum spacc_status s = SPACC_OK;
+
+    for (size_t i = 0; i < spacc_engine_steps(spacc_probe_engine(probe)) && !s; i++)
+        s = add_step(f, probe, state, i);
+    return s;
+}
+
+/* ---- trials --------------------------------------------------------------------------------
+ */
+
+struct group {
+    size_t count;
+    struct spacc_probe *probe[GROUP]; /* NULL: nothing to measure */
+    bool warm[GROUP];                 /* its weights fit the L2: it is measured both ways */
+};
+
+static bool is_known(const struct profiler *f, const struct spacc_engine *e, bool *warm)
+{
+    bool known = true;
+
+    *warm = true;
+    for (size_t i = 0; i < spacc_engine_steps(e); i++) {
+        struct spacc_engine_step step = spacc_engine_step(e, i);
+        *warm = *warm && !step.work.cold;
+        known = known && (!step.has_work || has(f, &step.work));
+        step.work.cold = true;
+        known = known && (!step.has_work || has(f, &step.work));
+    }
+    return known;
+}
+
+/* A trial that nobody can run is left out, and counted; memory is not. */
+static enum spacc_status make_probe(const struct profiler *f, const struct spacc_trial *t,
+                                    struct spacc_probe **out)
+{
+    struct spacc_error own = {.text = ""};
+    struct spacc_graph *g = spacc_trial_graph(t, f->o->seed);
+    struct spacc_tensor **input = NULL;
+
+    *out = NULL;
+    if (!g)
+        return SPACC_OK;
+    if (spacc_probe_inputs(&input, g, f->o->seed, f->err)) {
+        spacc_graph_free(g);
+        return SPACC_ENOMEM;
+    }
+    if (spacc_probe_new(out, g, input, &f->engine, &own) != SPACC_ENOMEM)
+        return SPACC_OK;
+    *f->err = own;
+    return SPACC_ENOMEM;
+}
+
+static enum spacc_status start_trial(struct profiler *f, const struct spacc_trial *t,
+                                     struct group *to)
+{
+    struct spacc_probe **probe = &to->probe[to->count];
+    const enum spacc_status s = make_probe(f, t, probe);
+
+    if (s)
+        return s;
+    f->report->skipped += *probe == NULL;
+    if (*probe && is_known(f, spacc_probe_engine(*probe), &to->warm[to->count])) {
+        spacc_probe_free(*probe);
+        *probe = NULL;
+    }
+    to->count++;
+    return SPACC_OK;
+}
+
+static enum spacc_status measure(struct profiler *f, const struct group *g, size_t i)
+{
+    enum spacc_status s = SPACC_OK;
+
+    if (!g->probe[i])
+        return s;
+    if (g->warm[i])
+        s = spacc_probe_round(g->probe[i], &f->ruler, SPACC_PROBE_WARM, f->pace.us,
+                              f->pace.runs, f->err);
+    if (!s)
+        s = spacc_probe_round(g->probe[i], &f->ruler, SPACC_PROBE_COLD, f->pace.us,
+                              f->pace.runs, f->err);
+    return s;
+}
+
+/* As many trials as a group has, or fewer when they are large. Returns how many. */
+static size_t next_group(const struct spacc_trials *list, size_t first)
+{
+    double bytes = 0.0;
+    size_t i = first;
+
+    while (i < list->count && i - first < GROUP && (i == first || bytes < group_bytes))
+        bytes += 4.0 * spacc_trial_bytes(&list->trial[i++]);
+    return i - first;
+}
+
+static enum spacc_status run_group(struct profiler *f, const struct spacc_trial *trial,
+                                   size_t count)
+{
+    struct group g = {0};
+    enum spacc_status s = SPACC_OK;
+
+    for (size_t i = 0; i < count && !s; i++)
+        s = start_trial(f, &trial[i], &g);
+    for (int round = 0; round < f->pace.rounds && !s; round++)
+        for (size_t i = 0; i < g.count && !s; i++)
+            s = measure(f, &g, i);
+    for (size_t i = 0; i < g.count && !s; i++)
+        if (g.probe[i] && !(s = add_steps(f, g.probe[i], SPACC_PROBE_WARM)))
+            s = add_steps(f, g.probe[i], SPACC_PROBE_COLD);
+    for (size_t i = 0; i < g.count; i++)
+        spacc_probe_free(g.probe[i]);
+    return s;
+}
+
+static enum spacc_status run_trials(struct profiler *f, const struct spacc_trials *list)
+{
+    enum spacc_status s = SPACC_OK;
+
+    f->all += list->count;
+    for (size_t i = 0; i < list->count && !s && f->report->on_time;) {
+        const size_t count = next_group(list, i);
+        tell(f, "kernels");
+        if ((s = run_group(f, &list->trial[i], count)) || (s = save(f)))
+            return s;
+        i += count;
+        f->done += count;
+        f->report->on_time = !is_late(f);
+    }
+    return s;
+}
+
+/* ---- models --------------------------------------------------------------------------------
+ */
+
+static enum spacc_status run_model(struct profiler *f, size_t m)
+{
+    const struct timespec pause = {.tv_nsec = f->o->quick ? 1000000 : 50000000};
+    enum spacc_status s = SPACC_OK;
+
+    for (int round = 0; round < MODEL_ROUNDS && !s; round++) {
+        nanosleep(&pause, NULL); /* rounds lie apart */
+        s = spacc_probe_round(f->model_probe[m], &f->ruler, SPACC_PROBE_REPEAT,
+                              f->pace.us * MODEL_RUNS, f->pace.runs, f->err);
+    }
+    return s;
+}
+
+/* Works and nodes of the model's steps. */
+static enum spacc_status read_model(struct profiler *f, size_t m)
+{
+    const struct spacc_engine *e = spacc_probe_engine(f->model_probe[m]);
+    struct spacc_plan_model *to = &f->model[m];
+    const size_t steps = spacc_engine_steps(e);
+    struct spacc_work *work = calloc(steps + 1, sizeof(*work));
+    int *node = calloc(steps + 1, sizeof(*node));
+    struct spacc_binding *shape = NULL;
+    const enum spacc_status s =
+        spacc_graph_bind(&shape, f->o->model[m].g, f->o->model[m].input, f->err);
+
+    *to = (struct spacc_plan_model){
+        .g = f->o->model[m].g, .shape = shape, .work = work, .node = node};
+    if (s || !work || !node)
+        return s ? s : no_memory(f);
+    for (size_t i = 0; i < steps; i++) {
+        const struct spacc_engine_step step = spacc_engine_step(e, i);
+        if (!step.has_work)
+            continue;
+        work[to->works] = step.work;
+        node[to->works++] = step.node;
+    }
+    return SPACC_OK;
+}
+
+static bool is_model_known(const struct profiler *f, size_t m)
+{
+    for (size_t i = 0; i < f->model[m].works; i++)
+        if (!has(f, &f->model[m].work[i]))
+            return false;
+    return true;
+}
+
+/* Steps of one work of a model as one sample: their mean, and how many. */
+static enum spacc_status add_counted(struct profiler *f, size_t m)
+{
+    const struct spacc_probe *probe = f->model_probe[m];
+    enum spacc_status s = SPACC_OK;
+
+    for (size_t i = 0; i < spacc_engine_steps(spacc_probe_engine(probe)) && !s; i++) {
+        const struct spacc_engine_step step = spacc_engine_step(spacc_probe_engine(probe), i);
+        struct spacc_sample one = {.work = step.work, .joules = NAN};
+        const struct spacc_sample *old = spacc_profile_find(f->p, &one.work);
+        if (!step.has_work ||
+            !spacc_probe_step(probe, SPACC_PROBE_REPEAT, i, &one.us, &one.spread, &one.runs))
+            continue;
+        one.runs = old ? old->runs + 1 : 1;
+        if (old)
+            one.us = old->us + (one.us - old->us) / one.runs;
+        s = spacc_profile_add(f->p, &one, f->err);
+    }
+    return s;
+}
+
+static enum spacc_status run_models(struct profiler *f)
+{
+    enum spacc_status s = SPACC_OK;
+
+    for (size_t m = 0; m < f->o->models && !s; m++) {
+        tell(f, f->o->model[m].g->file);
+        if ((s = spacc_probe_of(&f->model_probe[m], f->o->model[m].g, f->o->model[m].input,
+                                &f->engine, f->err)) ||
+            (s = read_model(f, m)) || (!f->o->only_models && is_model_known(f, m)) ||
+            (s = run_model(f, m)))
+            continue;
+        s = f->o->only_models ? add_counted(f, m)
+                              : add_steps(f, f->model_probe[m], SPACC_PROBE_REPEAT);
+        spacc_probe_free(f->model_probe[m]);
+        f->model_probe[m] = NULL;
+    }
+    return s ? s : save(f);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------
+ */
+
+static enum spacc_status run_plan(struct profiler *f)
+{
+    struct spacc_trials list = {0};
+    enum spacc_status s =
+        spacc_trials_plan(&list, f->o->seed, f->o->quick, f->o->models, f->model, f->err);
+
+    if (f->o->trials_most > 0 && list.count > f->o->trials_most)
+        list.count = f->o->trials_most;
+    f->report->trials = list.count;
+    if (!s)
+        s = run_trials(f, &list);
+    spacc_trials_free(&list);
+    return s;
+}
+
+static enum spacc_status refine(struct profiler *f)
+{
+    enum spacc_status s = SPACC_OK;
+
+    for (int round = 0; round < SPACC_REFINE_ROUNDS && !s; round++) {
+        struct spacc_trials list = {0};
+        tell(f, "where the error is large");
+        s = spacc_refine(&list, f->p, f->o->seed + (uint64_t)round, f->err);
+        f->report->refined += list.count;
+        if (!s)
+            s = run_trials(f, &list);
+        spacc_trials_free(&list);
+    }
+    f->report->trials += f->report->refined;
+    return s;
+}
+
+static enum spacc_status run(struct profiler *f)
+{
+    const bool trials = !f->o->only_models;
+    enum spacc_status s = open_profile(f);
+
+    if (s || (f->p->complete && f->o->quick && f->o->models == 0 && trials))
+        return s;
+    if ((s = run_models(f)) || (trials && (s = run_plan(f))))
+        return s;
+    if (trials && !f->o->quick && f->o->trials_most == 0 && (s = refine(f)))
+        return s;
+    f->p->complete = f->report->on_time && f->o->trials_most == 0;
+    if (trials && (s = spacc_costs_fit(f->p, f->err)))
+        return s;
+    return save(f);
+}
+
+static void release(struct profiler *f)
+{
+    for (size_t m = 0; m < f->o->models && f->model; m++) {
+        spacc_binding_free((struct spacc_binding *)(uintptr_t)f->model[m].shape);
+        free((void *)(uintptr_t)f->model[m].work);
+        free((void *)(uintptr_t)f->model[m].node);
+    }
+    for (size_t m = 0; m < f->o->models && f->model_probe; m++)
+        spacc_probe_free(f->model_probe[m]);
+    free(f->model);
+    free(f->model_probe);
+    spacc_ruler_free(&f->ruler);
+    spacc_profile_free(f->p);
+}
+
+enum spacc_status spacc_profiler_run(struct spacc_profile **out,
+                                     const struct spacc_profiler_options *options,
+                                     struct spacc_profiler_report *report,
+                                     struct spacc_error *err)
+{
+    struct spacc_error own = {.text = ""};
+    struct profiler f = {.o = options,
+                         .report = report,
+                         .engine = {.parallel = options->parallel, .cpu = spacc_cpu_features()},
+                         .pace = options->quick ? quick_pace : full_pace,
+                         .start_us = spacc_now_us(),
+                         .err = err ? err : &own};
+
+    *out = NULL;
+    *report = (struct spacc_profiler_report){.on_time = true};
+    if (strcmp(options->device, "cpu") != 0)
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "device %s: this build profiles the cpu only", options->device);
+    f.model = calloc(options->models + 1, sizeof(*f.model));
+    f.model_probe = calloc(options->models + 1, sizeof(struct spacc_probe *));
+    enum spacc_status s =
+        f.model && f.model_probe ? spacc_ruler_new(&f.ruler, &f.engine, f.err) : no_memory(&f);
+    if (!s)
+        s = run(&f);
+    report->seconds = (spacc_now_us() - f.start_us) * 1e-6;
+    if (!s) {
+        *out = f.p;
+        f.p = NULL;
+    }
+    release(&f);
+    return s;
+}

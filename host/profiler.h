@@ -1,0 +1,73 @@
+/* profiler.h - measures the kernels of a device over many sizes, into a profile.
+ *
+ * Trials (host/profile/plan.h) are measured in groups, every group in several rounds; after
+ * each group the file is written. A profile that was cut off is gone on with: what is in the
+ * file is not measured again. */
+#ifndef SPACC_PROFILER_H
+#define SPACC_PROFILER_H
+
+#include "host/cpu/engine.h"
+#include "scheduler/profile.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A model, ready to run, and inputs for it. */
+struct spacc_profiler_model {
+    const struct spacc_graph *g;
+    const struct spacc_tensor *const *input;
+};
+
+struct spacc_profiler_options {
+    const char *device; /* "cpu" */
+    const char *file;   /* where the profile is kept */
+    bool quick;         /* fewer trials and rounds: below a minute */
+    bool only_models;   /* no trials: the steps of the models as they run in them. Steps of one
+                           work are one sample, their mean, and its `runs` is how many there
+                           are in a run: the sum of us * runs is that of the steps */
+    uint64_t seed;
+    const struct spacc_parallel *parallel; /* NULL: one thread */
+    size_t models;
+    const struct spacc_profiler_model *model;
+    size_t trials_most; /* 0: as many as the plan has */
+    /* What goes on, every group of trials; NULL: nobody wants to know. */
+    void (*tell)(void *user, size_t done, size_t all, const char *what);
+    void *user;
+};
+
+struct spacc_profiler_report {
+    size_t kept;    /* samples that the file had */
+    size_t trials;  /* of the plan, refinement included */
+    size_t skipped; /* trials that no engine can be made for */
+    size_t refined; /* trials that refinement has added */
+    bool on_time;   /* false: the time of the quick mode ran out; started again it goes on */
+    double seconds;
+};
+
+/* Measure what is not there yet. *out is the profile as it lies in the file; free it with
+ * spacc_profile_free(). SPACC_EUNSUPPORTED: a device that this build does not have, a file of
+ * another machine or version; SPACC_EINVAL: a file with another device or seed; errors of
+ * spacc_profile_load(), spacc_profile_save() and spacc_engine_new() for a model. */
+enum spacc_status spacc_profiler_run(struct spacc_profile **out,
+                                     const struct spacc_profiler_options *options,
+                                     struct spacc_profiler_report *report,
+                                     struct spacc_error *err);
+
+/* How often models fitted to four fifths of the samples are within 10 % on the last one: of
+ * one kernel, or of all (NULL); NAN where it has too few. */
+struct spacc_accuracy {
+    char kernel[SPACC_WORK_NAME];
+    size_t samples;
+    double within; /* share */
+};
+/* By kernel, in order of their names; *list is freed by the caller. SPACC_ENOMEM. */
+enum spacc_status spacc_profiler_accuracy(const struct spacc_profile *p,
+                                          struct spacc_accuracy **list, size_t *count,
+                                          struct spacc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
