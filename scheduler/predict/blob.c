@@ -1,6 +1,6 @@
 /* Models as bytes, little-endian, and those in a JSON list:
  *
- *     "fit"         version 1, 0, kernels u16; a kernel: hash u32, family, mask of terms u24,
+ *     "fit"         version 1, 0, kernels u16; a kernel: hash u32, family, mask of terms u32,
  *                   sigmas of closed form and of both, trees; terms u16 each (the upper half of
  *                   a float, moved by one bit); trees: a level is (128 on the last | feature),
  *                   least; then leaves
@@ -93,7 +93,7 @@ static void put_fit(struct bytes *b, const struct kernel_costs *k, bool closed_o
 
     put(b, k->hash, 4);
     put(b, (uint32_t)k->family, 1);
-    put(b, k->closed.mask, 3);
+    put(b, k->closed.mask, 4);
     put(b, sigma_code(k->closed_sigma), 1);
     put(b, sigma_code(k->boosted_sigma), 1);
     put(b, (uint32_t)trees, 1);
@@ -204,14 +204,14 @@ static enum spacc_status take_fit(struct source *s, struct kernel_costs *k)
 {
     k->hash = take(s, 4);
     k->family = (enum spacc_work_family)take(s, 1);
-    k->closed.mask = take(s, 3);
+    k->closed.mask = take(s, 4);
     k->closed_sigma = sigma_of((uint8_t)take(s, 1));
     k->boosted_sigma = sigma_of((uint8_t)take(s, 1));
     const size_t trees = take(s, 1);
     expect(s, (unsigned)k->family < SPACC_WORK_FAMILIES);
     if (s->damaged)
         return SPACC_OK;
-    expect(s, k->closed.mask >> spacc_terms(k->family) == 0);
+    expect(s, (uint64_t)k->closed.mask >> spacc_terms(k->family) == 0);
     for (size_t i = 0; i < terms_in(k->closed.mask) && !s->damaged; i++) {
         k->closed.each[i] = float_of(take(s, 2) << 15);
         expect(s, k->closed.each[i] > 0.0F && isfinite(k->closed.each[i]));

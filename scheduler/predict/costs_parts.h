@@ -18,7 +18,7 @@
 
 /* ---- the closed form ---- */
 
-enum { TERMS_MAX = 24 };
+enum { TERMS_MAX = 32 };
 
 struct closed {
     uint32_t mask;         /* terms of the family that are in it; 0: there is none */
@@ -134,7 +134,7 @@ enum {
     KERNELS_MAX = 4096,
     FIT_BYTES_MAX = 4096, /* closed forms and trees of a device: trees are given out up to it */
     FIT_HEAD_BYTES = 4,
-    FIT_KERNEL_BYTES = 11
+    FIT_KERNEL_BYTES = 12
 };
 
 uint32_t spacc_kernel_hash(const struct spacc_work *w);

@@ -52,10 +52,13 @@ static void put_common(struct terms *t)
 
     put(t, 1.0);
     put(t, t->threads - 1.0);
+    put(t, w->cold);
     put(t, w->in_bytes / t->threads);
     put(t, w->out_bytes / t->threads);
+    put(t, beyond(moved, t->m->l2_bytes / 16) / t->threads); /* a first level is 32 KiB */
+    put(t, beyond(moved, t->m->l2_bytes / 2) / t->threads);
     put(t, beyond(moved, t->m->l2_bytes) / t->threads);
-    put(t, beyond(moved + w->weight_bytes, t->m->l3_bytes / 4));
+    put(t, beyond(moved + w->weight_bytes, t->m->l3_bytes / 8));
 }
 
 static void put_weights(struct terms *t)
@@ -182,7 +185,6 @@ static void put_points(struct terms *t)
     put(t, s[COUNT] * s[LOOPS]);
     put(t, share(t, s[COUNT] / at_least_1(s[RUN]))); /* pieces */
     put(t, s[COUNT] / at_least_1(s[RUN]));
-    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes / 16));
 }
 
 enum { MOVE_COUNT, MOVE_RUN, MOVE_INS };
@@ -199,8 +201,6 @@ static void put_move(struct terms *t)
     put(t, share(t, pieces) * ceil(s[MOVE_RUN] / 8.0));
     put(t, s[MOVE_COUNT]);
     put(t, t->w->out_bytes + t->w->in_bytes);
-    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes / 16));
-    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes));
 }
 
 static void put_other(struct terms *t)
@@ -210,7 +210,6 @@ static void put_other(struct terms *t)
     put(t, t->w->size[1]);
     put(t, t->w->macs);
     put(t, t->w->macs / t->threads);
-    put(t, beyond(t->w->in_bytes + t->w->out_bytes, t->m->l2_bytes));
 }
 
 /* -------------------------------------------------------------------------------------- */
