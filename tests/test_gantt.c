@@ -28,19 +28,23 @@ static struct spacc_placement sample(struct made *g)
     return p;
 }
 
-static void chart_of(char **text, const struct made *g, const struct spacc_placement *p,
-                     const char *title)
+static char *chart_of(const struct made *g, const struct spacc_placement *p, const char *title)
 {
-    assert_int_equal(spacc_gantt_text(text, &g->t, p, title, NULL), SPACC_OK);
-    assert_non_null(*text);
+    char *text = NULL;
+
+    assert_int_equal(spacc_gantt_text(&text, &g->t, p, title, NULL), SPACC_OK);
+    assert_non_null(text);
+    return text;
 }
 
 static size_t count(const char *text, const char *part)
 {
     size_t found = 0;
 
-    for (text = strstr(text, part); text; text = strstr(text + 1, part))
+    while ((text = strstr(text, part)) != NULL) {
         found++;
+        text++;
+    }
     return found;
 }
 
@@ -48,10 +52,9 @@ static void every_bar_is_drawn_with_its_name(void **state)
 {
     static struct made g;
     struct spacc_placement p = sample(&g);
-    char *text;
+    char *text = chart_of(&g, &p, "sample");
 
     (void)state;
-    chart_of(&text, &g, &p, "sample");
     assert_true(p.bars > g.t.tasks);
     assert_int_equal(count(text, "<title>"), p.bars);
     assert_int_equal(count(text, "<g>"), count(text, "</g>"));
@@ -69,10 +72,9 @@ static void names_are_escaped_and_cut(void **state)
 {
     static struct made g;
     struct spacc_placement p = sample(&g);
-    char *text;
+    char *text = chart_of(&g, &p, "T & <U>");
 
     (void)state;
-    chart_of(&text, &g, &p, "T & <U>");
     assert_non_null(strstr(text, ">T &amp; &lt;U&gt;: "));
     assert_non_null(strstr(text, "<title>a&lt;b&gt; &amp; &quot;c&quot; \xc3\xbc??"));
     assert_null(strstr(text, "<b>"));
@@ -88,11 +90,10 @@ static void bars_stay_inside(void **state)
 {
     static struct made g;
     struct spacc_placement p = sample(&g);
-    char *text;
+    char *text = chart_of(&g, &p, "sample");
     double most = 0;
 
     (void)state;
-    chart_of(&text, &g, &p, "sample");
     for (const char *at = strstr(text, "<g><rect"); at; at = strstr(at + 1, "<g><rect")) {
         double x, width;
         assert_int_equal(sscanf(at, "<g><rect x=\"%lf\" y=\"%*d\" width=\"%lf\"", &x, &width),
@@ -114,7 +115,7 @@ static void nothing_to_do_is_a_chart_as_well(void **state)
     (void)state;
     start(&g, 2);
     assert_int_equal(spacc_place(&g.t, SPACC_LATENCY, 0, &p, NULL), SPACC_OK);
-    chart_of(&text, &g, &p, "empty");
+    text = chart_of(&g, &p, "empty");
     assert_int_equal(count(text, "</svg>"), 1);
     assert_null(strstr(text, "nan"));
     assert_null(strstr(text, "inf"));
