@@ -73,7 +73,7 @@ static enum spacc_status measure_cpu(struct spacc_link *link, struct spacc_error
 {
     const struct spacc_engine_options options = {.cpu = spacc_cpu_features()};
     struct spacc_ruler ruler;
-    enum spacc_status status = spacc_ruler_new(&ruler, err);
+    enum spacc_status status = spacc_ruler_new(&ruler, &options, err);
 
     if (status)
         return status;
