@@ -60,17 +60,14 @@ enum spacc_status spacc_placing_order(struct spacc_placing_making *m)
         free(done);
         return spacc_placing_no_memory(m);
     }
-    for (int n = 0; n < nodes; n++) /* constants */
-        if (p->task[n] < 0 && strcmp(spacc_engine_describe(m->cpu, n).kernel, "constant") == 0)
-            p->order[count++] = n;
     for (int t = next_task(p, done); t >= 0; t = next_task(p, done)) {
         done[t] = true;
         for (int n = 0; n < nodes; n++)
             if (p->task[n] == t)
                 p->order[count++] = n;
     }
-    for (int n = 0; n < nodes; n++) /* what nobody reads */
-        if (p->task[n] < 0 && strcmp(spacc_engine_describe(m->cpu, n).kernel, "constant") != 0)
+    for (int n = 0; n < nodes; n++) /* constants, and what nobody reads */
+        if (p->task[n] < 0)
             p->order[count++] = n;
     free(done);
     return SPACC_OK;

@@ -41,7 +41,7 @@ static enum spacc_status load(struct spacc_profile **out, const char *folder,
         return status;
     }
     const bool is_there = access(path, F_OK) == 0;
-    if (is_there || folder)
+    if (is_there)
         status = spacc_profile_load(out, path, &machine, &own);
     snprintf(why, why_bytes, "%s", is_there ? own.text : "no profile of this machine");
     if (status == SPACC_EUNSUPPORTED && !folder)

@@ -501,6 +501,24 @@ static enum spacc_status take_weights(struct spacc_cpu_build *b)
     return s;
 }
 
+/* Whether node n comes before something that it reads and that is made in a run. */
+static bool is_too_early(struct spacc_cpu_build *b, int n, const bool *seen)
+{
+    const struct spacc_node *node = &b->g->node[n];
+    const int reads = spacc_node_reads(node, NULL, 0);
+
+    if (!b->needed[n] || all_constant(b, node))
+        return false;
+    spacc_node_reads(node, b->reads, reads);
+    for (int r = 0; r < reads; r++) {
+        const int producer = b->g->value[b->reads[r]].producer;
+        if (producer >= 0 && !seen[producer] &&
+            b->e->slot[b->reads[r]].home != SPACC_HOME_CONSTANT)
+            return true;
+    }
+    return false;
+}
+
 /* The order that was asked for: every node once, behind the producers of what it reads. */
 static enum spacc_status check_order(struct spacc_cpu_build *b)
 {
@@ -510,15 +528,9 @@ static enum spacc_status check_order(struct spacc_cpu_build *b)
 
     for (int i = 0; i < nodes && good; i++) {
         const int n = order[i];
-        if (!(good = n >= 0 && n < nodes && !seen[n]))
-            break;
-        const int reads = spacc_node_reads(&b->g->node[n], NULL, 0);
-        spacc_node_reads(&b->g->node[n], b->reads, reads);
-        for (int r = 0; r < reads && good; r++) {
-            const int producer = b->g->value[b->reads[r]].producer;
-            good = producer < 0 || seen[producer];
-        }
-        seen[n] = true;
+        good = n >= 0 && n < nodes && !seen[n] && !is_too_early(b, n, seen);
+        if (good)
+            seen[n] = true;
     }
     free(seen);
     return good ? SPACC_OK
@@ -529,10 +541,10 @@ static enum spacc_status check_order(struct spacc_cpu_build *b)
 
 static enum spacc_status build(struct spacc_cpu_build *b)
 {
-    enum spacc_status status = b->e->options.order ? check_order(b) : SPACC_OK;
+    enum spacc_status status;
 
-    if (status || (status = take_weights(b)) || (status = value_slots(b)) ||
-        (status = find_needed(b)))
+    if ((status = take_weights(b)) || (status = value_slots(b)) || (status = find_needed(b)) ||
+        (b->e->options.order && (status = check_order(b))))
         return status;
     count_readers(b);
     ask_for_gpu(b);
