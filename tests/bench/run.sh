@@ -1,8 +1,8 @@
-# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|predict]. Prints tables; nothing fails
-# on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
+# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|place|predict|starpu]. Prints tables; nothing
+# fails on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
 set -eu
 build=$1
-parts=${2:-card kernels lstm models predict}
+parts=${2:-card kernels lstm models place predict starpu}
 ort=${SPACC_ORT:-none}
 spacc=$build/host/cli/spacc
 here=$(cd "$(dirname "$0")" && pwd)
@@ -77,6 +77,21 @@ predict() {
     fi
     # shellcheck disable=SC2086 # a list of files
     "$build/tests/bench/bench_predict" $profiles
+}
+
+place() {
+    "$build/tests/bench/bench_place"
+}
+
+starpu() {
+    if [ ! -x "$build/tests/bench/bench_starpu" ]; then
+        left_out "starpu: no StarPU 1.3 when this was built"
+        return
+    fi
+    for workers in 1 2; do
+        STARPU_NCPU=$workers "$build/tests/bench/bench_starpu"
+        echo
+    done
 }
 
 print_head

@@ -1,9 +1,10 @@
-# The programs of ./dev bench start, and print their tables: start.sh LSTM MODELS SOURCE. Two small
+# The programs of ./dev bench start, and print their tables: start.sh LSTM MODELS SOURCE PLACE. Two small
 # models of ../shared where that is there; no ONNX Runtime, and nothing is said about time.
 set -u
 lstm=$1
 models=$2
 source=$3
+place=$4
 shared=$source/../shared/models
 failures=0
 
@@ -30,6 +31,9 @@ refused "$lstm" none -z 0.8
 refused "$lstm" none -n 0
 refused "$lstm" "$source/no such library"
 refused "$models" none "$source/absent.onnx=$source"
+text=$("$place" 20 3 2 2>&1) || failures=$((failures + 1))
+wants '^| [a-z]* | [a-z]* | [0-9.]* | [0-9.]* | [0-2] | [0-9.]* |$' 18
+refused "$place" 65
 
 if [ ! -d "$shared" ]; then
     echo "skipped: bench_models, no ../shared/models"
