@@ -552,6 +552,30 @@ static void pins_and_bodies_are_kept(void **state)
     spacc_placement_release(&p);
 }
 
+/* Shaped like an RNN-T: encoder once, joiner at every step, prediction network at every symbol.
+ */
+static void three_rates_are_cut_where_they_differ(void **state)
+{
+    struct made g;
+
+    (void)state;
+    start_pair(&g);
+    add_task(&g, US(500, 50));
+    add_task(&g, US(500, 50));
+    add_task(&g, US(3, 2.5));
+    add_task(&g, US(3, 2.5));
+    add_task(&g, US(5, 1));
+    g.task[2].rate = g.task[3].rate = 121;
+    g.task[4].rate = 61;
+    for (int i = 0; i < 4; i++)
+        add_edge(&g, i, i + 1, 100);
+    add_output(&g, 4, 4);
+    struct spacc_placement p = placed(&g, SPACC_LATENCY, 0);
+    assert_memory_equal(p.device, ON(1, 1, 0, 0, 0), 5 * sizeof(int));
+    expect_near(p.us, 102 + 7 + 2 + 121 * 6 + 61 * 5, 1e-9); /* the encoder's result once */
+    spacc_placement_release(&p);
+}
+
 static void a_single_device_leaves_to_the_host_what_it_cannot_run(void **state)
 {
     struct made g;
@@ -730,6 +754,7 @@ int main(void)
         cmocka_unit_test(two_towers_run_at_once),
         cmocka_unit_test(a_split_within_its_uncertainty_is_withdrawn),
         cmocka_unit_test(pins_and_bodies_are_kept),
+        cmocka_unit_test(three_rates_are_cut_where_they_differ),
         cmocka_unit_test(a_single_device_leaves_to_the_host_what_it_cannot_run),
         cmocka_unit_test(chains_and_cuts_are_named),
         cmocka_unit_test(nothing_to_place_takes_no_time),
