@@ -6,12 +6,14 @@
 
 #include "host/card/card.h"
 #include "host/cli/cli.h"
+#include "host/gpu/gpu.h"
 #include "sparse/cpu.h"
 #if SPACC_SIM
 #include "sim/sim.h"
 #endif
 
 enum { JSON };
+enum { GPUS_MAX = 32 };
 
 static const struct cli_option options[] = {[JSON] = {"json", 0, NULL, "as JSON"}, {0}};
 
@@ -110,6 +112,52 @@ static enum spacc_status each_card(cJSON *list, struct spacc_error *err)
     return status;
 }
 
+/* ---- OpenCL devices ------------------------------------------------------------------- */
+
+static void print_gpus(void)
+{
+    struct spacc_gpu_info info[GPUS_MAX];
+    const size_t count = spacc_gpu_list(info, GPUS_MAX);
+
+    if (count == 0)
+        printf("no OpenCL device\n");
+    else
+        printf("\n%-6s %-11s %-48s %-28s %5s %9s %9s %5s\n", "opencl", "kind", "name",
+               "platform", "units", "MiB", "local KiB", "MHz");
+    for (size_t i = 0; i < count && i < GPUS_MAX; i++)
+        printf("%-6s %-11s %-48s %-28s %5u %9zu %9zu %5u\n", info[i].which, info[i].kind,
+               info[i].name, info[i].platform, info[i].units, info[i].memory_bytes >> 20,
+               info[i].local_bytes >> 10, info[i].clock_mhz);
+}
+
+static bool json_gpu(cJSON *list, const struct spacc_gpu_info *g)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    return o && cJSON_AddItemToArray(list, o) &&
+           cJSON_AddStringToObject(o, "which", g->which) &&
+           cJSON_AddStringToObject(o, "kind", g->kind) &&
+           cJSON_AddStringToObject(o, "name", g->name) &&
+           cJSON_AddStringToObject(o, "platform", g->platform) &&
+           cJSON_AddNumberToObject(o, "units", g->units) &&
+           cJSON_AddNumberToObject(o, "memory_bytes", (double)g->memory_bytes) &&
+           cJSON_AddNumberToObject(o, "local_bytes", (double)g->local_bytes) &&
+           cJSON_AddNumberToObject(o, "clock_mhz", g->clock_mhz);
+}
+
+static bool json_gpus(cJSON *list)
+{
+    struct spacc_gpu_info info[GPUS_MAX];
+    const size_t count = spacc_gpu_list(info, GPUS_MAX);
+
+    for (size_t i = 0; i < count && i < GPUS_MAX; i++)
+        if (!json_gpu(list, &info[i]))
+            return false;
+    return true;
+}
+
+/* ---- all ------------------------------------------------------------------------------ */
+
 static int print_text(void)
 {
     char cpu[256], features[128];
@@ -118,6 +166,7 @@ static int print_text(void)
     printf("cpu  %s, %ld cores, %s\n", cpu_name(cpu, sizeof(cpu)),
            sysconf(_SC_NPROCESSORS_ONLN),
            spacc_cpu_text(spacc_cpu_features(), features, sizeof(features)));
+    print_gpus();
     if (!configs()[0]) {
         printf("no card: this build has no simulator (SPACC_SIM=OFF)\n");
         return CLI_OK;
@@ -134,9 +183,11 @@ static int print_json(void)
     struct spacc_error err = {0};
     cJSON *o = cJSON_CreateObject();
     cJSON *cpu = o ? cJSON_AddObjectToObject(o, "cpu") : NULL;
+    cJSON *gpus = o ? cJSON_AddArrayToObject(o, "opencl") : NULL;
     cJSON *cards = o ? cJSON_AddArrayToObject(o, "cards") : NULL;
 
-    if (cpu && cards && cJSON_AddStringToObject(cpu, "name", cpu_name(name, sizeof(name))) &&
+    if (cpu && gpus && json_gpus(gpus) && cards &&
+        cJSON_AddStringToObject(cpu, "name", cpu_name(name, sizeof(name))) &&
         cJSON_AddNumberToObject(cpu, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN)) &&
         cJSON_AddStringToObject(
             cpu, "features",
@@ -158,10 +209,11 @@ static int run(int argc, char **argv)
     return json ? print_json() : print_text();
 }
 
-const struct cli_command cli_devices = {
-    .name = "devices",
-    .arguments = "",
-    .summary = "List the CPU and the cards of this build, as the cards describe themselves.",
-    .example = "spacc devices --json",
-    .option = options,
-    .run = run};
+const struct cli_command cli_devices = {.name = "devices",
+                                        .arguments = "",
+                                        .summary =
+                                            "List the CPU, OpenCL devices and the cards of "
+                                            "this build, as they describe themselves.",
+                                        .example = "spacc devices --json",
+                                        .option = options,
+                                        .run = run};

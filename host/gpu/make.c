@@ -5,7 +5,7 @@
 
 #include "host/gpu/parts.h"
 
-enum { GROUP = 64, COMMANDS_FIRST = 4 };
+enum { GROUP = 64, COMMANDS_FIRST = 4, TILE = 32 };
 
 /* ---- what a node looks like ---------------------------------------------------------- */
 
@@ -134,6 +134,15 @@ float *spacc_gpu_room(struct spacc_gpu_make *m, size_t count)
     if (!room)
         fail(m);
     return room;
+}
+
+void spacc_gpu_turn(float *to, const float *from, size_t rows, size_t cols, float factor)
+{
+    for (size_t r = 0; r < rows; r += TILE) /* tiles stay in the L1 cache */
+        for (size_t c = 0; c < cols; c += TILE)
+            for (size_t i = r; i < rows && i < r + TILE; i++)
+                for (size_t k = c; k < cols && k < c + TILE; k++)
+                    to[k * rows + i] = from[i * cols + k] * factor;
 }
 
 void spacc_gpu_look(struct spacc_gpu_make *m, int o, int i, size_t skip)

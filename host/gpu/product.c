@@ -147,9 +147,10 @@ static int scaled(struct spacc_gpu_make *m, const struct spacc_tensor *t, size_t
     const float *from = t->data;
     float *to = spacc_gpu_room(m, rows * cols);
 
-    for (size_t r = 0; r < rows && to; r++)
-        for (size_t c = 0; c < cols; c++)
-            to[turned ? c * rows + r : r * cols + c] = from[r * cols + c] * factor;
+    if (to && turned)
+        spacc_gpu_turn(to, from, rows, cols, factor);
+    for (size_t i = 0; i < rows * cols && to && !turned; i++)
+        to[i] = from[i] * factor;
     const int slot = to ? spacc_gpu_data(m, to, rows * cols) : -1;
     free(to);
     return slot;

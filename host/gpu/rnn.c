@@ -87,9 +87,8 @@ static int turned_w(struct spacc_gpu_make *m, const struct layer *l)
     const float *w = spacc_gpu_constant(&m->q, 1)->data;
     float *to = spacc_gpu_room(m, rows * l->inputs);
 
-    for (size_t r = 0; r < rows && to; r++)
-        for (size_t i = 0; i < l->inputs; i++)
-            to[i * rows + r] = w[r * l->inputs + i];
+    if (to)
+        spacc_gpu_turn(to, w, rows, l->inputs, 1.0f);
     const int slot = to ? spacc_gpu_data(m, to, rows * l->inputs) : -1;
     free(to);
     return slot;
