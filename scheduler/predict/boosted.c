@@ -7,8 +7,9 @@
 
 #define LEAF_UNIT (1.0 / 160.0)
 #define LOG_MAX   2.0
-#define OUTLIER   0.25 /* log of a ratio from which a residual counts linearly */
-#define SHRINK    3.0  /* samples of no residual in every leaf */
+#define OUTLIER   0.10 /* log of a ratio from which a residual counts linearly */
+#define TOLERANCE 0.08 /* of a loss of one half */
+#define SHRINK    1.5  /* samples of no residual in every leaf */
 #define RATE      0.7
 
 enum { BINS = 256, LEAVES = 1 << DEPTH_MAX };
@@ -20,9 +21,9 @@ size_t spacc_tree_bytes(const struct tree *t)
 
 double spacc_residual_loss(double residual)
 {
-    const double size = fabs(residual);
+    const double size = residual * residual / (TOLERANCE * TOLERANCE);
 
-    return size < OUTLIER ? size * size : OUTLIER * (2.0 * size - OUTLIER);
+    return size / (1.0 + size);
 }
 
 static size_t leaf_of(const struct tree *t, const uint8_t *feature)

@@ -83,7 +83,8 @@ struct boosted_data {
 enum spacc_status spacc_boosted_fit(struct tree *tree, size_t trees,
                                     const struct boosted_data *d, int without);
 
-/* What a residual counts: squared, but linear where it is an outlier. */
+/* What a residual counts, 0 to 1: half at 8 %. Trees are chosen by how many samples come near,
+ * not by how far off the worst are. */
 double spacc_residual_loss(double residual);
 
 /* ---- the sparse polynomial ---- */
@@ -112,7 +113,12 @@ enum spacc_status spacc_polynomial_fit(struct polynomial *out, double *sigma,
                                        const struct polynomial_data *d);
 
 /* Samples are held out by folds of this many. */
-enum { FOLDS = 5 };
+enum { FOLDS = 5, FOLDS_MAX = 20 };
+
+/* Folds 0 to `folds` - 1 (at most FOLDS_MAX) of nearly equal size, by chance; samples that
+ * differ in threads or cold only are in the same one. */
+void spacc_folds(uint8_t *fold, const struct spacc_sample *const *sample, size_t samples,
+                 unsigned folds, uint64_t seed);
 
 /* ---- all of a device ---- */
 

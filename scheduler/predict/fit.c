@@ -9,7 +9,7 @@
 
 enum { TREES_FROM = 12 /* samples, for any tree */ };
 #define UNKNOWN_SIGMA 0.5  /* of kernels with too few samples to hold any out */
-#define LEAST_GAIN    2e-5 /* of loss, a byte: a tree that helps less is not stored */
+#define LEAST_GAIN    0.01 /* samples that come near, a byte: a tree that helps less is noise */
 
 /* One kernel while it is fitted; arrays of `samples`. */
 struct bench {
@@ -72,19 +72,42 @@ static size_t run_of(const struct spacc_sample **list, size_t count)
     return run;
 }
 
-/* Folds of equal size, in an order that has nothing to do with that of the samples. */
-static void set_folds(uint8_t *fold, size_t samples)
+/* What differs in threads or cold only is known from its twin. */
+static bool twins(const struct spacc_work *a, const struct spacc_work *b)
 {
-    uint64_t state = 0x5851f42d4c957f2dU;
+    return a->family == b->family && strcmp(a->kernel, b->kernel) == 0 &&
+           memcmp(a->size, b->size, sizeof(a->size)) == 0;
+}
 
-    for (size_t i = 0; i < samples; i++)
-        fold[i] = (uint8_t)(i % FOLDS);
-    for (size_t i = samples; i-- > 1;) {
+/* The first sample with the sizes of number i. */
+static size_t first_of(const struct spacc_sample *const *sample, size_t i)
+{
+    size_t first = 0;
+
+    while (!twins(&sample[first]->work, &sample[i]->work))
+        first++;
+    return first;
+}
+
+void spacc_folds(uint8_t *fold, const struct spacc_sample *const *sample, size_t samples,
+                 unsigned folds, uint64_t seed)
+{
+    uint64_t state = 2 * seed + 1;
+    unsigned next = 0, taken = 0; /* folds of this round, as bits */
+
+    for (size_t i = 0; i < samples; i++) {
+        const size_t first = first_of(sample, i);
+        if (first < i) {
+            fold[i] = fold[first];
+            continue;
+        }
+        if (taken + 1 == 1U << folds)
+            taken = 0;
         state = state * 6364136223846793005U + 1442695040888963407U;
-        const size_t k = (size_t)((state >> 33) % (i + 1));
-        const uint8_t swap = fold[i];
-        fold[i] = fold[k];
-        fold[k] = swap;
+        for (next = (unsigned)(state >> 33) % folds; taken >> next & 1U;)
+            next = (next + 1) % folds;
+        taken |= 1U << next;
+        fold[i] = (uint8_t)next;
     }
 }
 
@@ -122,7 +145,7 @@ static enum spacc_status gather(struct bench *b, struct kernel_costs *k,
     if (!allocate(b))
         return SPACC_ENOMEM;
     memcpy(b->sample, list, samples * sizeof(*list));
-    set_folds(b->fold, samples);
+    spacc_folds(b->fold, b->sample, samples, FOLDS, 20261121);
     for (size_t i = 0; i < samples; i++) {
         const struct spacc_sample *s = list[i];
         spacc_terms_of(&s->work, m, term);

@@ -253,7 +253,7 @@ int main(int argc, char **argv)
         else
             add_file(argv[i]);
     }
-    if (args.files + args.models == 0 || args.folds < 2 || args.folds > 100)
+    if (args.files + args.models == 0 || args.folds < 2 || args.folds > 20)
         die("bench_predict [-k FOLDS] [-s SEED] PROFILE... [--model NAME=PROFILE]...");
     for (int i = 0; i < args.files; i++)
         score_profile(args.file[i], args.profile[i]);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scheduler/predict/costs_parts.h"
+
 struct score spacc_score(const double *predicted_us, const double *measured_us,
                          const bool *which, size_t samples)
 {
@@ -45,26 +47,26 @@ struct spacc_profile *spacc_score_empty(const struct spacc_profile *p)
     return empty;
 }
 
-/* Folds by a shuffle of the samples. */
-static int *folds_of(size_t samples, int folds, uint64_t seed)
+/* A new array; NULL: out of memory. */
+static uint8_t *folds_of(const struct spacc_profile *p, int folds, uint64_t seed)
 {
-    int *fold = calloc(samples + 1, sizeof(*fold));
-    uint64_t state = seed * 2 + 1;
+    uint8_t *fold = calloc(p->samples + 1, 1);
+    const struct spacc_sample **sample = calloc(p->samples + 1, sizeof(*sample));
 
-    for (size_t i = 0; fold && i < samples; i++)
-        fold[i] = (int)(i % (size_t)folds);
-    for (size_t i = samples; fold && i-- > 1;) {
-        state = state * 6364136223846793005U + 1442695040888963407U;
-        const size_t k = (size_t)((state >> 33) % (i + 1));
-        const int swap = fold[i];
-        fold[i] = fold[k];
-        fold[k] = swap;
+    for (size_t i = 0; sample && i < p->samples; i++)
+        sample[i] = &p->sample[i];
+    if (fold && sample)
+        spacc_folds(fold, sample, p->samples, (unsigned)folds, seed);
+    else {
+        free(fold);
+        fold = NULL;
     }
+    free(sample);
     return fold;
 }
 
-static enum spacc_status predict_fold(const struct spacc_profile *p, const int *fold, int which,
-                                      double *predicted[SPACC_COST_MODELS],
+static enum spacc_status predict_fold(const struct spacc_profile *p, const uint8_t *fold,
+                                      int which, double *predicted[SPACC_COST_MODELS],
                                       struct spacc_error *err)
 {
     struct spacc_profile *rest = spacc_score_empty(p);
@@ -91,7 +93,7 @@ enum spacc_status spacc_score_held_out(const struct spacc_profile *p, int folds,
                                        struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
-    int *fold = folds_of(p->samples, folds, seed);
+    uint8_t *fold = folds_of(p, folds, seed);
 
     for (int m = 0; m < SPACC_COST_MODELS; m++) {
         predicted[m] = malloc((p->samples + 1) * sizeof(double));

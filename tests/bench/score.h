@@ -17,8 +17,8 @@ struct score spacc_score(const double *predicted_us, const double *measured_us,
 
 /* Every sample of p is predicted by models fitted to the other folds: predicted[model][i] is a
  * new array, NAN where a model does not know the kernel. The table and the stack have no
- * predictions: held out, a sample is in no table. The seed says which folds. SPACC_ENOMEM,
- * those of spacc_costs_fit(). */
+ * predictions: held out, a sample is in no table. Samples of the same sizes are held out
+ * together. 2 to 20 folds; the seed says which. SPACC_ENOMEM, those of spacc_costs_fit(). */
 enum spacc_status spacc_score_held_out(const struct spacc_profile *p, int folds, uint64_t seed,
                                        double *predicted[SPACC_COST_MODELS],
                                        struct spacc_error *err);
