@@ -23,7 +23,7 @@ struct pace {
     int rounds, runs; /* at least, a round */
     double us;        /* a round */
 };
-static const struct pace full_pace = {5, 3, 1500.0}, quick_pace = {3, 2, 500.0};
+static const struct pace full_pace = {5, 3, 1500.0}, quick_pace = {4, 2, 500.0};
 
 struct profiler {
     const struct spacc_profiler_options *o;
@@ -145,7 +145,8 @@ static enum spacc_status add_steps(const struct profiler *f, const struct spacc_
 struct group {
     size_t count;
     struct spacc_probe *probe[GROUP]; /* NULL: nothing to measure */
-    bool warm[GROUP];                 /* its weights fit the L2: it is measured both ways */
+    bool warm[GROUP]; /* its weights fit the L2: it is measured both ways. Of larger
+           ones a part stays there from run to run, as it does in a model */
 };
 
 static bool is_known(const struct profiler *f, const struct spacc_engine *e, bool *warm)
@@ -207,10 +208,9 @@ static enum spacc_status measure(struct profiler *f, const struct group *g, size
 
     if (!g->probe[i])
         return s;
-    if (g->warm[i])
-        s = spacc_probe_round(g->probe[i], &f->ruler, SPACC_PROBE_WARM, f->pace.us,
-                              f->pace.runs, f->err);
-    if (!s)
+    s = spacc_probe_round(g->probe[i], &f->ruler, SPACC_PROBE_WARM, f->pace.us, f->pace.runs,
+                          f->err);
+    if (!s && g->warm[i])
         s = spacc_probe_round(g->probe[i], &f->ruler, SPACC_PROBE_COLD, f->pace.us,
                               f->pace.runs, f->err);
     return s;
@@ -378,7 +378,7 @@ static enum spacc_status refine(struct profiler *f)
     for (int round = 0; round < SPACC_REFINE_ROUNDS && !s; round++) {
         struct spacc_trials list = {0};
         tell(f, "where the error is large");
-        s = spacc_refine(&list, f->p, f->o->seed + (uint64_t)round, f->err);
+        s = spacc_refine(&list, f->p, (size_t)round, f->o->seed, f->err);
         f->report->refined += list.count;
         if (!s)
             s = run_trials(f, &list);

@@ -54,15 +54,15 @@ enum spacc_status spacc_profiler_run(struct spacc_profile **out,
                                      struct spacc_profiler_report *report,
                                      struct spacc_error *err);
 
-/* How often models fitted to four fifths of the samples are within 10 % on the last one: of
- * one kernel, or of all (NULL); NAN where it has too few. */
+/* How often costs fitted without them are within 10 % of the samples of a kernel. */
 struct spacc_accuracy {
     char kernel[SPACC_WORK_NAME];
-    size_t samples;
-    double within; /* share */
+    size_t samples, held_out; /* of these so many were held out, in one fold or another */
+    double within;            /* share of those; NAN: none */
 };
-/* By kernel, in order of their names; *list is freed by the caller. SPACC_ENOMEM. */
-enum spacc_status spacc_profiler_accuracy(const struct spacc_profile *p,
+/* By kernel, in order of their names; `folds` of five fifths are held out, one fit each. *list
+ * is freed by the caller. SPACC_ENOMEM. */
+enum spacc_status spacc_profiler_accuracy(const struct spacc_profile *p, size_t folds,
                                           struct spacc_accuracy **list, size_t *count,
                                           struct spacc_error *err);
 

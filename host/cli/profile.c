@@ -15,7 +15,7 @@
 #include "scheduler/pool.h"
 #include "sparse/cpu.h"
 
-enum { FILE_BYTES = 1024, BAR_STEPS = 8 };
+enum { FILE_BYTES = 1024, BAR_STEPS = 8, FOLDS = 5 };
 
 enum { DEVICE, OUTPUT, QUICK, ONLY_MODELS, CPU_THREADS, DIM, SEED, JSON, QUIET };
 
@@ -207,9 +207,10 @@ static void print_text(const struct job *j)
     printf("launch %.3f us, peak %.0f multiply-adds/us, %.0f bytes/us\n", l->launch_us,
            l->peak_macs_per_us, l->peak_bytes_per_us);
     printf("power %.1f W idle, %.1f W a busy thread (%s)\n\n", w->idle_w, w->busy_w, w->source);
-    printf("%-40s %8s %12s\n", "kernel", "samples", "within 10 %");
+    printf("%-40s %8s %9s %12s\n", "kernel", "samples", "held out", "within 10 %");
     for (size_t k = 0; k < j->kernels; k++) {
-        printf("%-40s %8zu", j->kernel[k].kernel, j->kernel[k].samples);
+        printf("%-40s %8zu %9zu", j->kernel[k].kernel, j->kernel[k].samples,
+               j->kernel[k].held_out);
         if (isnan(j->kernel[k].within))
             printf(" %12s\n", "-");
         else
@@ -224,6 +225,7 @@ static bool json_kernels(const struct job *j, cJSON *list)
         if (!o || !cJSON_AddItemToArray(list, o) ||
             !cJSON_AddStringToObject(o, "kernel", j->kernel[k].kernel) ||
             !cJSON_AddNumberToObject(o, "samples", (double)j->kernel[k].samples) ||
+            !cJSON_AddNumberToObject(o, "held_out", (double)j->kernel[k].held_out) ||
             (!isnan(j->kernel[k].within) &&
              !cJSON_AddNumberToObject(o, "within_10_percent", j->kernel[k].within)))
             return false;
@@ -296,8 +298,16 @@ static enum spacc_status measure(struct job *j, struct spacc_error *err)
     if (access(j->file, F_OK) == 0)
         cli_log(set->quiet, "%s: going on with what is there", j->file);
     s = spacc_profiler_run(&j->p, &o, &j->report, err);
+    if (s == SPACC_OK) {
+        tell(j, 0, 0, "how good costs fitted to them are");
+        s = spacc_profiler_accuracy(j->p,
+                                    set->only_models ? 0
+                                    : set->quick     ? 1
+                                                     : FOLDS,
+                                    &j->kernel, &j->kernels, err);
+    }
     cli_progress(0, BAR_STEPS, NULL);
-    return s != SPACC_OK ? s : spacc_profiler_accuracy(j->p, &j->kernel, &j->kernels, err);
+    return s;
 }
 
 static int profile(struct job *j, char *const *file)

@@ -14,10 +14,10 @@ static const double effort_full = 3e8, effort_quick = 4e7, bytes_most = 6.4e7;
 static const struct {
     enum spacc_trial_kind kind;
     int full, quick;
-} shares[] = {{SPACC_TRIAL_CONV, 1100, 200}, {SPACC_TRIAL_DECONV, 120, 16},
-              {SPACC_TRIAL_POOL, 240, 40},   {SPACC_TRIAL_PRODUCT, 420, 80},
-              {SPACC_TRIAL_RNN, 420, 80},    {SPACC_TRIAL_POINTS, 700, 140},
-              {SPACC_TRIAL_MOVE, 420, 80}};
+} shares[] = {{SPACC_TRIAL_CONV, 2400, 500}, {SPACC_TRIAL_DECONV, 200, 40},
+              {SPACC_TRIAL_POOL, 500, 100},  {SPACC_TRIAL_PRODUCT, 1000, 260},
+              {SPACC_TRIAL_RNN, 900, 240},   {SPACC_TRIAL_POINTS, 1400, 300},
+              {SPACC_TRIAL_MOVE, 800, 160}};
 enum { KINDS = sizeof(shares) / sizeof(shares[0]), NODES_FULL = 8, NODES_QUICK = 2 };
 enum { ROW_STEP = 37 }; /* no divisor of a list's length: a few rows are from all of it */
 

@@ -116,7 +116,7 @@ enum spacc_status spacc_ruler_new(struct spacc_ruler *r,
     *r = (struct spacc_ruler){.clock_us = clock_us(),
                               .l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, 32 * 1024),
                               .l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 512 * 1024)};
-    r->sweep_bytes = 2 * r->l2_bytes;
+    r->sweep_bytes = r->l2_bytes;
     r->sweep = malloc(r->sweep_bytes);
     if (!r->sweep)
         return spacc_fail(err, SPACC_ENOMEM, "no memory to sweep a cache");
@@ -330,13 +330,24 @@ static double quantile(const double *sorted, int count, double share)
                            : sorted[low];
 }
 
+/* Mean of the middle half: as steady as the median, and finer than the clock's tick. */
+static double middle_mean(const double *sorted, int count)
+{
+    const int low = count / 4, high = count - low;
+    double sum = 0.0;
+
+    for (int i = low; i < high; i++)
+        sum += sorted[i];
+    return sum / (high - low);
+}
+
 static void sum_up(struct spacc_probe *p, struct rounds *r, int runs)
 {
     for (size_t i = 0; i < p->steps; i++) {
         double *us = p->run + i * RUNS_MAX;
         const size_t at = (size_t)r->count * p->steps + i;
         qsort(us, (size_t)runs, sizeof(*us), ascending);
-        r->us[at] = quantile(us, runs, 0.5);
+        r->us[at] = middle_mean(us, runs);
         r->spread[at] = (quantile(us, runs, 0.75) - quantile(us, runs, 0.25)) / 2.0;
     }
     r->runs += (unsigned)runs;

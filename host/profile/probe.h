@@ -1,8 +1,8 @@
 /* probe.h - an engine with its inputs, and how long its steps take.
  *
- * A round is a number of runs in a row; the median of a step over them is one number. Rounds
- * of one probe should lie apart in time: the median over rounds is then what the step takes
- * when nobody disturbs. */
+ * A round is a number of runs in a row; the mean of the middle half of them is one number.
+ * Rounds of one probe should lie apart in time: the median over rounds is then what the step
+ * takes when nobody disturbs. */
 #ifndef SPACC_PROFILE_PROBE_H
 #define SPACC_PROFILE_PROBE_H
 
@@ -20,7 +20,7 @@ struct spacc_ruler {
     double clock_us; /* what reading the clock adds to a step */
     size_t l1_bytes, l2_bytes;
     size_t sweep_bytes;
-    unsigned char *sweep; /* [sweep_bytes], more than an L2 holds */
+    unsigned char *sweep; /* [sweep_bytes], as much as an L2 holds */
     /* Small graphs of other kernels: a step of a model does not follow itself either. They
      * take the code, the nearest cache and what the core has guessed of branches. */
     size_t others;

@@ -14,7 +14,7 @@ static const double error_most = 0.1;
 
 /* The samples outside of a fold. */
 static enum spacc_status others(struct spacc_profile **out, const struct spacc_profile *p,
-                                size_t fold, struct spacc_error *err)
+                                size_t fold, size_t shift, struct spacc_error *err)
 {
     struct spacc_profile *q = calloc(1, sizeof(*q));
     enum spacc_status s = SPACC_OK;
@@ -27,40 +27,39 @@ static enum spacc_status others(struct spacc_profile **out, const struct spacc_p
     q->link = p->link;
     q->power = p->power;
     for (size_t i = 0; i < p->samples && !s; i++)
-        if (i % SPACC_REFINE_FOLDS != fold)
+        if ((i + shift) % SPACC_REFINE_FOLDS != fold)
             s = spacc_profile_add(q, &p->sample[i], err);
     return s;
 }
 
-static enum spacc_status score_fold(const struct spacc_profile *p, size_t fold, double *error,
-                                    struct spacc_error *err)
+static enum spacc_status score_fold(const struct spacc_profile *p, size_t fold, size_t shift,
+                                    double *error, struct spacc_error *err)
 {
     struct spacc_profile *q = NULL;
-    enum spacc_status s = others(&q, p, fold, err);
+    enum spacc_status s = others(&q, p, fold, shift, err);
 
     if (!s)
         s = spacc_costs_fit(q, err);
-    for (size_t i = fold; i < p->samples && !s; i += SPACC_REFINE_FOLDS) {
+    for (size_t i = 0; i < p->samples && !s; i++) {
         const struct spacc_sample *at = &p->sample[i];
         struct spacc_cost c;
-        error[i] = spacc_cost_of(q, SPACC_COST_BOOSTED, &at->work, &c, NULL)
-                       ? NAN
-                       : (c.us - at->us) / at->us;
+        if ((i + shift) % SPACC_REFINE_FOLDS == fold &&
+            !spacc_cost_of(q, SPACC_COST_BOOSTED, &at->work, &c, NULL))
+            error[i] = (c.us - at->us) / at->us;
     }
     spacc_profile_free(q);
     return s;
 }
 
-enum spacc_status spacc_held_out_errors(const struct spacc_profile *p, double *error,
-                                        struct spacc_error *err)
+enum spacc_status spacc_held_out_errors(const struct spacc_profile *p, size_t folds,
+                                        size_t shift, double *error, struct spacc_error *err)
 {
     enum spacc_status s = SPACC_OK;
 
     for (size_t i = 0; i < p->samples; i++)
         error[i] = NAN;
-    for (size_t fold = 0; fold < SPACC_REFINE_FOLDS && p->samples > SPACC_REFINE_FOLDS && !s;
-         fold++)
-        s = score_fold(p, fold, error, err);
+    for (size_t fold = 0; fold < folds && p->samples > SPACC_REFINE_FOLDS && !s; fold++)
+        s = score_fold(p, fold, shift, error, err);
     return s;
 }
 
@@ -91,14 +90,14 @@ static enum spacc_status around_worst(struct spacc_trials *to, const struct spac
 }
 
 enum spacc_status spacc_refine(struct spacc_trials *to, const struct spacc_profile *p,
-                               uint64_t seed, struct spacc_error *err)
+                               size_t round, uint64_t seed, struct spacc_error *err)
 {
     double *error = calloc(p->samples + 1, sizeof(*error));
     double(*worst)[2] = calloc(p->samples + 1, sizeof(*worst));
-    uint64_t random = seed;
+    uint64_t random = seed + round + 1;
     size_t count = 0;
     enum spacc_status s =
-        error && worst ? spacc_held_out_errors(p, error, err)
+        error && worst ? spacc_held_out_errors(p, 1, round, error, err)
                        : spacc_fail(err, SPACC_ENOMEM, "no memory for %zu errors", p->samples);
 
     *to = (struct spacc_trials){0};
@@ -137,23 +136,22 @@ static size_t merge(struct spacc_accuracy *list, size_t count)
             continue;
         }
         list[kernels - 1].samples++;
+        list[kernels - 1].held_out += list[i].held_out;
         list[kernels - 1].within += list[i].within;
     }
     for (size_t k = 0; k < kernels; k++)
-        list[k].within = list[k].samples < 2 * SPACC_REFINE_FOLDS
-                             ? NAN
-                             : list[k].within / (double)list[k].samples;
+        list[k].within = list[k].held_out ? list[k].within / (double)list[k].held_out : NAN;
     return kernels;
 }
 
-enum spacc_status spacc_profiler_accuracy(const struct spacc_profile *p,
+enum spacc_status spacc_profiler_accuracy(const struct spacc_profile *p, size_t folds,
                                           struct spacc_accuracy **list, size_t *count,
                                           struct spacc_error *err)
 {
     double *error = calloc(p->samples + 1, sizeof(*error));
     struct spacc_accuracy *to = calloc(p->samples + 1, sizeof(*to));
     enum spacc_status s =
-        error && to ? spacc_held_out_errors(p, error, err)
+        error && to ? spacc_held_out_errors(p, folds, 0, error, err)
                     : spacc_fail(err, SPACC_ENOMEM, "no memory for %zu errors", p->samples);
 
     *list = NULL;
@@ -161,6 +159,7 @@ enum spacc_status spacc_profiler_accuracy(const struct spacc_profile *p,
     for (size_t i = 0; i < p->samples && !s; i++) {
         memcpy(to[i].kernel, p->sample[i].work.kernel, sizeof(to[i].kernel));
         to[i].samples = 1;
+        to[i].held_out = i % SPACC_REFINE_FOLDS < folds;
         to[i].within = fabs(error[i]) <= error_most; /* none is not within */
     }
     if (!s) {

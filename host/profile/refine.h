@@ -11,16 +11,18 @@ extern "C" {
 
 enum { SPACC_REFINE_ROUNDS = 2, SPACC_REFINE_FOLDS = 5 };
 
-/* error[i]: of a model fitted to the samples of the other folds on sample i, relative to what
- * was measured; NAN where it has none. Sample i is in fold i % SPACC_REFINE_FOLDS.
+/* error[i]: of models fitted to the samples of the other folds on sample i, relative to what
+ * was measured, for the first `folds` of SPACC_REFINE_FOLDS; NAN for those of other folds and
+ * where a model has none. Sample i is in fold (i + shift) % SPACC_REFINE_FOLDS. A fit a fold.
  * SPACC_ENOMEM. */
-enum spacc_status spacc_held_out_errors(const struct spacc_profile *p, double *error,
-                                        struct spacc_error *err);
+enum spacc_status spacc_held_out_errors(const struct spacc_profile *p, size_t folds,
+                                        size_t shift, double *error, struct spacc_error *err);
 
 /* New trials around samples that a model has not seen and is off by more than 10 %; those of
- * families that can be made again from a work. A few hundred at most. */
+ * families that can be made again from a work. A few hundred at most. Every round looks at
+ * another fifth. */
 enum spacc_status spacc_refine(struct spacc_trials *to, const struct spacc_profile *p,
-                               uint64_t seed, struct spacc_error *err);
+                               size_t round, uint64_t seed, struct spacc_error *err);
 
 #ifdef __cplusplus
 }
