@@ -44,8 +44,9 @@ struct chart {
 static int character(const unsigned char *s)
 {
     const int more = s[0] < 0x80 ? 0 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : 3;
+    static const unsigned char bits[] = {0x7f, 0x1f, 0x0f, 0x07};
     static const unsigned long least[] = {0x20, 0x80, 0x800, 0x10000};
-    unsigned long code = more ? s[0] & (0x3fu >> more) : s[0];
+    unsigned long code = s[0] & bits[more];
 
     if ((s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4)
         return 0;
