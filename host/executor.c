@@ -198,10 +198,12 @@ static void on_waited(void *user, const struct spacc_graph *g, int node, double 
     struct spacc_executor *x = user;
     struct spacc_node_stats *s = stats_of(x, spacc_plan_node(x->plan, g, node));
     const double cycles = (double)(s->counts.cycles - s->waited_cycles);
+    const double own_us = s->own_us - s->waited_own_us;
 
     s->waited_cycles = s->counts.cycles;
+    s->waited_own_us = s->own_us;
     if (x->card_hz > 0.0)
-        x->unreal_us += blocked_us - fmax(0.0, cycles / x->card_hz * 1e6 - overlap_us);
+        x->unreal_us += blocked_us - fmax(0.0, own_us + cycles / x->card_hz * 1e6 - overlap_us);
 }
 
 static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_plan_node *n,
@@ -218,6 +220,7 @@ static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_pl
         return *done ? run_masked(n, in, out, err) : SPACC_OK;
     }
     *done = true;
+    const double device_us = stats->device_us;
     if (stats->has_pending)
         take_pending(stats, out, n->graph->node[n->node].outputs);
     else if ((s = spacc_layers_run(x, n, in, out, err)))
@@ -226,6 +229,7 @@ static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_pl
     const double now = spacc_now_us();
     add_slices(x, n, now);
     stats->host_us += now - stats->stamp_us;
+    stats->own_us += now - stats->stamp_us - (stats->device_us - device_us);
     if (n->graph->parent) /* of other nodes the engine tells */
         on_waited(x, n->graph, n->node, 0.0, now - stats->stamp_us);
     s = x->verify ? verify_node(x, n, in, out, err) : SPACC_OK;

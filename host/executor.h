@@ -21,7 +21,10 @@ struct spacc_node_stats {
     uint64_t steps, input_saturations;
     struct spacc_job_counts counts;
     uint64_t traced_cycles; /* of these, those on the time line */
-    uint64_t waited_cycles; /* of these, those that a run has counted */
+    double device_us;       /* of host_us: in the device's hands */
+    double own_us;          /* of host_us: not so: floats to vectors and back */
+    uint64_t waited_cycles; /* of the cycles, those that a run has counted */
+    double waited_own_us;   /* the same */
     struct spacc_error_sum error;
     struct spacc_tensor *pending[SPACC_NODE_OUTPUTS_MAX]; /* a chain has run ahead */
     bool has_pending;

@@ -338,7 +338,10 @@ static enum spacc_status run_calls(struct spacc_executor *x, struct call *call, 
         return spacc_fail(err, SPACC_ENOMEM, "node %s: no memory for a run", call[0].n->name);
     for (size_t i = 0; i < calls; i++)
         fill_jobs(&call[i], i ? &call[i - 1] : NULL, job + call[i].first_job);
-    if ((s = spacc_device_run(x->device, job, jobs, err))) {
+    const double start = spacc_now_us();
+    s = spacc_device_run(x->device, job, jobs, err);
+    x->stats[call[0].n - x->plan->node].device_us += spacc_now_us() - start;
+    if (s) {
         spacc_fail_in(err, s, "node %s (%s)", call[0].n->name, call[0].n->op);
         goto out;
     }

@@ -10,11 +10,10 @@
 extern "C" {
 #endif
 
-enum { SPACC_BODIES_RUNS = 3 };
-
 struct spacc_bodies {
     const struct spacc_plan *plan;
-    double *us;    /* [plan nodes]: of all calls of a run, the least of the runs */
+    double *us;    /* [plan nodes]: of all calls of a run, the least of the runs; of outermost
+                      nodes    their steps of the engine */
     double *calls; /* [plan nodes]: in a run */
     double *
         *bytes; /* [plan graphs][values]: the largest that was seen; NULL for the outermost */

@@ -151,7 +151,7 @@ static void price_owners(struct spacc_placing_making *m)
             branches = branches || m->ask->g->node[n].attr[a].graph;
         if (task < 0 || !branches)
             continue;
-        const double us = spacc_engine_us(m->cpu, n) / SPACC_BODIES_RUNS - branches_us(m, n);
+        const double us = m->bodies.us[n] - branches_us(m, n);
         struct spacc_task *t = &m->p->tasks.task[task];
         t->us[0] = fmax(us, m->ask->cpu->link.launch_us);
         t->joules[0] = t->us[0] * m->ask->cpu->power.busy_w * 1e-6;

@@ -620,10 +620,13 @@ enum spacc_status spacc_session_step(struct spacc_session *s,
     if ((status = check_shapes(s, input, err)))
         return status;
     const double unreal_us = s->executor.unreal_us;
-    status = spacc_executor_run(&s->executor, s->model->graph, input, output, err);
+    struct spacc_error own = {0};
+    status = spacc_executor_run(&s->executor, s->model->graph, input, output, &own);
     if (status == SPACC_EDEVICE && s->gpu && !s->gpu_failed &&
-        !(status = spacc_session_drop_gpu(s, input, err)))
-        status = spacc_executor_run(&s->executor, s->model->graph, input, output, err);
+        !(status = spacc_session_drop_gpu(s, input, &own)))
+        status = spacc_executor_run(&s->executor, s->model->graph, input, output, &own);
+    if (status && err)
+        *err = own;
     s->runs++;
     s->run_us += spacc_now_us() - start;
     const double us = spacc_now_us() - start - (s->executor.unreal_us - unreal_us);

@@ -28,7 +28,8 @@ struct spacc_model {
 /* Whether a split keeps its promise. */
 enum { SPACC_WATCH_RUNS = 16 };
 struct spacc_watch {
-    struct spacc_engine *single; /* the best single device, until the split has proved itself */
+    struct spacc_engine *single; /* without a device, until the split has proved itself */
+    enum spacc_where without;    /* which one */
     double split_us, single_us;  /* medians of a trial when the session was prepared */
     double us[SPACC_WATCH_RUNS];
     int runs, windows, slow;
@@ -82,6 +83,8 @@ enum spacc_status spacc_session_place(struct spacc_session *s, size_t frames,
                                       const struct spacc_state *state, size_t states,
                                       struct spacc_error *err);
 
+/* ---- session_try.c ---- */
+
 /* Make the engine by the placing; run a split against the best single device, and withdraw it
  * when it is slower. */
 enum spacc_status spacc_session_ready(struct spacc_session *s,
@@ -98,7 +101,7 @@ enum spacc_tile_type spacc_session_precision(const struct spacc_session *s);
 /* A run took so long, without what a simulated card took to simulate. */
 void spacc_session_watch(struct spacc_session *s, double us);
 
-/* The GPU has failed: go on without it. SPACC_EDEVICE when there is nothing to go on with. */
+/* The GPU has failed, as err says: go on without it. SPACC_EDEVICE when it was not the GPU. */
 enum spacc_status spacc_session_drop_gpu(struct spacc_session *s,
                                          const struct spacc_tensor *const *input,
                                          struct spacc_error *err);

@@ -206,6 +206,12 @@ double spacc_engine_us(const struct spacc_engine *e, int node)
     return us;
 }
 
+void spacc_engine_forget(struct spacc_engine *e)
+{
+    for (int s = 0; s < e->steps; s++)
+        e->step[s].us = 0.0;
+}
+
 struct spacc_engine_totals spacc_engine_totals(const struct spacc_engine *e)
 {
     return (struct spacc_engine_totals){.steps = (size_t)e->steps,

@@ -120,6 +120,9 @@ struct spacc_engine_step spacc_engine_step(const struct spacc_engine *e, size_t 
 /* Its `us` alone: cheap enough to be asked between runs. */
 double spacc_engine_step_us(const struct spacc_engine *e, size_t i);
 
+/* The runs so far count no more. */
+void spacc_engine_forget(struct spacc_engine *e);
+
 /* Microseconds that node `node` (with those joined to it) took in all runs so far. */
 double spacc_engine_us(const struct spacc_engine *e, int node);
 
