@@ -5,7 +5,8 @@
 
 enum {
     PANEL_FLOATS = 8 << 20, /* of columns: 32 MiB */
-    SMALL_GROUP = 8,        /* results of a group that are too few for a product */
+    FEW_RESULTS = 16,       /* channels of a group that are too few for a product: tiles of
+                               CLBlast have 32 rows and more */
     SMALL_MACS = 1 << 16    /* in all: not worth three commands */
 };
 
@@ -132,7 +133,7 @@ static void make_conv(struct spacc_gpu_make *m)
     conv_of(&c, &m->q);
     const int y = begin(m, &c, &p);
     const size_t macs = c.images * c.oc * c.v.out_plane * c.depth;
-    if ((c.groups > 1 && c.oc / c.groups < SMALL_GROUP) || macs < SMALL_MACS)
+    if (c.oc / c.groups < FEW_RESULTS || macs < SMALL_MACS)
         make_direct(m, SPACC_GPU_direct, &c, y, &p);
     else
         make_product(m, &c, y, &p);
