@@ -2,8 +2,9 @@
  *
  *     table      the median of this very kernel and sizes, when it was measured
  *     fit        closed form ceil(work / (block * cores)) * t (CoDL, MobiSys'22, section 4)
- * with a boosted residual roofline   before anything was measured: Paleo (ICLR'17), compute and
- * bytes at a share of peak
+ *                with a boosted residual
+ *     roofline   before anything was measured: Paleo (ICLR'17), compute and bytes at a share
+ *                of peak
  *
  * asked in this order. A kernel of which no profile knows anything has no cost: an error, never
  * 0.

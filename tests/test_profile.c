@@ -227,6 +227,25 @@ static void another_machine_is_named_with_this_one(void **state)
     spacc_profile_free(p);
 }
 
+/* A folder in the place of the file: the rename fails, and nothing is left beside it. */
+static void a_save_that_fails_leaves_no_other_file(void **state)
+{
+    (void)state;
+    char folder[64], command[200];
+    struct spacc_profile *p = make(3);
+    struct spacc_error err;
+    snprintf(folder, sizeof(folder), "%s.d", file);
+    snprintf(command, sizeof(command), "mkdir -p %s/p.json/x", folder);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof(command), "%s/p.json", folder);
+    assert_int_equal(spacc_profile_save(p, command, &err), SPACC_EIO);
+    assert_non_null(strstr(err.text, "p.json: cannot write"));
+    snprintf(command, sizeof(command), "test \"$(ls %s)\" = p.json && rm -r %s", folder,
+             folder);
+    assert_int_equal(system(command), 0);
+    spacc_profile_free(p);
+}
+
 static void a_folder_that_is_not_there_is_said(void **state)
 {
     (void)state;
@@ -426,6 +445,7 @@ int main(void)
         cmocka_unit_test(what_is_saved_is_loaded_to_the_same_bits),
         cmocka_unit_test(a_profile_without_samples_is_one),
         cmocka_unit_test(another_machine_is_named_with_this_one),
+        cmocka_unit_test(a_save_that_fails_leaves_no_other_file),
         cmocka_unit_test(a_folder_that_is_not_there_is_said),
         cmocka_unit_test(a_file_cut_short_anywhere_is_damaged),
         cmocka_unit_test(damaged_values_are_named),

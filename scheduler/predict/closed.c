@@ -6,7 +6,7 @@
 
 #include "scheduler/predict/costs_parts.h"
 
-enum { SWEEPS = 3000, ROUNDS = 4 };
+enum { SWEEPS = 1000, ROUNDS = 4 };
 #define RIDGE   1e-6 /* of the diagonal: among terms that are nearly the same, some of each */
 #define OUTLIER 0.10 /* relative error at which a sample has half its weight */
 #define WORTH   0.01 /* share by which the loss has to grow for a term to stay */
@@ -125,7 +125,7 @@ static double solve(const struct normal *n, uint32_t mask, double *x)
 {
     size_t list[TERMS_MAX];
     const size_t count = list_of(mask, n->terms, list);
-    const double enough = 1e-6 * sqrt(n->weights);
+    const double enough = 1e-5 * sqrt(n->weights);
     double loss = n->weights, gradient[TERMS_MAX];
 
     for (size_t t = 0; t < n->terms; t++)

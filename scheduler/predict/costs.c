@@ -5,7 +5,7 @@
 
 #include "scheduler/predict/costs_parts.h"
 
-#define ROOFLINE_SIGMA 0.5
+#define ROOFLINE_SIGMA 1.0    /* caches are not in it: off by several times is usual */
 #define LEAST_US       1e-3   /* a few clocks: nothing takes less */
 #define SPREAD_SIGMA   1.4826 /* from half the distance of the quartiles */
 

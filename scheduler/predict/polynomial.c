@@ -6,7 +6,7 @@
 
 #include "scheduler/predict/costs_parts.h"
 
-enum { LAMBDAS = 8, LASSO_SWEEPS = 300, LEAST_SAMPLES = 8, FEW_FEATURES = 5 };
+enum { LAMBDAS = 8, LASSO_SWEEPS = 100, LEAST_SAMPLES = 8, FEW_FEATURES = 5 };
 
 /* ---------------------------------------------------------------- monomials */
 
@@ -151,7 +151,7 @@ static void set_gradient(struct lasso *l)
 static void solve(struct lasso *l, double lambda, bool chosen)
 {
     set_gradient(l);
-    for (int i = 0; i < LASSO_SWEEPS && sweep(l, lambda, chosen) > 1e-6; i++)
+    for (int i = 0; i < LASSO_SWEEPS && sweep(l, lambda, chosen) > 1e-5; i++)
         continue;
 }
 

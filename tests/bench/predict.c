@@ -228,6 +228,8 @@ static void add_model(char *text)
     *file++ = '\0';
     args.name[args.models] = text;
     check(spacc_profile_load(&args.model[args.models], file, NULL, &err));
+    if (args.model[args.models]->samples == 0)
+        die("a model without samples");
     args.models++;
 }
 
