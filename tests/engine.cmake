@@ -28,3 +28,4 @@ endif()
 # These make allocations fail, one after the other.
 spacc_failing_alloc(test_arena)
 spacc_failing_alloc(test_engine_oom)
+spacc_failing_alloc(test_profiler)
