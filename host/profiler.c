@@ -393,7 +393,9 @@ static enum spacc_status run(struct profiler *f)
     const bool trials = !f->o->only_models;
     enum spacc_status s = open_profile(f);
 
-    if (s || (f->p->complete && f->o->quick && f->o->models == 0 && trials))
+    if (f->p)
+        f->p->complete = false;
+    if (s || (s = save(f))) /* a file that cannot be written is known now */
         return s;
     if ((s = run_models(f)) || (trials && (s = run_plan(f))))
         return s;

@@ -12,6 +12,19 @@ static const double error_most = 0.1;
 
 /* ---- held out --------------------------------------------------------------------------- */
 
+/* By kernel and sizes alone: samples of one kernel that differ in what the caches hold, or in
+ * threads, know too much of each other to be in different folds. */
+static size_t fold_of(const struct spacc_work *w, size_t shift)
+{
+    uint64_t hash = (uint64_t)w->family;
+
+    for (const char *c = w->kernel; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3U;
+    for (size_t i = 0; i < SPACC_WORK_SIZES; i++)
+        hash = (hash ^ (uint64_t)(w->size[i] * 64.0)) * 0x100000001b3U;
+    return (size_t)((hash >> 20) + shift) % SPACC_REFINE_FOLDS;
+}
+
 /* The samples outside of a fold. */
 static enum spacc_status others(struct spacc_profile **out, const struct spacc_profile *p,
                                 size_t fold, size_t shift, struct spacc_error *err)
@@ -27,7 +40,7 @@ static enum spacc_status others(struct spacc_profile **out, const struct spacc_p
     q->link = p->link;
     q->power = p->power;
     for (size_t i = 0; i < p->samples && !s; i++)
-        if ((i + shift) % SPACC_REFINE_FOLDS != fold)
+        if (fold_of(&p->sample[i].work, shift) != fold)
             s = spacc_profile_add(q, &p->sample[i], err);
     return s;
 }
@@ -43,7 +56,7 @@ static enum spacc_status score_fold(const struct spacc_profile *p, size_t fold, 
     for (size_t i = 0; i < p->samples && !s; i++) {
         const struct spacc_sample *at = &p->sample[i];
         struct spacc_cost c;
-        if ((i + shift) % SPACC_REFINE_FOLDS == fold &&
+        if (fold_of(&at->work, shift) == fold &&
             !spacc_cost_of(q, SPACC_COST_BOOSTED, &at->work, &c, NULL))
             error[i] = (c.us - at->us) / at->us;
     }
@@ -159,7 +172,7 @@ enum spacc_status spacc_profiler_accuracy(const struct spacc_profile *p, size_t 
     for (size_t i = 0; i < p->samples && !s; i++) {
         memcpy(to[i].kernel, p->sample[i].work.kernel, sizeof(to[i].kernel));
         to[i].samples = 1;
-        to[i].held_out = i % SPACC_REFINE_FOLDS < folds;
+        to[i].held_out = fold_of(&p->sample[i].work, 0) < folds;
         to[i].within = fabs(error[i]) <= error_most; /* none is not within */
     }
     if (!s) {

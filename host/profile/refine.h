@@ -13,7 +13,7 @@ enum { SPACC_REFINE_ROUNDS = 2, SPACC_REFINE_FOLDS = 5 };
 
 /* error[i]: of models fitted to the samples of the other folds on sample i, relative to what
  * was measured, for the first `folds` of SPACC_REFINE_FOLDS; NAN for those of other folds and
- * where a model has none. Sample i is in fold (i + shift) % SPACC_REFINE_FOLDS. A fit a fold.
+ * where a model has none. Folds go by kernel and sizes, from `shift` on. A fit a fold.
  * SPACC_ENOMEM. */
 enum spacc_status spacc_held_out_errors(const struct spacc_profile *p, size_t folds,
                                         size_t shift, double *error, struct spacc_error *err);
