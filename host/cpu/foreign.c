@@ -21,9 +21,8 @@ struct job {
     const struct spacc_tensor **tensor; /* [ins], then room for the results */
     struct spacc_tensor **made;         /* [outs] */
     bool aside;                         /* begun on the thread */
-    bool waiting;                       /* begun, not yet waited for */
     struct spacc_aside_job on_thread;
-    double begun_us;
+    double begun_us, blocked_us;
     enum spacc_status status;
     struct spacc_error err;
 };
@@ -197,7 +196,6 @@ static enum spacc_status begin(struct spacc_engine *e, struct spacc_cpu_step *s,
 
     (void)err;
     j->begun_us = spacc_now_us();
-    j->waiting = true;
     if (j->aside) {
         j->on_thread = (struct spacc_aside_job){.run = run_node, .arg = j};
         spacc_aside_begin(e->aside, &j->on_thread);
@@ -206,6 +204,7 @@ static enum spacc_status begin(struct spacc_engine *e, struct spacc_cpu_step *s,
     if (e->aside)
         spacc_aside_finish(e->aside);
     run_node(j);
+    j->blocked_us = spacc_now_us() - j->begun_us;
     return SPACC_OK;
 }
 
@@ -215,12 +214,13 @@ static enum spacc_status wait(struct spacc_engine *e, struct spacc_cpu_step *s,
     struct job *j = s->state;
     const double now = spacc_now_us();
 
-    if (j->aside)
+    if (j->aside) {
         spacc_aside_wait(e->aside, &j->on_thread);
-    j->waiting = false;
+        j->blocked_us = spacc_now_us() - now;
+    }
     if (e->options.waited)
         e->options.waited(e->options.user, e->g, j->node, j->aside ? now - j->begun_us : 0.0,
-                          spacc_now_us() - (j->aside ? now : j->begun_us));
+                          j->blocked_us);
     if (j->status && err)
         *err = j->err;
     return j->status;

@@ -1,8 +1,8 @@
-# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|place|predict|starpu]. Prints tables; nothing
-# fails on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
+# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|place|plans|predict|starpu].
+# Prints tables; nothing fails on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
 set -eu
 build=$1
-parts=${2:-card kernels lstm models place predict starpu}
+parts=${2:-card kernels lstm models place plans predict starpu}
 ort=${SPACC_ORT:-none}
 spacc=$build/host/cli/spacc
 here=$(cd "$(dirname "$0")" && pwd)
@@ -65,18 +65,31 @@ models() {
         "$(of cnn_light light_resnet50 golden)"
 }
 
-# Cost models: SPACC_PROFILES are files of spacc profile, else one is made in the quick mode.
+# Cost models: SPACC_PROFILES is a folder of spacc profile, else one is made in the quick mode.
 predict() {
-    profiles=${SPACC_PROFILES:-}
-    if [ -z "$profiles" ]; then
-        profiles=$work/cpu.json
-        "$spacc" profile --quick --output "$profiles" || {
-            left_out "predict: spacc profile failed"
-            return
-        }
+    profile=${SPACC_PROFILES:-$work}/profile-cpu.json
+    [ -e "$profile" ] || "$spacc" profile --quick --output "$profile" || {
+        left_out "predict: spacc profile failed"
+        return
+    }
+    "$build/tests/bench/bench_predict" "$profile"
+}
+
+# SPACC_GPU is an OpenCL device ("0.0") or nothing; SPACC_PROFILES a folder, else one is made.
+plans() {
+    folder=${SPACC_PROFILES:-}
+    [ -d "$shared" ] || {
+        left_out "plans: no ../shared/models"
+        return
+    }
+    if [ -z "$folder" ]; then
+        folder=$work
+        [ -e "$folder/profile-cpu.json" ] ||
+            "$spacc" profile --quick --quiet --output "$folder/profile-cpu.json" >/dev/null
     fi
-    # shellcheck disable=SC2086 # a list of files
-    "$build/tests/bench/bench_predict" $profiles
+    # shellcheck disable=SC2086 # a list of options
+    python3 "$here/plans.py" "$spacc" "$shared" "$folder" --fpga model:16x16 \
+        ${SPACC_GPU:+--gpu $SPACC_GPU}
 }
 
 place() {
