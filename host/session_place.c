@@ -87,15 +87,17 @@ static void model_name(const struct spacc_session *s, char *text, size_t bytes)
 
 /* A call of each plan node on a card, from runs of a session on the model of the card: cycles,
  * which are exact, and rounding floats to vectors and back. */
-static void take_cycles(const struct spacc_session *shadow, double *card_us)
+static void take_cycles(const struct spacc_session *shadow, struct spacc_plan *plan,
+                        double *card_us)
 {
     const double clock_hz = spacc_card_device_info(shadow->device)->clock_hz;
 
     for (size_t i = 0; i < shadow->plan->nodes; i++) {
         const struct spacc_node_stats *n = &shadow->executor.stats[i];
-        card_us[i] = n->device_calls
-                         ? (double)n->counts.cycles / clock_hz * 1e6 / (double)n->device_calls
-                         : HUGE_VAL;
+        const double us = (double)n->counts.cycles / clock_hz * 1e6 + n->own_us;
+        card_us[i] = n->device_calls ? us / (double)n->device_calls : HUGE_VAL;
+        if (plan->node[i].candidate && !n->device_calls) /* too large for it, say */
+            spacc_plan_refuse(&plan->node[i], "%s", shadow->plan->node[i].reason);
     }
 }
 
@@ -144,7 +146,7 @@ static enum spacc_status price_card(struct spacc_session *s, size_t frames,
                     : spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
     if (!status && !(status = spacc_session_learn(shadow, frames, input, state, states, err)) &&
         !(status = run_shadow(shadow, input, output, err)))
-        take_cycles(shadow, card_us);
+        take_cycles(shadow, s->plan, card_us);
     if (output)
         spacc_tensors_free(output, outputs);
     free(output);
@@ -290,9 +292,10 @@ enum spacc_status spacc_session_place(struct spacc_session *s, size_t frames,
 
     if (!card_us || !pin)
         spacc_fail(err, status, "%s: no memory to place nodes", s->model->file);
-    else if (!(status = open_profiles(s, err)) && !(status = find_pins(s, pin, err)) &&
+    else if (!(status = open_profiles(s, err)) &&
              (!s->on_card ||
               !(status = price_card(s, frames, input, state, states, card_us, err))) &&
+             !(status = find_pins(s, pin, err)) &&
              !(status = place(s, input, card_us, pin, err)))
         tell(s);
     free(card_us);
