@@ -58,6 +58,25 @@ static enum spacc_status new_engine(struct spacc_session *s,
     return status;
 }
 
+/* The price of what is left, for reports; without memory the old one stays. */
+static void price_again(struct spacc_placing *p)
+{
+    struct spacc_placement old = p->chosen, new;
+
+    if (spacc_place_price(&p->tasks, old.device, &new, NULL))
+        return;
+    new.method = old.method;
+    new.withdrawn = old.withdrawn;
+    new.split_us = old.us;
+    new.single = old.single;
+    new.single_us = old.single_us;
+    new.single_sigma_us = old.single_sigma_us;
+    new.single_interval_us = old.single_interval_us;
+    new.single_joules = old.single_joules;
+    p->chosen = new;
+    spacc_placement_release(&old);
+}
+
 /* What a device had is the CPU's from now on, also in what the report says. */
 static void leave(struct spacc_session *s, enum spacc_where device)
 {
@@ -66,6 +85,7 @@ static void leave(struct spacc_session *s, enum spacc_where device)
     for (size_t t = 0; t < s->placing->tasks.tasks; t++)
         if (s->placing->where[s->placing->chosen.device[t]] == device)
             s->placing->chosen.device[t] = 0;
+    price_again(s->placing);
     set_where(s, SPACC_WHERES);
 }
 
