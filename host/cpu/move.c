@@ -242,7 +242,7 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 
     if (!is_ours(b, node) || node->outputs > SPACC_NUMBERS_INPUTS)
         return SPACC_OK;
-    if (spacc_numbers_of(&m, b, n, moved) && is_worth_it(&m, node)) {
+    if (!spacc_numbers_of(&m, b, n, moved) && is_worth_it(&m, node)) {
         for (int o = 0; o < node->outputs && !s; o++)
             if (node->output[o] >= 0 && b->e->slot[node->output[o]].home != SPACC_HOME_CONSTANT)
                 s = add_output(b, n, &m, o);

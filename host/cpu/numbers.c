@@ -50,8 +50,8 @@ void spacc_numbers_release(struct spacc_numbers *m)
     }
 }
 
-bool spacc_numbers_of(struct spacc_numbers *m, const struct spacc_cpu_build *b, int n,
-                      int moved)
+enum spacc_status spacc_numbers_of(struct spacc_numbers *m, const struct spacc_cpu_build *b,
+                                   int n, int moved)
 {
     const struct spacc_node *node = &b->g->node[n];
 
@@ -64,7 +64,7 @@ bool spacc_numbers_of(struct spacc_numbers *m, const struct spacc_cpu_build *b, 
         if ((!spacc_is_moved(moved, i) && !is_value) || !t)
             continue;
         if (spacc_tensor_new(&m->in[i], SPACC_I32, t->rank, t->dims))
-            return false;
+            return SPACC_ENOMEM;
         m->given[i] = m->in[i];
         if (is_value)
             continue; /* zero */
@@ -72,7 +72,7 @@ bool spacc_numbers_of(struct spacc_numbers *m, const struct spacc_cpu_build *b, 
             ((int32_t *)m->in[i]->data)[k] = (int32_t)(m->first[i] + k + 1);
         m->first[i + 1] += t->count;
     }
-    return spacc_node_run(b->g, n, m->given, m->out, NULL) == SPACC_OK;
+    return spacc_node_run(b->g, n, m->given, m->out, NULL);
 }
 
 int spacc_numbers_input(const struct spacc_numbers *m, size_t number)

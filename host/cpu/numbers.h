@@ -24,10 +24,10 @@ bool spacc_is_moved(int moved, int input);
 bool spacc_is_pad(const struct spacc_node *node);
 
 /* Run the reference on numbers in place of the elements of the inputs `moved`; all others are
- * constant, at most SPACC_NUMBERS_INPUTS inputs and outputs. False when it does not take them,
- * or without memory. Release in any case; zero before. */
-bool spacc_numbers_of(struct spacc_numbers *m, const struct spacc_cpu_build *b, int n,
-                      int moved);
+ * constant, at most SPACC_NUMBERS_INPUTS inputs and outputs. SPACC_ENOMEM, or the reference's
+ * status when it does not take them. Release in any case; zero before. */
+enum spacc_status spacc_numbers_of(struct spacc_numbers *m, const struct spacc_cpu_build *b,
+                                   int n, int moved);
 void spacc_numbers_release(struct spacc_numbers *m);
 
 /* The input that the element with this number (1 or more) is from. */

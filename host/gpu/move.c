@@ -138,7 +138,10 @@ static void make_moved(struct spacc_gpu_make *m, int moved)
     const struct spacc_node *node = m->q.node;
     struct spacc_numbers numbers = {.first = {0}};
 
-    if (!spacc_numbers_of(&numbers, m->b, m->n, moved))
+    m->status = spacc_numbers_of(&numbers, m->b, m->n, moved);
+    if (m->status == SPACC_ENOMEM)
+        spacc_cpu_no_memory(m->b);
+    else if (m->status)
         m->status = spacc_fail(m->b->err, SPACC_EUNSUPPORTED,
                                "%s: node %s (%s): not known what moves where", m->q.g->file,
                                node->name, node->op->name);

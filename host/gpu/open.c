@@ -234,7 +234,14 @@ static enum spacc_status make_kernels(struct spacc_gpu *gpu, struct spacc_error 
 
 static enum spacc_status start(struct spacc_gpu *gpu, struct spacc_error *err)
 {
+    size_t largest = 0;
     cl_int code;
+
+    get(gpu->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, &largest, sizeof(largest));
+    if (largest < GPU_COLUMNS * GPU_SLICES)
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "GPU %s (%s): work-groups of %zu items at most, kernels have %d",
+                          gpu->info.which, gpu->info.name, largest, GPU_COLUMNS * GPU_SLICES);
 
     gpu->context = clCreateContext(NULL, 1, &gpu->device, NULL, NULL, &code);
     if (!gpu->context)

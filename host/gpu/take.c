@@ -34,8 +34,9 @@ static const char *refuses_values(const struct spacc_gpu_node *q)
     const char *why = NULL;
 
     for (int i = 0; i < q->node->inputs && !why; i++)
-        if (spacc_gpu_input(q, i) && !spacc_gpu_constant(q, i)) /* an empty one may be */
-            why = refuses_value(spacc_gpu_input(q, i));
+        if (spacc_gpu_input(q, i) &&
+            (!spacc_gpu_constant(q, i) || spacc_gpu_input(q, i)->count))
+            why = refuses_value(spacc_gpu_input(q, i)); /* an empty constant may be */
     for (int o = 0; o < q->node->outputs && !why; o++) {
         const struct spacc_tensor *t = spacc_gpu_output(q, o);
         why = t ? refuses_value(t) : NULL;
