@@ -69,9 +69,10 @@ enum {
 
 /* Sides of work-groups whose items wait for each other. */
 enum {
-    GPU_ROW = 64,     /* a row in rows.cl */
-    GPU_COLUMNS = 16, /* results side by side in product.cl and rnn.cl ... */
-    GPU_SLICES = 8    /* ... each summed by so many items */
+    GPU_ROW = 64, /* a row in rows.cl */
+    GPU_COLUMNS =
+        16,        /* side by side in product.cl (four results each) and rnn.cl (a unit) ... */
+    GPU_SLICES = 8 /* ... and so many share a sum */
 };
 
 /* Ints of a window over three axes, six for each of: in, out, kernel, stride, dilation, begin

@@ -14,7 +14,8 @@ bool spacc_gpu_is_few(size_t rows)
 void spacc_gpu_multiply(struct spacc_gpu_make *m, int y, int a, int b, bool b_turned,
                         size_t rows, size_t n, size_t k, const struct spacc_gpu_post *p)
 {
-    const size_t wide = (n + GPU_COLUMNS - 1) / GPU_COLUMNS * GPU_COLUMNS;
+    const size_t each = 4 * GPU_COLUMNS; /* results of a group */
+    const size_t wide = (n + each - 1) / each * GPU_COLUMNS;
 
     if (spacc_gpu_is_few(rows) && !b_turned) {
         spacc_gpu_call(m, SPACC_GPU_few, n, "sssii", y, a, b, (int)n, (int)k);
