@@ -40,6 +40,20 @@ static void run_twice(struct spacc_engine *e, const struct spacc_graph *g,
     }
 }
 
+/* Nodes run where they were put, also those that run with another one; a view may be anywhere.
+ */
+static void expect_placed(const struct spacc_engine *e, const struct spacc_graph *g,
+                          const struct placing *p, const char *what)
+{
+    for (int n = 0; n < g->nodes; n++) {
+        const char *kernel = spacc_engine_describe(e, n).kernel;
+        const bool is_view = strstr(kernel, "view") != NULL || strcmp(kernel, "dead") == 0 ||
+                             strcmp(kernel, "constant") == 0;
+        if (!is_view && p->yes[n] != (strncmp(kernel, "gpu ", 4) == 0))
+            fail_msg("%s: node %d runs on %s", what, n, kernel);
+    }
+}
+
 static void run_placed(const struct spacc_graph *g, const struct example *x, struct placing *p,
                        const char *what)
 {
@@ -48,6 +62,7 @@ static void run_placed(const struct spacc_graph *g, const struct example *x, str
 
     if (engine_on_gpu(&e, g, inputs_of(x), p, &err))
         fail_msg("%s: %s", what, err.text);
+    expect_placed(e, g, p, what);
     run_twice(e, g, x, what);
     spacc_engine_free(e);
 }
@@ -745,6 +760,8 @@ static void steps_have_times_and_slices(void **state)
         const struct spacc_slice s = spacc_timeline_slice(t, i);
         if (strcmp(spacc_timeline_track_name(t, s.track), "gpu queue") != 0)
             continue;
+        if (slices == spacc_engine_steps(e))
+            last = 0.0; /* the clocks meet anew in every run */
         assert_true(s.start_us >= last && s.start_us <= s.end_us);
         assert_true(s.start_us > before - 1e6 && s.end_us < after + 1e6); /* the same clock */
         last = s.end_us;
@@ -780,7 +797,10 @@ static void a_failing_device_is_an_error_that_names_it(void **state)
     output(&m, "y");
     struct spacc_graph *g = graph_of(m, 13);
     struct example x = example_of(g);
+    const unsigned before = gpu_objects();
     assert_int_equal(engine_on_gpu(&e, g, inputs_of(&x), &p, &err), SPACC_OK);
+    const unsigned with_engine = gpu_objects();
+    assert_true(with_engine > before || !SPACC_OPENCL); /* memory for values, weights */
     for (;;) {
         spacc_gpu_fail_at(gpu, ++n);
         const enum spacc_status s = spacc_engine_run(e, inputs_of(&x), got, NULL, &err);
@@ -794,6 +814,7 @@ static void a_failing_device_is_an_error_that_names_it(void **state)
     }
     spacc_tensor_free(got[0]);
     assert_int_equal(n, 6); /* up, three nodes, down: five commands */
+    assert_int_equal(gpu_objects(), with_engine);
     spacc_gpu_fail_at(gpu, 0);
     run_twice(e, g, &x, "after faults");
     spacc_gpu_fail_at(gpu, 1);
@@ -801,6 +822,7 @@ static void a_failing_device_is_an_error_that_names_it(void **state)
     assert_int_equal(spacc_gpu_measure(gpu, &link, &err), SPACC_EDEVICE);
     spacc_gpu_fail_at(gpu, 0);
     spacc_engine_free(e);
+    assert_int_equal(gpu_objects(), before);
     example_free(&x);
     spacc_graph_free(g);
 }

@@ -88,10 +88,12 @@ static void every_failing_allocation_is_an_error_or_does_no_harm(void **state)
     struct example x = example_of(g);
     assert_true(make_failing(g, &x, -1));
     const long all = calls;
+    const unsigned before = gpu_objects();
     for (long n = 0; n < all; n++)
         make_failing(g, &x, n) ? made++ : failed++;
     printf("%ld allocations: %d engines all the same, %d errors\n", all, made, failed);
     assert_true(failed > 100);
+    assert_int_equal(gpu_objects(), before);
     example_free(&x);
     spacc_graph_free(g);
 }
