@@ -199,6 +199,8 @@ static void put_move(struct terms *t)
     put(t, pieces);
     put(t, share(t, pieces));
     put(t, share(t, pieces) * ceil(s[MOVE_RUN] / 8.0));
+    put(t, whole(pieces, 8.0) * s[MOVE_RUN] / t->threads); /* blocks of 8 channels */
+    put(t, share(t, ceil(pieces / 8.0) * s[MOVE_RUN]));
     put(t, s[MOVE_COUNT]);
     put(t, t->w->out_bytes + t->w->in_bytes);
 }
