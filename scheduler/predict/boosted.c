@@ -77,8 +77,8 @@ static void gather(struct grower *g, size_t feature, size_t leaves)
         if (!taken(g, i))
             continue;
         const uint8_t bin = g->d->feature[i * g->d->features + feature];
-        g->sum[g->leaf[i]][bin] += clipped(g->left[i]);
-        g->count[g->leaf[i]][bin] += 1.0;
+        g->sum[g->leaf[i]][bin] += g->d->trust[i] * clipped(g->left[i]);
+        g->count[g->leaf[i]][bin] += g->d->trust[i];
     }
 }
 
@@ -149,8 +149,8 @@ static void set_leaves(struct grower *g, struct tree *t)
     for (size_t i = 0; i < g->d->samples; i++) {
         if (!taken(g, i))
             continue;
-        sum[g->leaf[i]] += clipped(g->left[i]);
-        count[g->leaf[i]] += 1.0;
+        sum[g->leaf[i]] += g->d->trust[i] * clipped(g->left[i]);
+        count[g->leaf[i]] += g->d->trust[i];
     }
     for (size_t l = 0; l < (size_t)1 << t->depth; l++) {
         const double value = RATE * sum[l] / (count[l] + SHRINK) / LEAF_UNIT;

@@ -48,9 +48,9 @@ static double guess(const struct closed_data *d, size_t i, const double *x)
 static double weight_of(const struct closed_data *d, size_t i, const double *x)
 {
     if (!x)
-        return 1.0;
+        return d->trust[i];
     const double error = (guess(d, i, x) / d->us[i] - 1.0) / OUTLIER;
-    return 1.0 / (1.0 + error * error);
+    return d->trust[i] / (1.0 + error * error);
 }
 
 static void add_row(struct normal *n, const double *term, double us, double weight)

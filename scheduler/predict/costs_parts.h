@@ -39,6 +39,7 @@ struct closed_data {
     size_t samples, terms;
     const double *term;  /* [samples][terms] */
     const double *us;    /* [samples] */
+    const double *trust; /* [samples]: weight, 0 to 1 */
     const uint8_t *fold; /* [samples] */
 };
 /* Fit to all samples but those of fold `without` (-1: to all). At most one term a
@@ -74,6 +75,7 @@ struct boosted_data {
     size_t samples, features;
     const uint8_t *feature; /* [samples][features] */
     const double *residual; /* log(us / closed) */
+    const double *trust;    /* [samples]: weight, 0 to 1 */
     const uint8_t *fold;    /* [samples] */
     double *left;           /* NULL, or [trees + 1][samples]: of fold `without`, what is left
                                after so many trees */

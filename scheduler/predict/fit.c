@@ -8,6 +8,7 @@
 #include "scheduler/predict/costs_parts.h"
 
 enum { TREES_FROM = 12 /* samples, for any tree */ };
+#define WIDE          0.05 /* spread at which a sample has half its weight */
 #define UNKNOWN_SIGMA 0.5  /* of kernels with too few samples to hold any out */
 #define LEAST_GAIN    0.01 /* samples that come near, a byte: a tree that helps less is noise */
 
@@ -16,7 +17,7 @@ struct bench {
     struct kernel_costs *k;
     size_t samples, terms, features, trees_max;
     const struct spacc_sample **sample;
-    double *term, *us, *watts, *residual, *held; /* residuals: of the fit; held out */
+    double *term, *us, *trust, *watts, *residual, *held; /* residuals: of the fit; held out */
     uint8_t *feature, *fold;
     double *left;                /* [trees + 1][samples]: held out, after so many trees */
     double loss[TREES_MAX + 1];  /* the sum of that */
@@ -29,6 +30,7 @@ static void release(struct bench *b)
     free(b->sample);
     free(b->term);
     free(b->us);
+    free(b->trust);
     free(b->watts);
     free(b->residual);
     free(b->held);
@@ -118,14 +120,23 @@ static bool allocate(struct bench *b)
     b->sample = calloc(n, sizeof(const struct spacc_sample *));
     b->term = calloc(n * b->terms, sizeof(*b->term));
     b->us = calloc(n, sizeof(*b->us));
+    b->trust = calloc(n, sizeof(*b->trust));
     b->watts = calloc(n, sizeof(*b->watts));
     b->residual = calloc(n, sizeof(*b->residual));
     b->held = calloc(n, sizeof(*b->held));
     b->feature = calloc(n * b->features, 1);
     b->fold = calloc(n, 1);
     b->left = calloc(n * (b->trees_max + 1), sizeof(*b->left));
-    return b->sample && b->term && b->us && b->watts && b->residual && b->held && b->feature &&
-           b->fold && b->left;
+    return b->sample && b->term && b->us && b->trust && b->watts && b->residual && b->held &&
+           b->feature && b->fold && b->left;
+}
+
+/* A median of runs that spread widely tells little: the machine was not alone. */
+static double trust_of(const struct spacc_sample *s)
+{
+    const double spread = s->spread / WIDE;
+
+    return 1.0 / (1.0 + spread * spread);
 }
 
 static enum spacc_status gather(struct bench *b, struct kernel_costs *k,
@@ -153,6 +164,7 @@ static enum spacc_status gather(struct bench *b, struct kernel_costs *k,
         spacc_features_of(&s->work, feature);
         memcpy(&b->feature[i * b->features], feature, b->features);
         b->us[i] = s->us;
+        b->trust[i] = trust_of(s);
         b->watts[i] = s->joules > 0.0 ? s->joules / (s->us * 1e-6) : (double)NAN;
     }
     return SPACC_OK;
@@ -174,8 +186,8 @@ static void residuals_of(const struct bench *b, const struct closed *c, double *
 
 static struct boosted_data boosted_data_of(const struct bench *b, double *left)
 {
-    return (struct boosted_data){b->samples,  b->features, b->feature,
-                                 b->residual, b->fold,     left};
+    return (struct boosted_data){b->samples, b->features, b->feature, b->residual,
+                                 b->trust,   b->fold,     left};
 }
 
 /* Everything without fold `fold`: held[] and left[] of its samples. */
@@ -207,7 +219,7 @@ static double sigma_of(const struct bench *b, const double *residual)
 
 static enum spacc_status fit_kernel(struct bench *b)
 {
-    const struct closed_data d = {b->samples, b->terms, b->term, b->us, b->fold};
+    const struct closed_data d = {b->samples, b->terms, b->term, b->us, b->trust, b->fold};
     const struct boosted_data grown = boosted_data_of(b, NULL);
     enum spacc_status status = SPACC_OK;
 
@@ -221,7 +233,7 @@ static enum spacc_status fit_kernel(struct bench *b)
     residuals_of(b, &b->k->closed, b->residual);
     for (size_t t = 0; t <= b->trees_max && b->trees_max > 0; t++)
         for (size_t i = 0; i < b->samples; i++)
-            b->loss[t] += spacc_residual_loss(b->left[t * b->samples + i]);
+            b->loss[t] += b->trust[i] * spacc_residual_loss(b->left[t * b->samples + i]);
     return b->trees_max > 0 ? spacc_boosted_fit(b->tree, b->trees_max, &grown, -1) : status;
 }
 
