@@ -390,7 +390,7 @@ bool spacc_probe_step(const struct spacc_probe *p, enum spacc_probe_state state,
         return false;
     qsort(median, (size_t)r->count, sizeof(*median), ascending);
     qsort(width, (size_t)r->count, sizeof(*width), ascending);
-    *us = quantile(median, r->count, 0.5);
+    *us = quantile(median, r->count, 0.25); /* others only ever add time */
     *us = *us > 1e-3 ? *us : 1e-3; /* less than the clock can tell */
     *spread = quantile(width, r->count, 0.5) / *us;
     *runs = r->runs;

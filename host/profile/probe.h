@@ -1,8 +1,8 @@
 /* probe.h - an engine with its inputs, and how long its steps take.
  *
  * A round is a number of runs in a row; the mean of the middle half of them is one number.
- * Rounds of one probe should lie apart in time: the median over rounds is then what the step
- * takes when nobody disturbs. */
+ * Rounds of one probe should lie apart in time: the lower quartile over rounds is then what the
+ * step takes when nobody disturbs. */
 #ifndef SPACC_PROFILE_PROBE_H
 #define SPACC_PROFILE_PROBE_H
 
@@ -56,7 +56,7 @@ enum spacc_status spacc_probe_round(struct spacc_probe *p, const struct spacc_ru
                                     enum spacc_probe_state state, double us, int least,
                                     struct spacc_error *err);
 
-/* Of step i over the rounds in that state: median, half the distance of the quartiles
+/* Of step i over the rounds in that state: lower quartile, half the distance of the quartiles
  * relative to it, runs. False when there were none. */
 bool spacc_probe_step(const struct spacc_probe *p, enum spacc_probe_state state, size_t i,
                       double *us, double *spread, unsigned *runs);
