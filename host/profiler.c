@@ -8,15 +8,15 @@
 #include <unistd.h>
 
 #include "host/clock.h"
-#include "host/profile/link.h"
 #include "host/profile/maker.h"
 #include "host/profile/plan.h"
 #include "host/profile/probe.h"
 #include "host/profile/refine.h"
+#include "host/profile/target.h"
 #include "sparse/cpu.h"
 
-enum { GROUP = 64, MODEL_ROUNDS = 9, MODEL_RUNS = 20 };
-static const double group_bytes = 4e8, quick_seconds = 52.0;
+enum { GROUP = 64, GPU_GROUP = 8, MODEL_ROUNDS = 9, MODEL_RUNS = 20 };
+static const double group_bytes = 4e8, quick_seconds = 42.0;
 
 /* How a trial is measured: in full and in quick mode. */
 struct pace {
@@ -28,9 +28,11 @@ static const struct pace full_pace = {5, 3, 1500.0}, quick_pace = {4, 2, 500.0};
 struct profiler {
     const struct spacc_profiler_options *o;
     struct spacc_profiler_report *report;
+    struct spacc_target target;
     struct spacc_engine_options engine;
     struct spacc_ruler ruler;
     struct pace pace;
+    enum spacc_probe_state state; /* in which trials are measured first */
     struct spacc_profile *p;
     struct spacc_plan_model *model;
     struct spacc_probe **model_probe; /* [models] */
@@ -81,8 +83,8 @@ static enum spacc_status new_profile(struct profiler *f, const struct spacc_mach
     f->p->machine = *machine;
     f->p->seed = f->o->seed;
     snprintf(f->p->device, sizeof(f->p->device), "%s", f->o->device);
-    spacc_power_cpu(&f->p->power, NULL);
-    return spacc_link_cpu(&f->p->link, &f->ruler, &f->engine, f->err);
+    return spacc_target_link(&f->target, &f->ruler, &f->engine, &f->p->link, &f->p->power,
+                             f->err);
 }
 
 static enum spacc_status open_profile(struct profiler *f)
@@ -123,7 +125,7 @@ static enum spacc_status add_step(const struct profiler *f, const struct spacc_p
     struct spacc_sample s = {.work = step.work, .joules = NAN};
 
     s.work.cold = s.work.cold || state == SPACC_PROBE_COLD;
-    if (!step.has_work || has(f, &s.work) ||
+    if (!spacc_target_has(&f->target, &step) || has(f, &s.work) ||
         !spacc_probe_step(probe, state, i, &s.us, &s.spread, &s.runs))
         return SPACC_OK;
     return spacc_profile_add(f->p, &s, f->err);
@@ -149,23 +151,27 @@ struct group {
            ones a part stays there from run to run, as it does in a model */
 };
 
+/* A device has its own memory: there is but one way. */
 static bool is_known(const struct profiler *f, const struct spacc_engine *e, bool *warm)
 {
     bool known = true;
 
-    *warm = true;
+    *warm = f->target.gpu == NULL;
+    for (size_t i = 0; i < spacc_engine_steps(e); i++)
+        *warm = *warm && !spacc_engine_step(e, i).work.cold;
     for (size_t i = 0; i < spacc_engine_steps(e); i++) {
         struct spacc_engine_step step = spacc_engine_step(e, i);
-        *warm = *warm && !step.work.cold;
-        known = known && (!step.has_work || has(f, &step.work));
-        step.work.cold = true;
-        known = known && (!step.has_work || has(f, &step.work));
+        if (!spacc_target_has(&f->target, &step))
+            continue;
+        known = known && has(f, &step.work);
+        step.work.cold = step.work.cold || *warm;
+        known = known && has(f, &step.work);
     }
     return known;
 }
 
 /* A trial that nobody can run is left out, and counted; memory is not. */
-static enum spacc_status make_probe(const struct profiler *f, const struct spacc_trial *t,
+static enum spacc_status make_probe(struct profiler *f, const struct spacc_trial *t,
                                     struct spacc_probe **out)
 {
     struct spacc_error own = {.text = ""};
@@ -179,7 +185,7 @@ static enum spacc_status make_probe(const struct profiler *f, const struct spacc
         spacc_graph_free(g);
         return SPACC_ENOMEM;
     }
-    if (spacc_probe_new(out, g, input, &f->engine, &own) != SPACC_ENOMEM)
+    if (spacc_target_probe(&f->target, out, g, input, &f->engine, &own) != SPACC_ENOMEM)
         return SPACC_OK;
     *f->err = own;
     return SPACC_ENOMEM;
@@ -208,8 +214,7 @@ static enum spacc_status measure(struct profiler *f, const struct group *g, size
 
     if (!g->probe[i])
         return s;
-    s = spacc_probe_round(g->probe[i], &f->ruler, SPACC_PROBE_WARM, f->pace.us, f->pace.runs,
-                          f->err);
+    s = spacc_probe_round(g->probe[i], &f->ruler, f->state, f->pace.us, f->pace.runs, f->err);
     if (!s && g->warm[i])
         s = spacc_probe_round(g->probe[i], &f->ruler, SPACC_PROBE_COLD, f->pace.us,
                               f->pace.runs, f->err);
@@ -217,12 +222,15 @@ static enum spacc_status measure(struct profiler *f, const struct group *g, size
 }
 
 /* As many trials as a group has, or fewer when they are large. Returns how many. */
-static size_t next_group(const struct spacc_trials *list, size_t first)
+static size_t next_group(const struct profiler *f, const struct spacc_trials *list,
+                         size_t first)
 {
+    const size_t most =
+        f->target.gpu ? GPU_GROUP : GROUP; /* drivers compile a trial's kernels */
     double bytes = 0.0;
     size_t i = first;
 
-    while (i < list->count && i - first < GROUP && (i == first || bytes < group_bytes))
+    while (i < list->count && i - first < most && (i == first || bytes < group_bytes))
         bytes += 4.0 * spacc_trial_bytes(&list->trial[i++]);
     return i - first;
 }
@@ -235,11 +243,11 @@ static enum spacc_status run_group(struct profiler *f, const struct spacc_trial 
 
     for (size_t i = 0; i < count && !s; i++)
         s = start_trial(f, &trial[i], &g);
-    for (int round = 0; round < f->pace.rounds && !s; round++)
+    for (int round = 0; round < f->pace.rounds && !s && !(round && is_late(f)); round++)
         for (size_t i = 0; i < g.count && !s; i++)
             s = measure(f, &g, i);
     for (size_t i = 0; i < g.count && !s; i++)
-        if (g.probe[i] && !(s = add_steps(f, g.probe[i], SPACC_PROBE_WARM)))
+        if (g.probe[i] && !(s = add_steps(f, g.probe[i], f->state)))
             s = add_steps(f, g.probe[i], SPACC_PROBE_COLD);
     for (size_t i = 0; i < g.count; i++)
         spacc_probe_free(g.probe[i]);
@@ -252,7 +260,7 @@ static enum spacc_status run_trials(struct profiler *f, const struct spacc_trial
 
     f->all += list->count;
     for (size_t i = 0; i < list->count && !s && f->report->on_time;) {
-        const size_t count = next_group(list, i);
+        const size_t count = next_group(f, list, i);
         tell(f, "kernels");
         if ((s = run_group(f, &list->trial[i], count)) || (s = save(f)))
             return s;
@@ -297,7 +305,7 @@ static enum spacc_status read_model(struct profiler *f, size_t m)
         return s ? s : no_memory(f);
     for (size_t i = 0; i < steps; i++) {
         const struct spacc_engine_step step = spacc_engine_step(e, i);
-        if (!step.has_work)
+        if (!spacc_target_has(&f->target, &step))
             continue;
         work[to->works] = step.work;
         node[to->works++] = step.node;
@@ -323,7 +331,7 @@ static enum spacc_status add_counted(struct profiler *f, size_t m)
         const struct spacc_engine_step step = spacc_engine_step(spacc_probe_engine(probe), i);
         struct spacc_sample one = {.work = step.work, .joules = NAN};
         const struct spacc_sample *old = spacc_profile_find(f->p, &one.work);
-        if (!step.has_work ||
+        if (!spacc_target_has(&f->target, &step) ||
             !spacc_probe_step(probe, SPACC_PROBE_REPEAT, i, &one.us, &one.spread, &one.runs))
             continue;
         one.runs = old ? old->runs + 1 : 1;
@@ -340,8 +348,8 @@ static enum spacc_status run_models(struct profiler *f)
 
     for (size_t m = 0; m < f->o->models && !s; m++) {
         tell(f, f->o->model[m].g->file);
-        if ((s = spacc_probe_of(&f->model_probe[m], f->o->model[m].g, f->o->model[m].input,
-                                &f->engine, f->err)) ||
+        if ((s = spacc_target_probe_of(&f->target, &f->model_probe[m], f->o->model[m].g,
+                                       f->o->model[m].input, &f->engine, f->err)) ||
             (s = read_model(f, m)) || (!f->o->only_models && is_model_known(f, m)) ||
             (s = run_model(f, m)))
             continue;
@@ -420,6 +428,19 @@ static void release(struct profiler *f)
     free(f->model_probe);
     spacc_ruler_free(&f->ruler);
     spacc_profile_free(f->p);
+    spacc_target_close(&f->target);
+}
+
+static enum spacc_status start(struct profiler *f)
+{
+    enum spacc_status s = spacc_target_open(&f->target, f->o->device, f->err);
+
+    if (!s)
+        s = spacc_ruler_new(&f->ruler, &f->engine, f->err);
+    if (f->target.gpu)
+        f->ruler.clock_us = 0.0; /* it has its own */
+    f->state = f->target.gpu ? SPACC_PROBE_REPEAT : SPACC_PROBE_WARM;
+    return s;
 }
 
 enum spacc_status spacc_profiler_run(struct spacc_profile **out,
@@ -437,13 +458,9 @@ enum spacc_status spacc_profiler_run(struct spacc_profile **out,
 
     *out = NULL;
     *report = (struct spacc_profiler_report){.on_time = true};
-    if (strcmp(options->device, "cpu") != 0)
-        return spacc_fail(err, SPACC_EUNSUPPORTED,
-                          "device %s: this build profiles the cpu only", options->device);
     f.model = calloc(options->models + 1, sizeof(*f.model));
     f.model_probe = calloc(options->models + 1, sizeof(struct spacc_probe *));
-    enum spacc_status s =
-        f.model && f.model_probe ? spacc_ruler_new(&f.ruler, &f.engine, f.err) : no_memory(&f);
+    enum spacc_status s = f.model && f.model_probe ? start(&f) : no_memory(&f);
     if (!s)
         s = run(&f);
     report->seconds = (spacc_now_us() - f.start_us) * 1e-6;

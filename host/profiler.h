@@ -20,7 +20,7 @@ struct spacc_profiler_model {
 };
 
 struct spacc_profiler_options {
-    const char *device; /* "cpu" */
+    const char *device; /* "cpu", or an OpenCL device: "0.0" */
     const char *file;   /* where the profile is kept */
     bool quick;         /* fewer trials and rounds: below a minute */
     bool only_models;   /* no trials: the steps of the models as they run in them. Steps of one
@@ -46,9 +46,10 @@ struct spacc_profiler_report {
 };
 
 /* Measure what is not there yet. *out is the profile as it lies in the file; free it with
- * spacc_profile_free(). SPACC_EUNSUPPORTED: a device that this build does not have, a file of
- * another machine or version; SPACC_EINVAL: a file with another device or seed; errors of
- * spacc_profile_load(), spacc_profile_save() and spacc_engine_new() for a model. */
+ * spacc_profile_free(). Of an OpenCL device the nodes that it can run are measured, by its own
+ * clock. SPACC_EUNSUPPORTED: a device that is not here, a file of another machine or version;
+ * SPACC_EINVAL: a file with another device or seed; errors of spacc_profile_load(),
+ * spacc_profile_save() and spacc_engine_new() for a model. */
 enum spacc_status spacc_profiler_run(struct spacc_profile **out,
                                      const struct spacc_profiler_options *options,
                                      struct spacc_profiler_report *report,

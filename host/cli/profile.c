@@ -20,7 +20,8 @@ enum { FILE_BYTES = 1024, BAR_STEPS = 8, FOLDS = 5 };
 enum { DEVICE, OUTPUT, QUICK, ONLY_MODELS, CPU_THREADS, DIM, SEED, JSON, QUIET };
 
 static const struct cli_option options[] = {
-    [DEVICE] = {"device", 'd', "cpu", "whose kernels are measured"},
+    [DEVICE] = {"device", 'd', "cpu|P.D",
+                "whose kernels are measured: CPU cores, or an OpenCL device"},
     [OUTPUT] = {"output", 'o', "FILE",
                 "the profile (default: profile-DEVICE.json in the cache folder)"},
     [QUICK] = {"quick", 0, NULL, "fewer sizes and runs: below a minute"},
