@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/placing_parts.h"
+#include "host/plan_parts.h"
 
 /* Variances of tasks by device, in us squared, until finish_prices(). */
 static void add_price(struct spacc_task *t, int d, const struct spacc_cost *c)
@@ -66,9 +67,11 @@ static void price_card_node(struct spacc_placing_making *m, size_t n, int d, boo
     t->us[d] += us * calls;
     t->joules[d] += us * calls * a->card_power.busy_w * 1e-6;
     if (in_body) {
+        const double own_us = fmin(m->bodies.us[n] / t->rate, t->us[0]);
         t->us[d] +=
             calls * (a->card_link.launch_us + a->card_link.to_us + a->card_link.from_us) -
-            m->bodies.us[n] / t->rate;
+            own_us;
+        t->joules[d] -= own_us * a->cpu->power.busy_w * 1e-6;
     }
 }
 
@@ -77,7 +80,8 @@ static bool on_card(const struct spacc_placing_making *m, size_t n)
     return m->ask->card_us && m->ask->card_us[n] < HUGE_VAL;
 }
 
-/* A task of the outermost graph can go to the card when all that computes in it can. */
+/* A task of the outermost graph can go to the card when all its layers can; what the CPU joins
+ * to them (a bias, an activation) is then the host's. */
 static bool card_can(const struct spacc_placing_making *m, size_t group)
 {
     const struct spacc_plan *plan = m->ask->plan;
@@ -87,12 +91,40 @@ static bool card_can(const struct spacc_placing_making *m, size_t group)
         if (m->groups.group[n] != (int)group)
             continue;
         any = any || on_card(m, n);
-        if (m->groups.graph[group] == 0 && !on_card(m, n) &&
-            strcmp(spacc_engine_describe(m->cpu, (int)n).kernel, "view") != 0 &&
-            !plan->node[n].keeps_order)
+        if (m->groups.graph[group] == 0 && !on_card(m, n) && plan->node[n].candidate)
             return false;
     }
     return any;
+}
+
+/* Bytes of what a node reads and makes, constants as well. */
+static double bytes_of(const struct spacc_placing_making *m, const struct spacc_node *node)
+{
+    double bytes = 0.0;
+
+    for (int i = 0; i < node->inputs + node->outputs; i++) {
+        const int v = i < node->inputs ? node->input[i] : node->output[i - node->inputs];
+        const struct spacc_tensor *t = v < 0 ? NULL : &m->shape->shape[v];
+        if (t && t->dtype != SPACC_DTYPE_NONE)
+            bytes += (double)t->count * (double)spacc_dtype_bytes(t->dtype);
+    }
+    return bytes;
+}
+
+/* The host does node n by itself, which it has no price for: as fast as memory is. */
+static void price_left_over(struct spacc_placing_making *m, size_t n, int d)
+{
+    const struct spacc_profile *cpu = m->ask->cpu;
+    const struct spacc_plan_node *node = &m->ask->plan->node[n];
+    struct spacc_cost cost = {.us = cpu->link.launch_us, .sigma = 0.5};
+
+    if (spacc_rule_reshapes(node->op) ||
+        strcmp(spacc_engine_describe(m->cpu, (int)n).kernel, "view") == 0)
+        return;
+    if (cpu->link.peak_bytes_per_us > 0.0)
+        cost.us += bytes_of(m, &m->ask->g->node[n]) / cpu->link.peak_bytes_per_us;
+    cost.joules = cost.us * cpu->power.busy_w * 1e-6;
+    add_price(&m->p->tasks.task[spacc_placing_task_of(m, n)], d, &cost);
 }
 
 static void price_card(struct spacc_placing_making *m)
@@ -108,10 +140,14 @@ static void price_card(struct spacc_placing_making *m)
             continue;
         }
         tasks->task[t].us[d] = body ? tasks->task[t].us[0] : 0.0;
-        for (size_t n = 0; n < m->ask->plan->nodes; n++)
-            if (m->groups.group[n] == (int)group)
-                price_card_node(m, n, d, body);
-        tasks->task[t].us[d] = fmax(tasks->task[t].us[d], 0.0);
+        tasks->task[t].joules[d] = body ? tasks->task[t].joules[0] : 0.0;
+        for (size_t n = 0; n < m->ask->plan->nodes; n++) {
+            if (m->groups.group[n] != (int)group)
+                continue;
+            price_card_node(m, n, d, body);
+            if (!body && !on_card(m, n))
+                price_left_over(m, n, d);
+        }
     }
 }
 
