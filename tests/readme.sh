@@ -9,6 +9,7 @@ ln -s "$spacc" bin/spacc
 PATH=$work/bin:$PATH
 ln -s "$source/models" models
 sed -n '/^```sh run$/,/^```$/p' "$source/README.md" | grep -v '^```' >commands.txt
+mkdir profiles
 [ "$(wc -l <commands.txt)" -ge 5 ] || bad "README.md has fewer than five commands to run"
 while IFS= read -r line; do
     ok sh -c "$line"
