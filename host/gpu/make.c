@@ -127,9 +127,9 @@ int spacc_gpu_data(struct spacc_gpu_make *m, const void *data, size_t count)
     return m->status ? -1 : checked(m, spacc_gpu_keep(m->b, data, count));
 }
 
-float *spacc_gpu_room(struct spacc_gpu_make *m, size_t count)
+void *spacc_gpu_room(struct spacc_gpu_make *m, size_t count)
 {
-    float *room = m->status ? NULL : calloc(count + 1, sizeof(*room));
+    void *room = m->status ? NULL : calloc(count + 1, sizeof(float));
 
     if (!room)
         fail(m);

@@ -88,13 +88,12 @@ static void gather(struct spacc_gpu_make *m, const struct spacc_numbers *numbers
                    const struct part *p, const int32_t *v, int y, int x)
 {
     const size_t count = p->last - p->first;
-    float *room = spacc_gpu_room(m, count); /* of the same size */
-    int32_t *index = (int32_t *)room;
+    int32_t *index = spacc_gpu_room(m, count);
 
-    for (size_t i = 0; room && i < count; i++)
+    for (size_t i = 0; index && i < count; i++)
         index[i] = index_at(numbers, v, p->first + i, p->input);
-    const int kept = room ? spacc_gpu_data(m, index, count) : -1;
-    free(room);
+    const int kept = index ? spacc_gpu_data(m, index, count) : -1;
+    free(index);
     spacc_gpu_call(m, SPACC_GPU_gather, count, "assif", y, p->first, x, kept, (int)count,
                    (double)padding_of(&m->q));
 }
@@ -287,10 +286,11 @@ static void make_linear(struct spacc_gpu_make *m)
 
     stretch_of(&m->q, &s);
     const size_t each = (size_t)(s.out[0] + s.out[1] + s.out[2]);
-    float *room = spacc_gpu_room(m, 3 * each);
-    int32_t *low = (int32_t *)room, *high = low ? low + each : NULL;
+    void *room = spacc_gpu_room(m, 3 * each);
+    int32_t *low = room, *high = room ? low + each : NULL;
+    float *share = room;
     for (int i = 0, at = 0; i < AXES && room; at += (int)s.out[i++])
-        fill_axis(&s, transform_of(&m->q), i, low + at, high + at, room + 2 * each + at);
+        fill_axis(&s, transform_of(&m->q), i, low + at, high + at, share + 2 * each + at);
     const int x = spacc_gpu_in(m, 0), lists = room ? spacc_gpu_data(m, room, 3 * each) : -1;
     free(room);
     const int y = spacc_gpu_out(m, 0);

@@ -178,8 +178,8 @@ int spacc_gpu_makes(struct spacc_gpu_make *m, int v);
 int spacc_gpu_scratch(struct spacc_gpu_make *m, size_t floats);
 /* A copy of constant data: 4-byte elements. */
 int spacc_gpu_data(struct spacc_gpu_make *m, const void *data, size_t count);
-/* count floats, to be freed; NULL fails the job. */
-float *spacc_gpu_room(struct spacc_gpu_make *m, size_t count);
+/* Room for count elements of 4 bytes, all zero, to be freed; NULL fails the job. */
+void *spacc_gpu_room(struct spacc_gpu_make *m, size_t count);
 /* to[cols][rows] is from[rows][cols] times factor. */
 void spacc_gpu_turn(float *to, const float *from, size_t rows, size_t cols, float factor);
 /* Output o is input i from element `skip` on: no command. */
