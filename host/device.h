@@ -120,6 +120,8 @@ struct spacc_card_totals {
 const struct spacc_layout *spacc_card_device_layout(const struct spacc_device *d, size_t layer);
 const struct spacc_card_info *spacc_card_device_info(const struct spacc_device *d);
 struct spacc_card_totals spacc_card_device_totals(const struct spacc_device *d);
+/* The runs so far count no more; what loading took does. */
+void spacc_card_device_forget(struct spacc_device *d);
 
 #ifdef __cplusplus
 }

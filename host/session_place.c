@@ -87,11 +87,9 @@ static void model_name(const struct spacc_session *s, char *text, size_t bytes)
 
 /* A call of each plan node on a card, from runs of a session on the model of the card: cycles,
  * which are exact, and rounding floats to vectors and back. */
-static void take_cycles(const struct spacc_session *shadow, struct spacc_plan *plan,
-                        double *card_us)
+static void take_cycles(const struct spacc_session *shadow, double clock_hz,
+                        struct spacc_plan *plan, double *card_us)
 {
-    const double clock_hz = spacc_card_device_info(shadow->device)->clock_hz;
-
     for (size_t i = 0; i < shadow->plan->nodes; i++) {
         const struct spacc_node_stats *n = &shadow->executor.stats[i];
         const double us = (double)n->counts.cycles / clock_hz * 1e6 + n->own_us;
@@ -146,7 +144,7 @@ static enum spacc_status price_card(struct spacc_session *s, size_t frames,
                     : spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
     if (!status && !(status = spacc_session_learn(shadow, frames, input, state, states, err)) &&
         !(status = run_shadow(shadow, input, output, err)))
-        take_cycles(shadow, s->plan, card_us);
+        take_cycles(shadow, spacc_card_device_info(s->device)->clock_hz, s->plan, card_us);
     if (output)
         spacc_tensors_free(output, outputs);
     free(output);
@@ -176,15 +174,33 @@ static enum spacc_status take_pin(const struct spacc_session *s, const struct sp
 }
 
 /* A card that is named runs what it can; packed layers are the card's in any case. */
-static void pin_card(const struct spacc_session *s, int *pin)
+static void pin_card(const struct spacc_session *s, const double *card_us, int *pin)
 {
     for (size_t i = 0; i < s->plan->nodes; i++)
-        if (s->on_card && s->plan->node[i].candidate && pin[i] < 0 &&
+        if (s->on_card && card_us[i] < HUGE_VAL && pin[i] < 0 &&
             (s->options.goal == SPACC_GOAL_DEFAULT || s->model->pack))
             pin[i] = SPACC_ON_CARD;
 }
 
-static enum spacc_status find_pins(struct spacc_session *s, int *pin, struct spacc_error *err)
+/* Fixed point without a card is computed on the CPU. */
+static enum spacc_status pin_fixed(const struct spacc_session *s, int *pin,
+                                   struct spacc_error *err)
+{
+    for (size_t i = 0; i < s->plan->nodes && s->device && !s->on_card; i++) {
+        if (!s->plan->node[i].candidate)
+            continue;
+        if (pin[i] >= 0 && pin[i] != SPACC_ON_CPU)
+            return spacc_fail(err, SPACC_EINVAL,
+                              "%s: %s is pinned to the %s, but is fixed point on the CPU",
+                              s->model->file, s->plan->node[i].name,
+                              spacc_where_name((enum spacc_where)pin[i]));
+        pin[i] = SPACC_ON_CPU;
+    }
+    return SPACC_OK;
+}
+
+static enum spacc_status find_pins(struct spacc_session *s, const double *card_us, int *pin,
+                                   struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
 
@@ -198,8 +214,8 @@ static enum spacc_status find_pins(struct spacc_session *s, int *pin, struct spa
     }
     for (size_t i = 0; i < s->options.pins && !status; i++)
         status = take_pin(s, &s->options.pin[i], pin, err);
-    pin_card(s, pin);
-    return status;
+    pin_card(s, card_us, pin);
+    return status ? status : pin_fixed(s, pin, err);
 }
 
 /* ---- placing -------------------------------------------------------------------- */
@@ -295,7 +311,7 @@ enum spacc_status spacc_session_place(struct spacc_session *s, size_t frames,
     else if (!(status = open_profiles(s, err)) &&
              (!s->on_card ||
               !(status = price_card(s, frames, input, state, states, card_us, err))) &&
-             !(status = find_pins(s, pin, err)) &&
+             !(status = find_pins(s, card_us, pin, err)) &&
              !(status = place(s, input, card_us, pin, err)))
         tell(s);
     free(card_us);

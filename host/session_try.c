@@ -113,10 +113,12 @@ static enum spacc_status time_engine(struct spacc_session *s, struct spacc_engin
     struct spacc_executor *x = &s->executor;
     struct spacc_engine *engine = x->engine;
     struct spacc_device *device = x->device;
+    const bool verify = x->verify;
     enum spacc_status status;
 
     if (!output)
         return spacc_fail(err, SPACC_ENOMEM, "no memory for a run");
+    x->verify = false; /* of what is on a card only */
     x->engine = e;
     x->device = with_device ? device : NULL;
     const double start = spacc_now_us(), before = x->unreal_us;
@@ -124,6 +126,7 @@ static enum spacc_status time_engine(struct spacc_session *s, struct spacc_engin
     *us = spacc_now_us() - start - (x->unreal_us - before);
     x->engine = engine;
     x->device = device;
+    x->verify = verify;
     spacc_tensors_free(output, outputs);
     free(output);
     return status;
@@ -177,6 +180,9 @@ static void forget_runs(struct spacc_session *s)
         *n = (struct spacc_node_stats){.skip_state = n->skip_state};
     }
     spacc_engine_forget(s->executor.engine);
+    spacc_timeline_forget(s->timeline);
+    if (s->on_card)
+        spacc_card_device_forget(s->device);
 }
 
 static enum spacc_status hold_trial(struct spacc_session *s, enum spacc_where without,
@@ -207,6 +213,8 @@ enum spacc_status spacc_session_ready(struct spacc_session *s,
     if (!(s->where = calloc(s->plan->nodes + 1, sizeof(*s->where))))
         return spacc_fail(err, SPACC_ENOMEM, "%s: no memory to place nodes", s->model->file);
     s->watch = (struct spacc_watch){0};
+    if (s->gpu_failed && s->placing)
+        leave(s, SPACC_ON_GPU);
     if ((status = new_engine(s, input, s->gpu_failed ? SPACC_ON_GPU : SPACC_WHERES, err)))
         return status;
     if (uses(s, SPACC_ON_GPU) && !is_asked_for(s, SPACC_ON_GPU)) {
@@ -251,8 +259,12 @@ enum spacc_status spacc_session_drop_gpu(struct spacc_session *s,
     s->gpu_failed = true;
     leave(s, SPACC_ON_GPU);
     spacc_engine_free(s->executor.engine);
-    s->executor.engine = w->without == SPACC_ON_GPU ? w->single : NULL;
-    if (s->executor.engine)
-        w->single = NULL;
+    if (w->without == SPACC_ON_GPU) {
+        s->executor.engine = w->single;
+    } else {
+        s->executor.engine = NULL;
+        spacc_engine_free(w->single); /* without the card, but with the GPU */
+    }
+    w->single = NULL;
     return s->executor.engine ? SPACC_OK : new_engine(s, input, SPACC_ON_GPU, err);
 }

@@ -65,6 +65,12 @@ void spacc_timeline_add(struct spacc_timeline *t, const struct spacc_slice *s)
         t->slice[at] = *s;
 }
 
+void spacc_timeline_forget(struct spacc_timeline *t)
+{
+    if (t)
+        atomic_store(&t->taken, 0);
+}
+
 size_t spacc_timeline_slices(const struct spacc_timeline *t)
 {
     const size_t taken = atomic_load(&t->taken);

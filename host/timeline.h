@@ -40,6 +40,9 @@ int spacc_timeline_tracks(const struct spacc_timeline *t);
 /* NULL is allowed: nothing happens. */
 void spacc_timeline_add(struct spacc_timeline *t, const struct spacc_slice *s);
 
+/* The slices so far are gone, tracks stay. While nobody adds. NULL is allowed. */
+void spacc_timeline_forget(struct spacc_timeline *t);
+
 size_t spacc_timeline_slices(const struct spacc_timeline *t);
 struct spacc_slice spacc_timeline_slice(const struct spacc_timeline *t, size_t i);
 size_t spacc_timeline_dropped(const struct spacc_timeline *t);

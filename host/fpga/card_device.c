@@ -548,3 +548,10 @@ struct spacc_card_totals spacc_card_device_totals(const struct spacc_device *d)
 {
     return ((const struct card_device *)d)->totals;
 }
+
+void spacc_card_device_forget(struct spacc_device *device)
+{
+    struct spacc_card_totals *t = &((struct card_device *)device)->totals;
+
+    t->run_cycles = t->runs = t->batches = t->kept = 0;
+}

@@ -1,0 +1,5 @@
+# As in gpu.cmake.
+foreach(name test_placed)
+  set_tests_properties(${name} PROPERTIES
+    ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl" COST 20 TIMEOUT 300)
+endforeach()
