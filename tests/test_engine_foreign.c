@@ -1,5 +1,6 @@
 /* Nodes that somebody else runs, beside the engine's own and in any order. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "tests/engine_maker.h"
@@ -9,7 +10,7 @@ struct other {
     bool *mine; /* by node */
     int calls, fails_at;
     pthread_t last;
-    bool running, twice;
+    atomic_bool running, twice;
     double overlap_us, blocked_us;
     int waits;
 };
@@ -174,6 +175,56 @@ static void a_failure_ends_the_run(void **state)
     spacc_graph_free(g);
 }
 
+/* s = s w, thrice. */
+static struct maker loop_body(void)
+{
+    struct maker b = {0};
+
+    put_text(&b, GRAPH_NAME, "b");
+    put_message(&b, GRAPH_INPUT, make_info("i", 7, 0, NULL));
+    put_message(&b, GRAPH_INPUT, make_info("cond", 9, 0, NULL));
+    put_message(&b, GRAPH_INPUT, make_info("s", 1, DIMS(64, 128)));
+    op(&b, "Identity", "cond", "again");
+    op(&b, "MatMul", "s w", "t");
+    put_message(&b, GRAPH_OUTPUT, make_info("again", 9, 0, NULL));
+    put_message(&b, GRAPH_OUTPUT, make_info("t", 1, DIMS(64, 128)));
+    return b;
+}
+
+/* Somebody else does one node at a time, those in a body among them. */
+static void nodes_in_a_body_wait_for_those_begun(void **state)
+{
+    struct maker g = {0}, loop = make_node("Loop", "", "trips go x", "c");
+    bool mine[8] = {true, false, false, false};
+    struct other o = {.mine = mine};
+    const int64_t trips = 3;
+    const uint8_t go = 1;
+    struct spacc_tensor *got[1];
+    struct spacc_error err;
+
+    (void)state;
+    input(&g, "x", DIMS(64, 128));
+    ints(&g, "trips", 1, &trips);
+    put_message(&g, GRAPH_INITIALISER, make_tensor("go", 9, 0, NULL, &go, 1));
+    weights(&g, "w", 128, DIMS(128, 128));
+    op(&g, "MatMul", "x w", "a");
+    op(&g, "MatMul", "x w", "b");
+    put_message(&loop, NODE_ATTR, make_attr_message("body", ATTR_G, 5, loop_body()));
+    add(&g, loop);
+    op(&g, "Sum", "a b c", "y");
+    output(&g, "y");
+    struct spacc_graph *graph = graph_of(g, 13);
+    struct example x = example_of(graph);
+    assert_int_equal(run_with(&o, graph, NULL, got, &x, &err), SPACC_OK);
+    assert_true(is_close(got[0], x.want[0]));
+    assert_true(o.calls > 3);
+    assert_true(o.overlap_us > 0.0); /* the product beside it is the engine's own work */
+    assert_false(o.twice);
+    spacc_tensor_free(got[0]);
+    example_free(&x);
+    spacc_graph_free(graph);
+}
+
 static void orders_are_checked(void **state)
 {
     static const int bad[][5] = {
@@ -201,6 +252,7 @@ int main(void)
         cmocka_unit_test(own_work_goes_on_meanwhile),
         cmocka_unit_test(alone_it_runs_on_the_spot),
         cmocka_unit_test(a_failure_ends_the_run),
+        cmocka_unit_test(nodes_in_a_body_wait_for_those_begun),
         cmocka_unit_test(orders_are_checked),
     };
 

@@ -346,6 +346,70 @@ static void a_number_of_parts_out_of_range_is_refused(void **state)
     }
 }
 
+/* ---- watching --------------------------------------------------------------------- */
+
+enum { WATCHED = 4 };
+
+struct watched {
+    pthread_t thread[WATCHED];
+    int calls[WATCHED];
+    double start_us[WATCHED], end_us[WATCHED];
+    pthread_t worked[WATCHED];
+};
+
+static void nap(void *arg, int part)
+{
+    struct watched *w = arg;
+
+    w->worked[part] = pthread_self();
+    sleep_us(1000);
+}
+
+static void see(void *user, int part, double start_us, double end_us)
+{
+    struct watched *w = user;
+
+    w->thread[part] = pthread_self();
+    w->calls[part]++;
+    w->start_us[part] = start_us;
+    w->end_us[part] = end_us;
+}
+
+static double clock_now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void a_watcher_sees_what_workers_do(void **state)
+{
+    struct watched w = {.calls = {0}};
+    struct spacc_pool *p = new_pool(WATCHED);
+
+    (void)state;
+    spacc_pool_run(p, nap, &w); /* nobody watches */
+    spacc_pool_watch(p, see, &w);
+    for (int r = 1; r <= 3; r++) {
+        const double before = clock_now_us();
+        spacc_pool_run(p, nap, &w);
+        const double after = clock_now_us();
+        assert_int_equal(w.calls[0], 0); /* the caller knows by itself */
+        for (int part = 1; part < WATCHED; part++) {
+            assert_int_equal(w.calls[part], r);
+            assert_true(pthread_equal(w.thread[part], w.worked[part]));
+            assert_true(w.start_us[part] >= before && w.end_us[part] <= after);
+            assert_true(w.end_us[part] - w.start_us[part] >= 999.0);
+        }
+    }
+    spacc_pool_watch(p, NULL, NULL);
+    spacc_pool_run(p, nap, &w);
+    for (int part = 1; part < WATCHED; part++)
+        assert_int_equal(w.calls[part], 3);
+    spacc_pool_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_pool_ends_at_any_time_it_is_idle),
         cmocka_unit_test(a_thread_that_cannot_be_made_leaves_none),
         cmocka_unit_test(a_number_of_parts_out_of_range_is_refused),
+        cmocka_unit_test(a_watcher_sees_what_workers_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
