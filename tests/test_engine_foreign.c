@@ -9,6 +9,7 @@
 struct other {
     bool *mine; /* by node */
     int calls, fails_at;
+    long nap_ns; /* of every call; 0: 3 ms */
     pthread_t last;
     atomic_bool running, twice;
     double overlap_us, blocked_us;
@@ -39,8 +40,8 @@ static enum spacc_status run_node(void *user, const struct spacc_graph *g, int n
                                   struct spacc_tensor **out, bool *done,
                                   struct spacc_error *err)
 {
-    const struct timespec nap = {.tv_nsec = 3000000};
     struct other *o = user;
+    const struct timespec nap = {.tv_nsec = o->nap_ns ? o->nap_ns : 3000000};
 
     o->twice = o->twice || o->running;
     o->running = true;
@@ -196,7 +197,7 @@ static void nodes_in_a_body_wait_for_those_begun(void **state)
 {
     struct maker g = {0}, loop = make_node("Loop", "", "trips go x", "c");
     bool mine[8] = {true, false, false, false};
-    struct other o = {.mine = mine};
+    struct other o = {.mine = mine, .nap_ns = 20000000};
     const int64_t trips = 3;
     const uint8_t go = 1;
     struct spacc_tensor *got[1];

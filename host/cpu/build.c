@@ -342,27 +342,14 @@ static enum spacc_status settle_reads(struct spacc_cpu_build *b, int n)
     return status;
 }
 
-static bool has_branches(const struct spacc_node *n)
-{
-    for (size_t a = 0; a < n->attrs; a++)
-        if (n->attr[a].graph)
-            return true;
-    return false;
-}
-
 static enum spacc_status take_node(struct spacc_cpu_build *b, int n)
 {
-    enum spacc_status status;
-
     if (!b->needed[n] || all_constant(b, &b->g->node[n])) {
         b->taken[n] = true;
         b->e->about[n] = (struct spacc_engine_node){
             .kernel = b->needed[n] ? "constant" : "dead", .joined = n};
         return SPACC_OK;
     }
-    /* The nodes in a branch may be somebody else's as well, who does one at a time. */
-    if (has_branches(&b->g->node[n]) && (status = spacc_cpu_settle_all(b)))
-        return status;
     for (size_t k = 0; k < spacc_cpu_kernel_count && !b->taken[n]; k++) {
         bool taken = false;
         enum spacc_status s;
