@@ -133,17 +133,29 @@ static int second_operand(struct spacc_maker *m, const struct spacc_trial *t)
     }
 }
 
+/* What an operator wants besides its operands. */
+static void point_attributes(struct spacc_maker *m, const char *op)
+{
+    const int64_t last = -1;
+
+    if (strcmp(op, "LRN") == 0)
+        spacc_maker_int(m, "size", 5);
+    else if (strncmp(op, "Reduce", 6) == 0 && strcmp(op, "ReduceSum") != 0)
+        spacc_maker_list(m, "axes", 1, &last);
+}
+
 static void make_points(struct spacc_maker *m, const struct spacc_trial *t)
 {
     const struct spacc_op *op = spacc_op_find(t->op);
     const int64_t *s = t->size, last = -1;
-    const bool two = op && op->ins_min == 2;
+    const bool sum = strcmp(t->op, "ReduceSum") == 0, two = sum || (op && op->ins_min == 2);
     const int x = image(m, t, s[EN], s[EC], s[EH], s[EW]);
-    const int in[2] = {x, two ? second_operand(m, t) : -1};
+    const int in[2] = {x, sum   ? spacc_maker_ints(m, 1, &last)
+                          : two ? second_operand(m, t)
+                                : -1};
     const int y = spacc_maker_node(m, t->op, two ? 2 : 1, in);
 
-    if (strncmp(t->op, "Reduce", 6) == 0)
-        spacc_maker_list(m, "axes", 1, &last);
+    point_attributes(m, t->op);
     if (t->blocked) { /* it has another reader, so that nothing is joined */
         spacc_maker_output(m, x);
         if (two && s[BROADCAST] == 0)
