@@ -4,7 +4,7 @@
 ok "$spacc" --version
 says "spacc 0.1.0"
 ok "$spacc" --help
-for command in run bench prune pack inspect devices ops profile; do
+for command in run bench prune pack inspect devices ops profile plan; do
     ok "$spacc" --help
     says "$command"
     ok "$spacc" $command --help
@@ -24,7 +24,6 @@ refused 2 "unexpected argument x" "$spacc" ops x
 refused 2 "--input needs a value" "$spacc" run a --input
 
 # What later versions have is refused by name, never ignored.
-refused 1 "spacc: --gpu is not in this version" "$spacc" run m.onnx --gpu 0.0
 refused 1 "--fpga xrt:0 is not in this version" "$spacc" run m.onnx --fpga xrt:0
 refused 1 "--fpga opencl is not in this version" "$spacc" run m.onnx --fpga opencl
 for method in wanda obs; do
@@ -32,7 +31,6 @@ for method in wanda obs; do
 done
 refused 1 "--calibrate is not in this version" "$spacc" prune m.onnx --calibrate d
 refused 1 "--finetune is not in this version" "$spacc" prune m.onnx --finetune d
-refused 1 "plan is not in this version" "$spacc" plan m.onnx
 
 # Values out of range, and options that would do nothing.
 refused 2 "--precision int4: f32, f16, int8 or int16" "$spacc" run m.onnx --precision int4
