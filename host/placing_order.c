@@ -5,63 +5,83 @@
 
 #include "host/placing_parts.h"
 
-static double start_of(const struct spacc_placement *c, int task)
+/* Room for the walk, by task. */
+struct order {
+    const struct spacc_placing *p;
+    double *start;  /* as planned */
+    size_t *misses; /* tensors that it reads and that are not made yet */
+    bool *done;
+};
+
+static enum spacc_status new_order(struct order *o, const struct spacc_placing *p)
 {
-    for (size_t i = 0; i < c->bars; i++)
-        if (c->bar[i].task == task)
-            return c->bar[i].start_us;
-    return 0.0;
+    const struct spacc_tasks *t = &p->tasks;
+
+    *o = (struct order){.p = p,
+                        .start = calloc(t->tasks + 1, sizeof(*o->start)),
+                        .misses = calloc(t->tasks + 1, sizeof(*o->misses)),
+                        .done = calloc(t->tasks + 1, sizeof(*o->done))};
+    if (!o->start || !o->misses || !o->done)
+        return SPACC_ENOMEM;
+    for (size_t i = 0; i < p->chosen.bars; i++)
+        if (p->chosen.bar[i].task >= 0)
+            o->start[p->chosen.bar[i].task] = p->chosen.bar[i].start_us;
+    for (size_t i = 0; i < t->tensors; i++)
+        for (size_t r = 0; r < t->tensor[i].readers && t->tensor[i].producer >= 0; r++)
+            o->misses[t->tensor[i].reader[r]]++;
+    return SPACC_OK;
 }
 
-/* Whether every task whose tensors it reads has been ordered. */
-static bool is_ready(const struct spacc_tasks *t, const bool *done, int task)
+static void free_order(struct order *o)
 {
-    for (size_t i = 0; i < t->tensors; i++) {
-        const struct spacc_task_tensor *x = &t->tensor[i];
-        if (x->producer < 0 || done[x->producer])
-            continue;
-        for (size_t r = 0; r < x->readers; r++)
-            if (x->reader[r] == task)
-                return false;
-    }
-    return true;
+    free(o->start);
+    free(o->misses);
+    free(o->done);
 }
 
 /* What another device can begin comes first: the host only hands it over. */
-static int next_task(const struct spacc_placing *p, const bool *done)
+static int next_task(const struct order *o)
 {
     int best = -1;
-    double best_start = HUGE_VAL;
     bool best_away = false;
 
-    for (size_t t = 0; t < p->tasks.tasks; t++) {
-        if (done[t] || !is_ready(&p->tasks, done, (int)t))
+    for (size_t t = 0; t < o->p->tasks.tasks; t++) {
+        if (o->done[t] || o->misses[t])
             continue;
-        const bool away = p->chosen.device[t] != 0;
-        const double start = start_of(&p->chosen, (int)t);
-        if (best >= 0 && (best_away > away || (best_away == away && start >= best_start)))
+        const bool away = o->p->chosen.device[t] != 0;
+        if (best >= 0 &&
+            (best_away > away || (best_away == away && o->start[t] >= o->start[best])))
             continue;
         best = (int)t;
-        best_start = start;
         best_away = away;
     }
     return best;
+}
+
+static void set_done(struct order *o, int task)
+{
+    const struct spacc_tasks *t = &o->p->tasks;
+
+    o->done[task] = true;
+    for (size_t i = 0; i < t->tensors; i++)
+        for (size_t r = 0; r < t->tensor[i].readers && t->tensor[i].producer == task; r++)
+            o->misses[t->tensor[i].reader[r]]--;
 }
 
 enum spacc_status spacc_placing_order(struct spacc_placing_making *m)
 {
     struct spacc_placing *p = m->p;
     const int nodes = m->ask->g->nodes;
-    bool *done = calloc(p->tasks.tasks + 1, sizeof(*done));
+    struct order o;
     int count = 0;
 
     p->order = calloc((size_t)nodes + 1, sizeof(*p->order));
-    if (!done || !p->order) {
-        free(done);
+    if (new_order(&o, p) || !p->order) {
+        free_order(&o);
         return spacc_placing_no_memory(m);
     }
-    for (int t = next_task(p, done); t >= 0; t = next_task(p, done)) {
-        done[t] = true;
+    for (int t = next_task(&o); t >= 0; t = next_task(&o)) {
+        set_done(&o, t);
         for (int n = 0; n < nodes; n++)
             if (p->task[n] == t)
                 p->order[count++] = n;
@@ -69,6 +89,6 @@ enum spacc_status spacc_placing_order(struct spacc_placing_making *m)
     for (int n = 0; n < nodes; n++) /* constants, and what nobody reads */
         if (p->task[n] < 0)
             p->order[count++] = n;
-    free(done);
+    free_order(&o);
     return SPACC_OK;
 }

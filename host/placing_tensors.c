@@ -23,22 +23,26 @@ static bool body_reads(const struct spacc_plan *plan, int graph, int value)
     return false;
 }
 
-static bool task_reads(const struct spacc_placing_making *m, size_t task, int value)
+static bool node_reads(const struct spacc_node *n, int value)
 {
-    const struct spacc_plan *plan = m->ask->plan;
-    const size_t group = (size_t)m->by_task[task];
-    const struct spacc_graph *g = m->ask->g;
-
-    if (m->groups.graph[group] != 0)
-        return body_reads(plan, m->groups.graph[group], value);
-    for (int n = 0; n < g->nodes; n++) {
-        if (m->groups.group[n] != (int)group)
-            continue;
-        for (int i = 0; i < g->node[n].inputs; i++)
-            if (g->node[n].input[i] == value)
-                return true;
-    }
+    for (int i = 0; i < n->inputs; i++)
+        if (n->input[i] == value)
+            return true;
     return false;
+}
+
+/* Which tasks read a value, into reads[tasks]. */
+static void mark_readers(const struct spacc_placing_making *m, int value, bool *reads)
+{
+    const size_t tasks = m->p->tasks.tasks;
+
+    for (size_t t = 0; t < tasks; t++) {
+        const int graph = m->groups.graph[m->by_task[t]];
+        reads[t] = graph != 0 && body_reads(m->ask->plan, graph, value);
+    }
+    for (int n = 0; n < m->ask->g->nodes; n++)
+        if (m->p->task[n] >= 0 && node_reads(&m->ask->g->node[n], value))
+            reads[m->p->task[n]] = true;
 }
 
 static bool is_output(const struct spacc_graph *g, int value)
@@ -59,12 +63,13 @@ static void add_tensor(struct spacc_placing_making *m, int producer, size_t byte
 
 /* Tasks that read a value, but not the one that makes it. */
 static size_t find_readers(const struct spacc_placing_making *m, int value, int producer,
-                           int *reader)
+                           bool *reads, int *reader)
 {
     size_t readers = 0;
 
+    mark_readers(m, value, reads);
     for (size_t t = 0; t < m->p->tasks.tasks; t++)
-        if ((int)t != producer && (int)t > producer && task_reads(m, t, value))
+        if (reads[t] && (int)t > producer)
             reader[readers++] = (int)t;
     return readers;
 }
@@ -90,29 +95,37 @@ static void add_body_tensor(struct spacc_placing_making *m, size_t task, int *re
     add_tensor(m, (int)task, (size_t)bytes, reader, 1, true);
 }
 
-enum spacc_status spacc_placing_tensors(struct spacc_placing_making *m)
+static void add_tensors(struct spacc_placing_making *m, bool *reads)
 {
     const struct spacc_graph *g = m->ask->g;
-    const size_t tasks = m->p->tasks.tasks, values = (size_t)g->values + tasks;
     size_t used = 0;
 
-    m->p->tasks.tensor = calloc(values + 1, sizeof(*m->p->tasks.tensor));
-    m->p->readers = calloc(values * tasks + 1, sizeof(*m->p->readers));
-    if (!m->p->tasks.tensor || !m->p->readers)
-        return spacc_placing_no_memory(m);
     for (int v = 0; v < g->values; v++) {
         const int maker = g->value[v].producer;
         const int producer = maker >= 0 ? spacc_placing_task_of(m, (size_t)maker) : -1;
         int *reader = m->p->readers + used;
         if (m->shape->shape[v].data)
             continue; /* a constant: every device has its own */
-        const size_t readers = find_readers(m, v, producer, reader);
+        const size_t readers = find_readers(m, v, producer, reads, reader);
         add_tensor(m, producer, bytes_of(m, v), reader, readers,
                    producer >= 0 && is_output(g, v));
         used += readers;
     }
-    for (size_t t = 0; t < tasks; t++)
+    for (size_t t = 0; t < m->p->tasks.tasks; t++)
         if (m->groups.graph[m->by_task[t]] != 0)
             add_body_tensor(m, t, m->p->readers + used++);
-    return SPACC_OK;
+}
+
+enum spacc_status spacc_placing_tensors(struct spacc_placing_making *m)
+{
+    const size_t tasks = m->p->tasks.tasks, values = (size_t)m->ask->g->values + tasks;
+    bool *reads = calloc(tasks + 1, sizeof(*reads));
+
+    m->p->tasks.tensor = calloc(values + 1, sizeof(*m->p->tasks.tensor));
+    m->p->readers = calloc(values * tasks + 1, sizeof(*m->p->readers));
+    const bool good = reads && m->p->tasks.tensor && m->p->readers;
+    if (good)
+        add_tensors(m, reads);
+    free(reads);
+    return good ? SPACC_OK : spacc_placing_no_memory(m);
 }
