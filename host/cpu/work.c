@@ -286,7 +286,7 @@ static void describe_rnn(struct about *a)
     size[RNN_BATCH] = dim(&x, !first);
     size[RNN_INPUTS] = dim(&x, 2);
     size[RNN_UNITS] = dim(&r, 2);
-    size[RNN_GATES] = lstm ? 4.0 : 3.0;
+    size[RNN_GATES] = lstm ? 4.0 : is_op(a, "RNN") ? 1.0 : 3.0;
     size[RNN_DIRECTIONS] = dim(&w, 0);
     size[RNN_DENSE_X] = w.data ? share_of_nonzeros(w.data, w.count) : 1.0;
     size[RNN_DENSE_H] = r.data ? share_of_nonzeros(r.data, r.count) : 1.0;
@@ -294,6 +294,7 @@ static void describe_rnn(struct about *a)
                  ((double)w.count * size[RNN_DENSE_X] + (double)r.count * size[RNN_DENSE_H]);
     set_kernel(a, SPACC_WORK_RNN,
                lstm                                                     ? "lstm"
+               : is_op(a, "RNN")                                        ? "rnn"
                : spacc_node_int(a->node, "linear_before_reset", 0) != 0 ? "gru linear"
                                                                         : "gru");
 }
@@ -465,6 +466,10 @@ static void describe_other(struct about *a)
         size[OTHER_INS] += (double)input_of(a, i).count;
     for (int o = 0; o < a->node->outputs; o++)
         size[OTHER_OUTS] += (double)output_of(a, o).count;
+    if (is_op(a, "Gather") && a->w->weight_bytes > a->w->out_bytes) {
+        size[OTHER_INS] = size[OTHER_OUTS]; /* of a table only the rows that are asked for */
+        a->w->weight_bytes = a->w->out_bytes;
+    }
     a->w->macs = macs_of_other(a);
     a->w->family = SPACC_WORK_OTHER;
     if (branches)
@@ -531,10 +536,10 @@ static void describe(struct about *a)
         describe_gpu(a);
     else if (is_helper(a->s))
         describe_helper(a);
+    else if (k == &spacc_cpu_rnn || is_op(a, "LSTM") || is_op(a, "GRU") || is_op(a, "RNN"))
+        describe_rnn(a);
     else if (k == &spacc_cpu_reference || k == &spacc_cpu_branches)
         describe_other(a);
-    else if (k == &spacc_cpu_rnn)
-        describe_rnn(a);
     else if (k == &spacc_cpu_product || k == &spacc_cpu_gemm)
         describe_product(a);
     else if (k == &spacc_cpu_conv)

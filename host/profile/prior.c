@@ -59,8 +59,8 @@ static const short product[][6] = {
     {  1,  64,   64, 8, 1, 1}, {  1,  256,  512, 8, 1, 1}, {512,  512,  512, 8, 1, 1},
 };
 
-/* steps, sequences, inputs, units, cell (4: LSTM, 3: GRU, 2: GRU of the linear kind), directions,
- * share kept in 1/8 */
+/* steps, sequences, inputs, units, cell (4: LSTM, 3: GRU, 2: GRU of the linear kind, 1: RNN; 10 more: with
+ * biases from outside, which only the reference has), directions, share kept in 1/8 */
 static const short rnn[][7] = {
     {  1, 1, 128, 128, 4, 1, 8}, {  1, 1, 257, 128, 4, 1, 8}, {  1, 1, 100, 128, 4, 1, 8}, {  1, 1, 64, 64, 4, 1, 8},
     { 10, 1, 128, 128, 4, 1, 8}, {100, 1,  64,  64, 4, 1, 8}, { 20, 1,  40,  32, 4, 2, 8}, {  1, 1,512,512, 4, 1, 8},
@@ -69,6 +69,9 @@ static const short rnn[][7] = {
     {  1, 1, 134, 134, 2, 1, 8}, {  1, 1, 100, 134, 2, 1, 8}, {  1, 1, 256, 256, 2, 1, 8}, {  1, 1,  8, 16, 2, 1, 8},
     { 33, 1,   8,   4, 2, 2, 8}, {  1,33,   8,   8, 2, 1, 8}, { 20, 1,  64, 128, 2, 1, 8}, {  8, 1,256,256, 2, 1, 8},
     {  1, 1, 512, 512, 2, 1, 2}, {  1, 1, 256, 256, 2, 1, 2}, { 16, 1, 128, 128, 3, 1, 8}, {  1, 1,128,128, 3, 1, 8},
+    {  1, 1,  24,  24,12, 1, 8}, {  1, 1,  64,  64,12, 1, 8}, {  1, 1, 100, 100,12, 1, 8}, {  4, 1,  32,  32,13, 1, 8},
+    {  3, 1,   2,   3,14, 1, 8}, {  1, 1,  64,  64,14, 1, 8}, {  1, 1, 128, 128,14, 1, 8}, { 10, 1,  32,  32,14, 1, 8},
+    {  3, 1,   2,   3, 1, 1, 8}, {  1, 1,  64,  64, 1, 1, 8}, { 10, 1,  32,  32, 1, 1, 8}, {  1, 1, 128, 256, 1, 1, 8},
 };
 
 /* Operators on images: channels, height, width, second operand, blocked */
@@ -161,13 +164,17 @@ static struct spacc_trial product_at(const short *p)
 
 static struct spacc_trial rnn_at(const short *r)
 {
+    static const char *const cells[] = {[1] = "reference rnn",         [2] = "gru linear",
+                                        [3] = "gru",                   [4] = "lstm",
+                                        [12] = "reference gru linear", [13] = "reference gru",
+                                        [14] = "reference lstm"};
+    static const short gates[] = {0, 1, 3, 3, 4};
+
     return (struct spacc_trial){
         .kind = SPACC_TRIAL_RNN,
         .density = r[6] / 8.0,
-        .op = r[4] == 4   ? "lstm"
-              : r[4] == 3 ? "gru"
-                          : "gru linear",
-        .size = {r[0], r[1], r[2], r[3], r[4] == 4 ? 4 : 3, r[5], 1, 1}};
+        .op = cells[r[4]],
+        .size = {r[0], r[1], r[2], r[3], gates[r[4] % 10], r[5], 1, 1}};
 }
 
 static struct spacc_trial points_at(size_t i)

@@ -247,6 +247,13 @@ static void make_product(struct spacc_maker *m, const struct spacc_trial *t)
     spacc_maker_output(m, y);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t a = strlen(text), b = strlen(end);
+
+    return a >= b && strcmp(text + a - b, end) == 0;
+}
+
 static void make_rnn(struct spacc_maker *m, const struct spacc_trial *t)
 {
     const int64_t *s = t->size, rows = s[GATES] * s[UNITS];
@@ -257,12 +264,15 @@ static void make_rnn(struct spacc_maker *m, const struct spacc_trial *t)
     const int in[4] = {spacc_maker_input(m, SPACC_F32, 3, x_dims),
                        spacc_maker_weights(m, 3, w_dims, (double)s[INPUTS], t->density),
                        spacc_maker_weights(m, 3, r_dims, (double)s[UNITS], t->density),
-                       spacc_maker_weights(m, 2, b_dims, 1.0, 1.0)};
-    const int y = spacc_maker_node(m, s[GATES] == 4 ? "LSTM" : "GRU", 4, in);
+                       strncmp(t->op, "reference", 9) == 0
+                           ? spacc_maker_input(m, SPACC_F32, 2, b_dims)
+                           : spacc_maker_weights(m, 2, b_dims, 1.0, 1.0)};
+    const char *op = s[GATES] == 4 ? "LSTM" : s[GATES] == 3 ? "GRU" : "RNN";
+    const int y = spacc_maker_node(m, op, 4, in);
 
     spacc_maker_int(m, "hidden_size", s[UNITS]);
     spacc_maker_text(m, "direction", s[DIRECTIONS] == 2 ? "bidirectional" : "forward");
-    if (strcmp(t->op, "gru linear") == 0)
+    if (ends_with(t->op, "gru linear"))
         spacc_maker_int(m, "linear_before_reset", 1);
     spacc_maker_output(m, y);
     spacc_maker_output(m, spacc_maker_more(m));
@@ -416,13 +426,6 @@ double spacc_trial_bytes(const struct spacc_trial *t)
 /* ---- from a work
  * ----------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t a = strlen(text), b = strlen(end);
-
-    return a >= b && strcmp(text + a - b, end) == 0;
-}
-
 static void fill_product(struct spacc_trial *t, const struct spacc_work *w)
 {
     t->kind = SPACC_TRIAL_PRODUCT;
@@ -433,7 +436,13 @@ static void fill_product(struct spacc_trial *t, const struct spacc_work *w)
 
 static bool fill_rnn(struct spacc_trial *t, const struct spacc_work *w)
 {
-    static const char *const cells[] = {"lstm", "gru linear", "gru"};
+    static const char *const cells[] = {"reference lstm",
+                                        "reference gru linear",
+                                        "reference gru",
+                                        "reference rnn",
+                                        "lstm",
+                                        "gru linear",
+                                        "gru"};
 
     t->kind = SPACC_TRIAL_RNN;
     t->density = w->size[DIRECTIONS + 2];
