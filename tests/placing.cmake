@@ -13,3 +13,6 @@ if(SPACC_SANITIZE)
       ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.txt:use_tls=0")
   endforeach()
 endif()
+
+# Makes allocations fail, one after the other.
+spacc_failing_alloc(test_placing)

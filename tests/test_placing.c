@@ -2,6 +2,7 @@
  * a user has asked for. */
 #include <unistd.h>
 
+#include "tests/failing_alloc.h"
 #include "tests/gpu_maker.h"
 #include "tests/placing_maker.h"
 
@@ -644,6 +645,65 @@ static void a_plan_that_cannot_be_written_is_an_error(void **state)
     placed_free(&w);
 }
 
+/* ---- no memory ----------------------------------------------------------------------- */
+
+/* Takes `w` over. */
+static void fail_every_allocation(struct placed w)
+{
+    enum spacc_status status = SPACC_ENOMEM;
+    long at = 0;
+
+    for (; status == SPACC_ENOMEM; at++) {
+        calls = 0;
+        fail_at = at;
+        status = try_to_place(&w);
+        fail_at = -1;
+        if (status == SPACC_ENOMEM) {
+            assert_null(w.p);
+            assert_true(strlen(w.err.text) > 0);
+        }
+    }
+    if (status)
+        fail_msg("%s", w.err.text);
+    assert_true(at > 30);
+    check_order(&w, "after failures");
+    placed_free(&w);
+}
+
+static void placing_survives_every_failed_allocation(void **state)
+{
+    double card_us[] = {3.0, HUGE_VAL, 4.0, HUGE_VAL};
+    struct placed w = two_layers(NULL);
+
+    (void)state;
+    chain(&w);
+    w.ask.card_us = card_us;
+    fail_every_allocation(w);
+    fail_every_allocation(a_loop());
+}
+
+static void plans_in_files_survive_every_failed_allocation(void **state)
+{
+    struct placed w = two_layers(NULL);
+
+    (void)state;
+    place(&w);
+    for (int reading = 0; reading < 2; reading++) {
+        enum spacc_status status = SPACC_ENOMEM;
+        long at = 0;
+        for (; status == SPACC_ENOMEM && at < 10000; at++) {
+            calls = 0;
+            fail_at = at;
+            status = reading ? spacc_placing_load(file, w.plan, sha, w.pin, &w.err)
+                             : spacc_placing_save(w.p, w.plan, sha, file, &w.err);
+            fail_at = -1;
+        }
+        if (status)
+            fail_msg("%s", w.err.text);
+    }
+    placed_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -666,6 +726,8 @@ int main(void)
         cmocka_unit_test(a_plan_is_saved_and_read_again),
         cmocka_unit_test(plans_that_do_not_fit_are_refused),
         cmocka_unit_test(a_plan_that_cannot_be_written_is_an_error),
+        cmocka_unit_test(placing_survives_every_failed_allocation),
+        cmocka_unit_test(plans_in_files_survive_every_failed_allocation),
     };
 
     snprintf(file, sizeof(file), "/tmp/spacc-placing-%d.json", (int)getpid());
