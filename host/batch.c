@@ -372,6 +372,11 @@ struct spacc_batch_share spacc_batch_share(const struct spacc_batch *b, size_t i
     return (struct spacc_batch_share){s->device, s->first, s->count, s->us};
 }
 
+const struct spacc_report *spacc_batch_report(const struct spacc_batch *b, size_t i)
+{
+    return spacc_session_report(b->side[i].session);
+}
+
 double spacc_batch_us(const struct spacc_batch *b)
 {
     double most = 0.0;

@@ -51,6 +51,8 @@ struct spacc_batch_share {
 };
 size_t spacc_batch_shares(const struct spacc_batch *b);
 struct spacc_batch_share spacc_batch_share(const struct spacc_batch *b, size_t i);
+/* The report of device i, as spacc_session_report(): a user must see its notes. */
+const struct spacc_report *spacc_batch_report(const struct spacc_batch *b, size_t i);
 /* Of the last batch: the longest share. */
 double spacc_batch_us(const struct spacc_batch *b);
 

@@ -189,6 +189,7 @@ static void every_request_gets_its_result(void **state)
     struct work w;
 
     (void)state;
+    setenv("XDG_CACHE_HOME", "/nowhere", 1);
     begin(&w);
     run(&w, &o, 1);
     end(&w);
@@ -207,6 +208,8 @@ static void every_request_gets_its_result(void **state)
     begin(&w);
     run(&w, &o, 3);
     assert_string_equal(spacc_batch_share(w.batch, 1).device, "gpu");
+    assert_true(strlen(spacc_batch_report(w.batch, 1)->gpu) > 0);
+    assert_true(spacc_batch_report(w.batch, 1)->notes > 0); /* no profile of it */
     end(&w);
 }
 

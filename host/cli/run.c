@@ -212,13 +212,14 @@ static enum spacc_status execute(struct work *w, const char *file, struct spacc_
     return status ? cli_name_file(err, file) : SPACC_OK;
 }
 
-/* Frames that do not feed each other, wanted as fast as all devices together can. */
+/* Frames that do not feed each other, wanted as fast as all devices together can, and nothing
+ * that one session has to watch. */
 static bool is_batch(const struct work *w)
 {
     const struct spacc_options *o = &w->set->session;
 
     return w->set->in.stream && w->states.count == 0 && o->goal == SPACC_GOAL_THROUGHPUT &&
-           (o->gpu || o->fpga) && !o->plan_file && o->pins == 0;
+           (o->gpu || o->fpga) && !o->plan_file && o->pins == 0 && !o->verify && !o->trace;
 }
 
 static enum spacc_status prepare(struct work *w, const char *file, struct spacc_error *err)
@@ -254,10 +255,7 @@ static enum spacc_status save(struct work *w, struct spacc_error *err)
         status = cli_metric(&w->metric, w->graph, set->in.tensor, w->output, err);
     if (status == SPACC_OK)
         status = cli_outputs_save(set->outputs, set->output, w->graph, w->output, err);
-    if (status == SPACC_OK && set->trace && w->batch)
-        status = spacc_fail(err, SPACC_EUNSUPPORTED, "%s: no trace of frames over all devices",
-                            set->trace);
-    else if (status == SPACC_OK && set->trace)
+    if (status == SPACC_OK && set->trace)
         status = spacc_session_trace(w->session, set->trace, err);
     return status;
 }
@@ -350,6 +348,19 @@ static bool add_metric(cJSON *o, const struct cli_metric *metric)
                              cJSON_AddNumberToObject(m, "count", (double)metric->count));
 }
 
+static bool add_notes(cJSON *o, const struct spacc_batch *b)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "notes");
+    bool good = list != NULL;
+
+    for (size_t i = 0; i < spacc_batch_shares(b); i++) {
+        const struct spacc_report *r = spacc_batch_report(b, i);
+        for (size_t n = 0; n < r->notes && good; n++)
+            good = cJSON_AddItemToArray(list, cJSON_CreateString(r->note[n]));
+    }
+    return good;
+}
+
 static cJSON *batch_json(const struct work *w)
 {
     cJSON *o = cJSON_CreateObject();
@@ -364,9 +375,11 @@ static cJSON *batch_json(const struct work *w)
             !cJSON_AddNumberToObject(item, "us", s.us))
             break;
     }
-    if (o)
-        cJSON_AddNumberToObject(o, "us", spacc_batch_us(w->batch));
-    return o;
+    if (o && cJSON_AddNumberToObject(o, "us", spacc_batch_us(w->batch)) &&
+        add_notes(o, w->batch))
+        return o;
+    cJSON_Delete(o);
+    return NULL;
 }
 
 static void print_batch(const struct work *w)
@@ -378,6 +391,11 @@ static void print_batch(const struct work *w)
                s.count ? s.us / (double)s.count : 0.0);
     }
     printf("all of them in %.1f us\n", spacc_batch_us(w->batch));
+    for (size_t i = 0; i < spacc_batch_shares(w->batch); i++) {
+        const struct spacc_report *r = spacc_batch_report(w->batch, i);
+        for (size_t n = 0; n < r->notes; n++)
+            printf("note: %s\n", r->note[n]);
+    }
 }
 
 static int print_json(const struct work *w, const struct spacc_report *report)

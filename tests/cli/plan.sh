@@ -105,9 +105,17 @@ ok "$spacc" run p.onnx -i rows.npy --fpga model:4x4 --objective throughput --jso
 json 'sum(d["frames"] for d in r["devices"]) == 9 and r["us"] > 0'
 json '[d["device"] for d in r["devices"]] == ["cpu", "card"]'
 json 'r["results"][0]["type"] == "float32[9,3,5]"'
-refused 1 "t.json: no trace of frames over all devices" "$spacc" run -q p.onnx -i rows.npy \
-    --fpga model:4x4 --objective throughput --trace t.json
-absent t.json
+ok "$spacc" run p.onnx -i rows.npy --fpga model:8x8 --objective throughput --json
+json 'any("int8 used" in n for n in r["notes"])'
+ok "$spacc" run p.onnx -i rows.npy --fpga model:8x8 --objective throughput
+says "int8 used"
+says "all of them in "
+# What one session has to watch is one session's.
+ok "$spacc" run p.onnx -i rows.npy --fpga model:4x4 --objective throughput --trace t.json --json
+json 'r["runs"] == 9'
+[ -s t.json ] || bad "no t.json"
+ok "$spacc" run p.onnx -i rows.npy --fpga model:4x4 --objective throughput --verify --json
+json 'r["outputs"][0]["max_error"] < 0.1'
 
 # A drawing, and a trace with the card on it.
 ok "$spacc" plan two.onnx -i x.npy --fpga model:4x4 --svg p.svg
