@@ -219,7 +219,10 @@ enum spacc_status spacc_session_ready(struct spacc_session *s,
         return status;
     if (uses(s, SPACC_ON_GPU) && !is_asked_for(s, SPACC_ON_GPU)) {
         status = hold_trial(s, SPACC_ON_GPU, input, err);
-        return status == SPACC_EDEVICE ? spacc_session_drop_gpu(s, input, err) : status;
+        if (status == SPACC_EDEVICE && !(status = spacc_session_drop_gpu(s, input, err)))
+            forget_runs(s);
+        if (status || s->watch.single)
+            return status;
     }
     if (uses(s, SPACC_ON_CARD) && !is_asked_for(s, SPACC_ON_CARD))
         return hold_trial(s, SPACC_ON_CARD, input, err);

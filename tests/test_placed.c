@@ -622,6 +622,37 @@ static void a_trial_of_a_card_does_not_count(void **state)
     end(&w);
 }
 
+/* A layer that the GPU cannot run, for the card, and a product for the GPU: when the GPU is not
+ * worth it the card still has to be. */
+static void behind_the_gpu_the_card_is_tried(void **state)
+{
+    const struct spacc_options o = {
+        .gpu = gpu_name(), .fpga = "model:4x4", .goal = SPACC_GOAL_LATENCY, .profiles = slow};
+    const struct rnn_model rnn = {
+        .op = "LSTM", .layers = 1, .inputs = 16, .hidden = 64, .layout = 1, .matmul = 512};
+    struct work w = {0};
+
+    (void)state;
+    rnn_write(path("m.onnx"), &rnn);
+    ok(spacc_model_load(&w.model, path("m.onnx"), &w.err), &w.err);
+    w.in[0] = rnn_tensor(DIMS(1, 3, 16), 1.0f);
+    ok(spacc_graph_run(spacc_model_graph(w.model), in_of(&w), w.want, NULL, &w.err), &w.err);
+    for (int fails = 0; fails < 2; fails++) {
+        ok(spacc_session_new(&w.session, w.model, &o, &w.err), &w.err);
+        spacc_gpu_fail_at(w.session->gpu, fails ? 2 : 0);
+        ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
+        const bool gpu_left = has_note(&w, "the gpu is not used") || fails;
+        assert_int_equal(has_note(&w, "the rest runs without it"), fails);
+        assert_int_equal(w.session->watch.without, gpu_left ? SPACC_ON_CARD : SPACC_ON_GPU);
+        assert_true(w.session->watch.single_us > 0.0);
+        run_again(&w);
+        assert_true(error_of(&w) < 5e-3);
+        assert_int_equal(spacc_session_report(w.session)->runs, 1);
+        end_session(&w);
+    }
+    end(&w);
+}
+
 static void pruned_weights_are_pruned_wherever_they_are(void **state)
 {
     const struct spacc_pin pin[] = {{"rnn0", "cpu"}, {"dense", "card"}};
@@ -790,6 +821,7 @@ int main(void)
         cmocka_unit_test(a_card_that_is_named_runs_what_it_can),
         cmocka_unit_test(for_latency_a_card_gets_what_it_does_faster),
         cmocka_unit_test(a_trial_of_a_card_does_not_count),
+        cmocka_unit_test(behind_the_gpu_the_card_is_tried),
         cmocka_unit_test(pruned_weights_are_pruned_wherever_they_are),
         cmocka_unit_test(a_packed_model_keeps_the_card),
         cmocka_unit_test(a_placed_session_is_not_packed),
