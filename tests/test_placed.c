@@ -441,7 +441,7 @@ static void fixed_point_stays_on_the_cpu(void **state)
     end(&w);
 }
 
-static void a_gpu_that_is_not_there_is_an_error_or_a_note(void **state)
+static void a_gpu_that_is_not_there_is_an_error(void **state)
 {
     const struct spacc_options o = {.gpu = "77.0"};
     struct work w;
@@ -449,7 +449,7 @@ static void a_gpu_that_is_not_there_is_an_error_or_a_note(void **state)
     (void)state;
     begin_towers(&w);
     assert_int_equal(spacc_session_new(&w.session, w.model, &o, &w.err), SPACC_EUNSUPPORTED);
-    assert_non_null(strstr(w.err.text, "77.0"));
+    assert_non_null(strstr(w.err.text, "no OpenCL device"));
     end(&w);
 }
 
@@ -814,7 +814,7 @@ int main(void)
         cmocka_unit_test(a_gpu_that_fails_in_its_trial_is_gone_on_without),
         cmocka_unit_test(pruned_weights_are_pruned_on_a_gpu),
         cmocka_unit_test(fixed_point_stays_on_the_cpu),
-        cmocka_unit_test(a_gpu_that_is_not_there_is_an_error_or_a_note),
+        cmocka_unit_test(a_gpu_that_is_not_there_is_an_error),
         cmocka_unit_test(a_split_that_becomes_slow_is_withdrawn),
         cmocka_unit_test(a_split_that_proves_itself_is_watched_no_more),
         cmocka_unit_test(a_gpu_that_fails_takes_the_watched_engine_along),

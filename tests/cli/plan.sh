@@ -137,7 +137,7 @@ json 'node("lstm_0")["calls"] == 1'
 if ! grep -q 'opencl.* gpu' devices.txt; then
     json 'any("no GPU is used" in n for n in r["notes"]) or r["gpu"]'
 fi
-refused 1 "9.9" "$spacc" run -q m.onnx -i x.npy --gpu 9.9
+refused 1 "no OpenCL device" "$spacc" run -q m.onnx -i x.npy --gpu 9.9
 ok "$spacc" run m.onnx -i x.npy --gpu off --json
 
 # Side by side.
