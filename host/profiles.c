@@ -25,6 +25,19 @@ enum spacc_status spacc_profiles_path(char **path, const char *folder, const cha
     return SPACC_OK;
 }
 
+/* A profile of "0.0", or "0.0 NAME", for 0.0. */
+static enum spacc_status check_device(const struct spacc_profile *p, const char *path,
+                                      const char *device, struct spacc_error *err)
+{
+    const size_t length = strlen(device);
+
+    if (strncmp(p->device, device, length) == 0 &&
+        (!p->device[length] || p->device[length] == ' '))
+        return SPACC_OK;
+    return spacc_fail(err, SPACC_EINVAL, "%s: profile of device %s, not of %s", path, p->device,
+                      device);
+}
+
 /* In a cache a profile that is not there, or not this machine's, is none. */
 static enum spacc_status load(struct spacc_profile **out, const char *folder,
                               const char *device, char *why, size_t why_bytes,
@@ -48,8 +61,14 @@ static enum spacc_status load(struct spacc_profile **out, const char *folder,
         status = SPACC_OK;
     else if (status && err)
         *err = own;
+    if (!status && *out)
+        status = check_device(*out, path, device, err);
     if (!status && *out && !(*out)->costs)
         status = spacc_costs_fit(*out, err);
+    if (status) {
+        spacc_profile_free(*out);
+        *out = NULL;
+    }
     free(path);
     return status;
 }

@@ -19,7 +19,8 @@ enum spacc_status spacc_profiles_path(char **path, const char *folder, const cha
 /* The profile, fitted. Where there is no file launch, transfers and peaks are measured now
  * (under a second), and `note` says that prices are a roofline; the same in the cache for a
  * file of another machine or version. In a folder that was asked for such a file is an error,
- * as is a damaged one anywhere. Errors of spacc_profile_load(), spacc_costs_fit(). */
+ * as is a damaged one anywhere. SPACC_EINVAL: a file of another device.
+ * Errors of spacc_profile_load(), spacc_costs_fit(). */
 enum spacc_status spacc_profiles_cpu(struct spacc_profile **out, const char *folder, char *note,
                                      size_t note_bytes, struct spacc_error *err);
 enum spacc_status spacc_profiles_gpu(struct spacc_profile **out, const char *folder,

@@ -285,6 +285,9 @@ static void profiles_of_others_are_refused(void **state)
     refuse(&w, &o, SPACC_EUNSUPPORTED, "odd/profile-cpu.json");
     edit_profile(NULL);
     refuse(&w, &o, SPACC_EFORMAT, "odd/profile-cpu.json");
+    write_profile(odd, "cpus", 1.0);
+    assert_int_equal(rename(path("odd/profile-cpus.json"), path("odd/profile-cpu.json")), 0);
+    refuse(&w, &o, SPACC_EINVAL, "odd/profile-cpu.json: profile of device cpus, not of cpu");
     /* in the cache another machine's is as good as none, a damaged one is not */
     setenv("XDG_CACHE_HOME", path("cache"), 1);
     assert_int_equal(mkdir(path("cache"), 0700), 0);
