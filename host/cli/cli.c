@@ -299,16 +299,14 @@ int cli_goal(enum spacc_goal *to, const struct cli_command *command, const char 
 int cli_pin(struct spacc_pin *pin, size_t *pins, const struct cli_command *command,
             const char *text)
 {
-    char *node = strdup(text);
-    char *equals = node ? strrchr(node, '=') : NULL;
+    const char *equals = strrchr(text, '=');
 
-    if (!node)
-        return cli_fail("out of memory");
-    if (!equals || equals == node || !equals[1]) {
-        free(node);
+    if (!equals || equals == text || !equals[1])
         return cli_usage(command, "--device %s: wants NODE=cpu, NODE=gpu or NODE=card", text);
-    }
-    *equals = '\0';
-    pin[(*pins)++] = (struct spacc_pin){node, equals + 1};
+    pin[*pins].node = strndup(text, (size_t)(equals - text));
+    pin[*pins].device = equals + 1;
+    if (!pin[*pins].node)
+        return cli_fail("out of memory");
+    ++*pins;
     return CLI_OK;
 }

@@ -71,8 +71,8 @@ int cli_bank_size(size_t *to, const struct cli_command *command, const char *tex
 int cli_fpga(const struct cli_command *command, const char *text);
 /* "latency", "throughput", "energy". */
 int cli_goal(enum spacc_goal *to, const struct cli_command *command, const char *text);
-/* "NODE=cpu", appended to pin[*pins]; cut in place, in a copy that lives as long as the
- * program. */
+/* "NODE=cpu", appended to pin[*pins]: its node is free()d by the caller, its device lies in
+ * text. */
 int cli_pin(struct spacc_pin *pin, size_t *pins, const struct cli_command *command,
             const char *text);
 

@@ -164,17 +164,19 @@ static struct spacc_trial product_at(const short *p)
 
 static struct spacc_trial rnn_at(const short *r)
 {
-    static const char *const cells[] = {[1] = "reference rnn",         [2] = "gru linear",
-                                        [3] = "gru",                   [4] = "lstm",
-                                        [12] = "reference gru linear", [13] = "reference gru",
+    static const char *const cells[] = {[1] = "reference rnn",
+                                        [2] = "gru linear",
+                                        [3] = "gru",
+                                        [4] = "lstm",
+                                        [12] = "reference gru linear",
+                                        [13] = "reference gru",
                                         [14] = "reference lstm"};
     static const short gates[] = {0, 1, 3, 3, 4};
 
-    return (struct spacc_trial){
-        .kind = SPACC_TRIAL_RNN,
-        .density = r[6] / 8.0,
-        .op = cells[r[4]],
-        .size = {r[0], r[1], r[2], r[3], gates[r[4] % 10], r[5], 1, 1}};
+    return (struct spacc_trial){.kind = SPACC_TRIAL_RNN,
+                                .density = r[6] / 8.0,
+                                .op = cells[r[4]],
+                                .size = {r[0], r[1], r[2], r[3], gates[r[4] % 10], r[5], 1, 1}};
 }
 
 static struct spacc_trial points_at(size_t i)

@@ -139,21 +139,21 @@ enum spacc_status spacc_probe_inputs(struct spacc_tensor ***out, const struct sp
                                      uint64_t seed, struct spacc_error *err)
 {
     struct spacc_tensor **t = calloc((size_t)g->inputs + 1, sizeof(struct spacc_tensor *));
+    bool good = t != NULL;
 
-    *out = NULL;
-    for (int i = 0; t && i < g->inputs; i++) {
+    for (int i = 0; good && i < g->inputs; i++) {
         const struct spacc_value *v = &g->value[g->input[i]];
-        if (spacc_tensor_new(&t[i], v->dtype, v->rank, v->dims)) {
-            spacc_probe_inputs_free(t, g->inputs);
-            t = NULL;
+        if (!(good = !spacc_tensor_new(&t[i], v->dtype, v->rank, v->dims)))
             break;
-        }
         float *x = t[i]->data;
         for (size_t k = 0; k < t[i]->count && v->dtype == SPACC_F32; k++)
             x[k] = (float)((spacc_random(&seed) >> 40) + 1) / 16777216.0f;
     }
-    *out = t;
-    return t ? SPACC_OK : spacc_fail(err, SPACC_ENOMEM, "no memory for the inputs of a trial");
+    if (!good)
+        spacc_probe_inputs_free(t, g->inputs);
+    *out = good ? t : NULL;
+    return good ? SPACC_OK
+                : spacc_fail(err, SPACC_ENOMEM, "no memory for the inputs of a trial");
 }
 
 void spacc_probe_inputs_free(struct spacc_tensor **input, int count)
@@ -391,7 +391,7 @@ bool spacc_probe_step(const struct spacc_probe *p, enum spacc_probe_state state,
     qsort(median, (size_t)r->count, sizeof(*median), ascending);
     qsort(width, (size_t)r->count, sizeof(*width), ascending);
     *us = quantile(median, r->count, 0.25); /* others only ever add time */
-    *us = *us > 1e-3 ? *us : 1e-3; /* less than the clock can tell */
+    *us = *us > 1e-3 ? *us : 1e-3;          /* less than the clock can tell */
     *spread = quantile(width, r->count, 0.5) / *us;
     *runs = r->runs;
     return true;
