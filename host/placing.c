@@ -247,9 +247,9 @@ static enum spacc_status make_engines(struct spacc_placing_making *m)
 
 /* ---- pins ----------------------------------------------------------------------- */
 
-static enum spacc_status pin_node(struct spacc_placing_making *m, size_t n)
+static enum spacc_status pin_node(struct spacc_placing_making *m, const int *pin, size_t n)
 {
-    const int where = m->ask->pin ? m->ask->pin[n] : -1, task = spacc_placing_task_of(m, n);
+    const int where = pin[n], task = spacc_placing_task_of(m, n);
     const char *name = m->ask->plan->node[n].name;
 
     if (where < 0 || task < 0)
@@ -273,6 +273,28 @@ static enum spacc_status pin_node(struct spacc_placing_making *m, size_t n)
     return SPACC_OK;
 }
 
+/* Pins of nodes first; a plan file's where these have left a task alone. */
+static enum spacc_status pin_nodes(struct spacc_placing_making *m)
+{
+    const size_t nodes = m->ask->plan->nodes;
+    enum spacc_status status = SPACC_OK;
+    bool *pinned = calloc(m->p->tasks.tasks + 1, sizeof(*pinned));
+
+    if (!pinned)
+        return spacc_placing_no_memory(m);
+    for (size_t n = 0; n < nodes && m->ask->pin && !status; n++)
+        status = pin_node(m, m->ask->pin, n);
+    for (size_t t = 0; t < m->p->tasks.tasks; t++)
+        pinned[t] = m->p->tasks.task[t].pin >= 0;
+    for (size_t n = 0; n < nodes && m->ask->plan_pin && !status; n++) {
+        const int task = spacc_placing_task_of(m, n);
+        if (task >= 0 && !pinned[task])
+            status = pin_node(m, m->ask->plan_pin, n);
+    }
+    free(pinned);
+    return status;
+}
+
 /* Whatever the device can run is pinned to it, behind the pins of nodes. */
 static void pin_all(struct spacc_placing_making *m)
 {
@@ -294,9 +316,8 @@ static enum spacc_status make(struct spacc_placing_making *m)
     add_devices(m);
     if ((status = spacc_placing_price(m)) || (status = spacc_placing_tensors(m)))
         return status;
-    for (size_t n = 0; n < m->ask->plan->nodes; n++)
-        if ((status = pin_node(m, n)))
-            return status;
+    if ((status = pin_nodes(m)))
+        return status;
     pin_all(m);
     if ((status =
              spacc_place(&m->p->tasks, m->ask->objective, m->ask->gate, &m->p->chosen, m->err)))

@@ -36,8 +36,9 @@ struct spacc_placing_ask {
     const double *card_us; /* [plan nodes]: a call; HUGE_VAL: not there. NULL: no card */
     struct spacc_link card_link;
     struct spacc_power card_power;
-    int all_on;     /* enum spacc_where: it runs what it can and is not pinned; or -1 */
-    const int *pin; /* [plan nodes]: enum spacc_where, or -1 */
+    int all_on;          /* enum spacc_where: it runs what it can and is not pinned; or -1 */
+    const int *pin;      /* [plan nodes]: enum spacc_where, or -1 */
+    const int *plan_pin; /* the same of a plan file, for tasks without a pin; or NULL */
     enum spacc_objective objective;
     double gate; /* of spacc_place() */
 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/clock.h"
+#include "host/profiles.h"
 #include "host/profile/maker.h"
 #include "host/profile/plan.h"
 #include "host/profile/probe.h"
@@ -29,6 +30,7 @@ struct profiler {
     const struct spacc_profiler_options *o;
     struct spacc_profiler_report *report;
     struct spacc_target target;
+    char device[SPACC_PROFILES_DEVICE];
     struct spacc_engine_options engine;
     struct spacc_ruler ruler;
     struct pace pace;
@@ -64,10 +66,10 @@ static enum spacc_status check_old(const struct profiler *f)
 {
     const struct spacc_profiler_options *o = f->o;
 
-    if (strcmp(f->p->device, o->device) != 0)
+    if (strcmp(f->p->device, f->device) != 0)
         return spacc_fail(f->err, SPACC_EINVAL,
                           "%s: a profile of %s, not of %s: write another file", o->file,
-                          f->p->device, o->device);
+                          f->p->device, f->device);
     if (f->p->seed != o->seed)
         return spacc_fail(f->err, SPACC_EINVAL,
                           "%s: made with seed %llu, not %llu: write another file", o->file,
@@ -82,7 +84,7 @@ static enum spacc_status new_profile(struct profiler *f, const struct spacc_mach
         return no_memory(f);
     f->p->machine = *machine;
     f->p->seed = f->o->seed;
-    snprintf(f->p->device, sizeof(f->p->device), "%s", f->o->device);
+    snprintf(f->p->device, sizeof(f->p->device), "%s", f->device);
     return spacc_target_link(&f->target, &f->ruler, &f->engine, &f->p->link, &f->p->power,
                              f->err);
 }
@@ -435,6 +437,7 @@ static enum spacc_status start(struct profiler *f)
 {
     enum spacc_status s = spacc_target_open(&f->target, f->o->device, f->err);
 
+    spacc_profiles_device(f->target.gpu, f->device);
     if (!s)
         s = spacc_ruler_new(&f->ruler, &f->engine, f->err);
     if (f->target.gpu)

@@ -26,27 +26,34 @@ enum spacc_status spacc_profiles_path(char **path, const char *folder, const cha
 }
 
 /* A profile of "0.0", or "0.0 NAME", for 0.0. */
+char *spacc_profiles_device(const struct spacc_gpu *gpu, char text[SPACC_PROFILES_DEVICE])
+{
+    if (gpu)
+        snprintf(text, SPACC_PROFILES_DEVICE, "%s %.40s", spacc_gpu_info(gpu)->which,
+                 spacc_gpu_info(gpu)->name);
+    else
+        snprintf(text, SPACC_PROFILES_DEVICE, "cpu");
+    return text;
+}
+
 static enum spacc_status check_device(const struct spacc_profile *p, const char *path,
                                       const char *device, struct spacc_error *err)
 {
-    const size_t length = strlen(device);
-
-    if (strncmp(p->device, device, length) == 0 &&
-        (!p->device[length] || p->device[length] == ' '))
-        return SPACC_OK;
-    return spacc_fail(err, SPACC_EINVAL, "%s: profile of device %s, not of %s", path, p->device,
-                      device);
+    return strcmp(p->device, device) == 0
+               ? SPACC_OK
+               : spacc_fail(err, SPACC_EINVAL, "%s: profile of device %s, not of %s", path,
+                            p->device, device);
 }
 
 /* In a cache a profile that is not there, or not this machine's, is none. */
-static enum spacc_status load(struct spacc_profile **out, const char *folder,
+static enum spacc_status load(struct spacc_profile **out, const char *folder, const char *which,
                               const char *device, char *why, size_t why_bytes,
                               struct spacc_error *err)
 {
     struct spacc_machine machine;
     struct spacc_error own = {0};
     char *path;
-    enum spacc_status status = spacc_profiles_path(&path, folder, device, err);
+    enum spacc_status status = spacc_profiles_path(&path, folder, which, err);
 
     *out = NULL;
     if (status || (status = spacc_machine_read(&machine, err))) {
@@ -106,7 +113,7 @@ enum spacc_status spacc_profiles_cpu(struct spacc_profile **out, const char *fol
 {
     struct spacc_link link;
     char why[512];
-    enum spacc_status status = load(out, folder, "cpu", why, sizeof(why), err);
+    enum spacc_status status = load(out, folder, "cpu", "cpu", why, sizeof(why), err);
 
     if (status || *out)
         return status;
@@ -119,9 +126,11 @@ enum spacc_status spacc_profiles_gpu(struct spacc_profile **out, const char *fol
                                      struct spacc_error *err)
 {
     const char *which = spacc_gpu_info(gpu)->which;
+    char device[SPACC_PROFILES_DEVICE];
     struct spacc_link link;
     char why[512];
-    enum spacc_status status = load(out, folder, which, why, sizeof(why), err);
+    enum spacc_status status =
+        load(out, folder, which, spacc_profiles_device(gpu, device), why, sizeof(why), err);
 
     if (status || *out)
         return status;
@@ -129,5 +138,5 @@ enum spacc_status spacc_profiles_gpu(struct spacc_profile **out, const char *fol
              why);
     if ((status = spacc_gpu_measure(gpu, &link, err)))
         return status;
-    return bare(out, which, &link, err);
+    return bare(out, device, &link, err);
 }

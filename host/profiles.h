@@ -16,6 +16,11 @@ extern "C" {
 enum spacc_status spacc_profiles_path(char **path, const char *folder, const char *device,
                                       struct spacc_error *err);
 
+/* What a profile calls its device: "cpu" (gpu NULL), or "0.0 NAME": its number alone may be
+ * another GPU's one day. Returns text. */
+enum { SPACC_PROFILES_DEVICE = 64 };
+char *spacc_profiles_device(const struct spacc_gpu *gpu, char text[SPACC_PROFILES_DEVICE]);
+
 /* The profile, fitted. Where there is no file launch, transfers and peaks are measured now
  * (under a second), and `note` says that prices are a roofline; the same in the cache for a
  * file of another machine or version. In a folder that was asked for such a file is an error,

@@ -178,7 +178,8 @@ static void pin_card(const struct spacc_session *s, const double *card_us, int *
 {
     for (size_t i = 0; i < s->plan->nodes; i++)
         if (s->on_card && card_us[i] < HUGE_VAL && pin[i] < 0 &&
-            (s->options.goal == SPACC_GOAL_DEFAULT || s->model->pack))
+            (s->model->pack ||
+             (s->options.goal == SPACC_GOAL_DEFAULT && !s->options.plan_file)))
             pin[i] = SPACC_ON_CARD;
 }
 
@@ -200,16 +201,16 @@ static enum spacc_status pin_fixed(const struct spacc_session *s, int *pin,
 }
 
 static enum spacc_status find_pins(struct spacc_session *s, const double *card_us, int *pin,
-                                   struct spacc_error *err)
+                                   int *plan_pin, struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
 
     for (size_t i = 0; i < s->plan->nodes; i++)
-        pin[i] = -1;
+        pin[i] = plan_pin[i] = -1;
     if (s->options.plan_file) {
         if ((status = spacc_model_sha256(s->model, err)) ||
-            (status =
-                 spacc_placing_load(s->options.plan_file, s->plan, s->model->sha256, pin, err)))
+            (status = spacc_placing_load(s->options.plan_file, s->plan, s->model->sha256,
+                                         plan_pin, err)))
             return status;
     }
     for (size_t i = 0; i < s->options.pins && !status; i++)
@@ -228,7 +229,8 @@ static enum spacc_objective objective_of(enum spacc_goal goal)
 }
 
 static enum spacc_status place(struct spacc_session *s, const struct spacc_tensor *const *input,
-                               const double *card_us, const int *pin, struct spacc_error *err)
+                               const double *card_us, const int *pin, const int *plan_pin,
+                               struct spacc_error *err)
 {
     struct spacc_placing_ask ask = {
         .plan = s->plan,
@@ -244,6 +246,7 @@ static enum spacc_status place(struct spacc_session *s, const struct spacc_tenso
         .card_power = card_power,
         .all_on = -1,
         .pin = pin,
+        .plan_pin = plan_pin,
         .objective = objective_of(s->options.goal),
         .gate = s->options.plan_file ? 0.0 : gate};
 
@@ -304,18 +307,20 @@ enum spacc_status spacc_session_place(struct spacc_session *s, size_t frames,
 {
     double *card_us = calloc(s->plan->nodes + 1, sizeof(*card_us));
     int *pin = calloc(s->plan->nodes + 1, sizeof(*pin));
+    int *plan_pin = calloc(s->plan->nodes + 1, sizeof(*plan_pin));
     enum spacc_status status = SPACC_ENOMEM;
 
-    if (!card_us || !pin)
+    if (!card_us || !pin || !plan_pin)
         spacc_fail(err, status, "%s: no memory to place nodes", s->model->file);
     else if (!(status = open_profiles(s, err)) &&
              (!s->on_card ||
               !(status = price_card(s, frames, input, state, states, card_us, err))) &&
-             !(status = find_pins(s, card_us, pin, err)) &&
-             !(status = place(s, input, card_us, pin, err)))
+             !(status = find_pins(s, card_us, pin, plan_pin, err)) &&
+             !(status = place(s, input, card_us, pin, plan_pin, err)))
         tell(s);
     free(card_us);
     free(pin);
+    free(plan_pin);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/profiles.h"
 #include "host/session_parts.h"
 #include "models/io.h"
 #include "tests/gpu_maker.h"
@@ -30,6 +31,18 @@ static void ok(enum spacc_status s, const struct spacc_error *err)
 
 /* ---- profiles ---------------------------------------------------------------------- */
 
+/* As a profile calls it: "cpu", or number and name of an OpenCL device. */
+static void name_device(char text[SPACC_PROFILES_DEVICE], const char *device)
+{
+    struct spacc_gpu_info info[8];
+    const size_t count = spacc_gpu_list(info, 8);
+
+    snprintf(text, SPACC_PROFILES_DEVICE, "%s", device);
+    for (size_t i = 0; i < count && i < 8; i++)
+        if (strcmp(info[i].which, device) == 0)
+            snprintf(text, SPACC_PROFILES_DEVICE, "%s %.40s", device, info[i].name);
+}
+
 /* One of this machine, with a sample of no kernel that there is: prices are the roofline. */
 static void write_profile(const char *in, const char *device, double peak)
 {
@@ -48,7 +61,7 @@ static void write_profile(const char *in, const char *device, double peak)
     struct spacc_error err = {.text = ""};
     char file[320];
 
-    snprintf(p->device, sizeof(p->device), "%s", device);
+    name_device(p->device, device);
     p->complete = true;
     ok(spacc_machine_read(&p->machine, &err), &err);
     for (int i = 1; i <= 4; i++) {

@@ -166,6 +166,8 @@ static int check(const struct settings *set)
 
     if (o->bank_size && o->sparsity == 0.0)
         return cli_usage(&cli_run, "--bank-size needs --sparsity");
+    if (o->goal && !o->gpu && !o->fpga)
+        return cli_usage(&cli_run, "--objective needs --gpu or --fpga: there is one device");
     if (o->fpga)
         return CLI_OK;
     if (o->waveform_file || o->sim_stall_per_1024 || o->time_limit_us)
