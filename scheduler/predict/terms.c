@@ -189,6 +189,44 @@ static void put_points(struct terms *t)
 
 enum { MOVE_COUNT, MOVE_RUN, MOVE_INS };
 
+/* Bytes of 8 channels that are gone through once a channel, 8 elements apart: they are read
+ * from the level that holds them. Large images are cut. */
+static double reread_bytes(double run)
+{
+    const bool cut = run >= 5000.0 && fmod(run, 32.0) < 1.0;
+
+    return cut ? 0.0 : 8.0 * sizeof(float) * run;
+}
+
+static void put_reread(struct terms *t)
+{
+    const double l1 = (double)t->m->l2_bytes / 16.0;
+    const double part = reread_bytes(t->w->size[MOVE_RUN]) / l1;
+    const double count = t->w->size[MOVE_COUNT];
+
+    put(t, count * fmin(part, 1.0));
+    put(t, count * fmin(part, 0.125));
+    put(t, part > 0.70 ? count : 0.0); /* with what else is in the first level */
+    put(t, part > 0.94 ? count : 0.0);
+    put(t, part > 2.60 ? count : 0.0);
+}
+
+/* Runs by vectors of 8, and what is left of them. */
+static void put_runs(struct terms *t, double pieces, double run)
+{
+    const double rest = fmod(run, 8.0), blocks = ceil(pieces / 8.0);
+
+    put(t, rest > 0.0 ? pieces : 0.0);
+    put(t, rest > 0.0 ? pieces * run : 0.0);             /* every other row is not aligned */
+    put(t, fmod(run, 256.0) > 0.0 ? 0.0 : pieces * run); /* rows share lines of the cache */
+    put(t, pieces * floor(run / 8.0));
+    put(t, pieces * rest);
+    put(t, run > 1.0 ? pieces : 0.0);
+    put(t, fmod(pieces, 8.0) > 0.0 ? pieces : 0.0);
+    put(t, blocks * floor(run / 8.0));
+    put(t, blocks * rest);
+}
+
 static void put_move(struct terms *t)
 {
     const double *s = t->w->size;
@@ -197,12 +235,11 @@ static void put_move(struct terms *t)
     put_common(t);
     put(t, s[MOVE_INS]);
     put(t, pieces);
-    put(t, share(t, pieces));
-    put(t, share(t, pieces) * ceil(s[MOVE_RUN] / 8.0));
-    put(t, whole(pieces, 8.0) * s[MOVE_RUN] / t->threads); /* blocks of 8 channels */
-    put(t, share(t, ceil(pieces / 8.0) * s[MOVE_RUN]));
     put(t, s[MOVE_COUNT]);
-    put(t, t->w->out_bytes + t->w->in_bytes);
+    put(t, s[MOVE_COUNT] / t->threads);
+    put(t, whole(pieces, 8.0) * s[MOVE_RUN] / t->threads); /* blocks of 8 channels */
+    put_reread(t);
+    put_runs(t, pieces, s[MOVE_RUN]);
 }
 
 static void put_other(struct terms *t)
