@@ -252,7 +252,7 @@ static void a_row_ends_where_an_operand_starts_anew(void **state)
 
     struct made m = make(g);
     const struct spacc_work w = only(&m, SPACC_WORK_POINTS);
-    assert_sizes(&w, SIZES(240, 1, 1, 0, 20));
+    assert_sizes(&w, SIZES(240, 1, 1, 0, 20, 4));
     assert_string_equal(w.kernel, "loop add");
     drop(&m);
 }
@@ -268,7 +268,7 @@ static void the_reference_is_known_by_operator(void **state)
 
     struct made m = make(g);
     const struct spacc_work w = only(&m, SPACC_WORK_OTHER);
-    assert_sizes(&w, SIZES(100, 100));
+    assert_sizes(&w, SIZES(100, 100, 25));
     assert_string_equal(w.kernel, "reference/Softmax");
     drop(&m);
 }
@@ -285,7 +285,7 @@ static void moves_count_runs(void **state)
 
     struct made m = make(g);
     const struct spacc_work w = only(&m, SPACC_WORK_MOVE);
-    assert_sizes(&w, SIZES(160, 20, 2));
+    assert_sizes(&w, SIZES(160, 20, 2, 10, 40));
     assert_string_equal(w.kernel, "move runs");
     drop(&m);
 }

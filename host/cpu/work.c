@@ -20,9 +20,9 @@ enum { POOL_N, POOL_C, POOL_H, POOL_W, POOL_KH, POOL_KW, POOL_SH, POOL_SW, POOL_
 enum { PRODUCT_BATCH, PRODUCT_M, PRODUCT_N, PRODUCT_K, PRODUCT_DENSITY, PRODUCT_JOINED };
 enum { RNN_STEPS, RNN_BATCH, RNN_INPUTS, RNN_UNITS, RNN_GATES, RNN_DIRECTIONS };
 enum { RNN_DENSE_X = RNN_DIRECTIONS + 1, RNN_DENSE_H };
-enum { POINTS_COUNT, POINTS_INS, POINTS_LOOPS, POINTS_HEAVY, POINTS_RUN };
-enum { MOVE_COUNT, MOVE_RUN, MOVE_INS };
-enum { OTHER_INS, OTHER_OUTS };
+enum { POINTS_COUNT, POINTS_INS, POINTS_LOOPS, POINTS_HEAVY, POINTS_RUN, POINTS_ROW };
+enum { MOVE_COUNT, MOVE_RUN, MOVE_INS, MOVE_IN_ROW, MOVE_OUT_ROW };
+enum { OTHER_INS, OTHER_OUTS, OTHER_LINE };
 
 /* A step being described. */
 struct about {
@@ -307,11 +307,24 @@ static const struct {
     bool heavy;
 } points[] = {
     {"Add", "add", false},         {"Sub", "add", false},       {"Mul", "add", false},
-    {"Sum", "add", false},         {"Relu", "map", false},      {"LeakyRelu", "map", false},
-    {"Clip", "map", false},        {"Neg", "map", false},       {"Abs", "map", false},
+    {"Sum", "add", false},         {"Relu", "map", false},      {"LeakyRelu", "leaky", false},
+    {"Clip", "clip", false},       {"Neg", "map", false},       {"Abs", "map", false},
     {"Pow", "map", false},         {"HardSwish", "map", false}, {"Resize", "resize", false},
     {"Upsample", "resize", false}, {"Elu", "Elu", true},        {"Sigmoid", "Sigmoid", true},
     {"Tanh", "Tanh", true},        {"Sqrt", "Sqrt", true},      {"Div", "Div", true}};
+
+/* Elements of a channel: blocked tensors have whole blocks of channels, and cost as much. */
+static double pixels_of(const struct spacc_tensor *t)
+{
+    const double images = dim(t, 0) * dim(t, 1);
+
+    return images > 0.0 ? (double)t->count / images : 0.0;
+}
+
+static bool is_blocked(const struct about *a)
+{
+    return a->s->ins > 0 && a->s->in[0] >= 0 && a->e->slot[a->s->in[0]].layout;
+}
 
 /* Elements of y in a row over which t goes element by element, or stands still. */
 static double run_of(const struct spacc_tensor *t, const struct spacc_tensor *y)
@@ -338,12 +351,15 @@ static void describe_points(struct about *a)
     size[POINTS_COUNT] = (double)y.count;
     size[POINTS_LOOPS] = joined(a);
     size[POINTS_RUN] = (double)y.count;
+    size[POINTS_ROW] = dim(&y, y.rank - 1);
     for (int i = 0; i < a->node->inputs && i < a->s->ins; i++) {
         const struct spacc_tensor x = input_of(a, i);
         const double run = run_of(&x, &y);
         size[POINTS_INS] += x.count == y.count || a->s->ins == 1;
         size[POINTS_RUN] = x.count > 1 && run < size[POINTS_RUN] ? run : size[POINTS_RUN];
     }
+    if (is_blocked(a))
+        size[POINTS_RUN] = pixels_of(&y);
     for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
         if (is_op(a, points[i].op)) {
             what = points[i].what;
@@ -375,6 +391,23 @@ static double concat_run(const struct about *a, const struct spacc_tensor *y)
     return run / a->node->inputs;
 }
 
+/* Channels that go from the second axis to the last stay together by blocks. */
+static bool is_channels_last(const struct about *a, const struct spacc_tensor *x)
+{
+    const struct spacc_attr *perm = spacc_node_attr(a->node, "perm");
+
+    return is_blocked(a) && perm && x->rank > 2 && perm->ints[x->rank - 1] == 1;
+}
+
+/* Elements that a Transpose of oneDNN, or a Concat, keeps together. */
+static double onednn_run(const struct about *a, const struct spacc_tensor *x,
+                         const struct spacc_tensor *y)
+{
+    if (is_op(a, "Transpose"))
+        return is_channels_last(a, x) ? 8.0 : kept_together(a, x);
+    return is_blocked(a) ? pixels_of(y) : concat_run(a, y);
+}
+
 static void describe_move(struct about *a)
 {
     const struct spacc_tensor x = input_of(a, 0);
@@ -384,13 +417,13 @@ static void describe_move(struct about *a)
 
     size[MOVE_COUNT] = (double)y->count;
     size[MOVE_INS] = is_op(a, "Concat") ? a->node->inputs : 1.0;
+    size[MOVE_IN_ROW] = dim(&x, x.rank - 1);
+    size[MOVE_OUT_ROW] = dim(y, y->rank - 1);
     if (a->s->kernel == &spacc_cpu_move) {
         const double runs = (double)spacc_cpu_move_runs(a->s, &strided);
         size[MOVE_RUN] = runs > 0.0 ? size[MOVE_COUNT] / runs : 0.0;
-    } else if (is_op(a, "Transpose"))
-        size[MOVE_RUN] = kept_together(a, &x);
-    else if (is_op(a, "Concat"))
-        size[MOVE_RUN] = concat_run(a, y);
+    } else
+        size[MOVE_RUN] = onednn_run(a, &x, y);
     set_kernel(a, SPACC_WORK_MOVE,
                strided                           ? "strided"
                : a->s->kernel == &spacc_cpu_move ? "runs"
@@ -406,8 +439,10 @@ static void describe_helper(struct about *a)
     double *size = a->w->size;
 
     size[MOVE_COUNT] = (double)y->count;
-    size[MOVE_RUN] = (double)y->count / (dim(y, 0) * dim(y, 1));
+    size[MOVE_RUN] = pixels_of(y);
     size[MOVE_INS] = 1.0;
+    size[MOVE_IN_ROW] = x->layout ? dim(y, 1) : size[MOVE_RUN];
+    size[MOVE_OUT_ROW] = x->layout ? size[MOVE_RUN] : dim(y, 1);
     a->w->in_bytes = bytes_of(&x->t);
     a->w->weight_bytes = 0.0;
     set_kernel(a, SPACC_WORK_MOVE, x->layout ? "unblock" : "block");
@@ -457,6 +492,15 @@ static double macs_of_other(const struct about *a)
     return 0.0;
 }
 
+/* Elements that are one sum: of the last axis, or that of an attribute. */
+static double line_of(const struct about *a)
+{
+    const struct spacc_tensor x = input_of(a, 0);
+    const int64_t axis = spacc_node_int(a->node, "axis", -1);
+
+    return dim(&x, (int)(axis < 0 ? axis + x.rank : axis));
+}
+
 static void describe_other(struct about *a)
 {
     const unsigned branches = branches_of(a->node);
@@ -470,6 +514,7 @@ static void describe_other(struct about *a)
         size[OTHER_INS] = size[OTHER_OUTS]; /* of a table only the rows that are asked for */
         a->w->weight_bytes = a->w->out_bytes;
     }
+    size[OTHER_LINE] = line_of(a);
     a->w->macs = macs_of_other(a);
     a->w->family = SPACC_WORK_OTHER;
     if (branches)
@@ -489,6 +534,7 @@ static void describe_gpu_move(struct about *a)
     size[MOVE_COUNT] = a->w->out_bytes / (double)sizeof(float);
     size[MOVE_RUN] = strcmp(spacc_gpu_law(a->s), "copy") == 0 ? size[MOVE_COUNT] : 1.0;
     size[MOVE_INS] = is_op(a, "Concat") ? a->node->inputs : 1.0;
+    size[MOVE_IN_ROW] = size[MOVE_OUT_ROW] = size[MOVE_RUN];
     set_kernel(a, SPACC_WORK_MOVE, "");
 }
 

@@ -86,8 +86,12 @@ size_t spacc_features_of(const struct spacc_work *w, uint8_t feature[FEATURES_MA
         put_rest(&f, ratio(s[0], s[1]), 8.0);
         put_rest(&f, s[1], 8.0);
         put_rest(&f, s[1], 1024.0); /* runs a page apart share lines of the cache */
+        put_rest(&f, s[4], 8.0);
+        put(&f, ratio(s[0], s[4]));
     } else if (w->family == SPACC_WORK_POINTS) {
         put(&f, ratio(s[0], s[4]));
+        put_rest(&f, ratio(s[0], s[4]), 8.0);
+        put(&f, ratio(s[0], s[5]));
     } else if (w->family == SPACC_WORK_POOL) {
         put_rest(&f, s[3], 8.0);
         put(&f, s[2] * s[3]);

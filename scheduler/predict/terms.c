@@ -169,12 +169,13 @@ static void put_rnn(struct terms *t)
 
 /* ---- elements ----------------------------------------------------------------------- */
 
-enum { COUNT, INS, LOOPS, HEAVY, RUN };
+enum { COUNT, INS, LOOPS, HEAVY, RUN, ROW };
 
 static void put_points(struct terms *t)
 {
     const double *s = t->w->size;
     const double blocks = share(t, ceil(s[COUNT] / 8.0));
+    const double channels = s[COUNT] / at_least_1(s[RUN]);
 
     put_common(t);
     put(t, s[LOOPS]);
@@ -183,11 +184,14 @@ static void put_points(struct terms *t)
     put(t, blocks * s[HEAVY]);
     put(t, s[COUNT]);
     put(t, s[COUNT] * s[LOOPS]);
-    put(t, share(t, s[COUNT] / at_least_1(s[RUN]))); /* pieces */
-    put(t, s[COUNT] / at_least_1(s[RUN]));
+    put(t, share(t, channels)); /* or pieces */
+    put(t, channels);
+    put(t, share(t, ceil(channels / 8.0) * s[RUN])); /* blocks of 8 channels */
+    put(t, share(t, ceil(channels / 8.0) * s[RUN] / at_least_1(s[ROW])));
+    put(t, fmod(channels, 8.0) > 0.0 ? s[RUN] / t->threads : 0.0);
 }
 
-enum { MOVE_COUNT, MOVE_RUN, MOVE_INS };
+enum { MOVE_COUNT, MOVE_RUN, MOVE_INS, MOVE_IN_ROW, MOVE_OUT_ROW };
 
 /* Bytes of 8 channels that are gone through once a channel, 8 elements apart: they are read
  * from the level that holds them. Large images are cut. */
@@ -227,6 +231,18 @@ static void put_runs(struct terms *t, double pieces, double run)
     put(t, blocks * rest);
 }
 
+/* Channels from blocks of 8 to the last axis: vectors of 8, of 4 and single ones. */
+static void put_channels(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double channels = s[MOVE_OUT_ROW], pixels = s[MOVE_COUNT] / at_least_1(channels);
+    const bool blocks = s[MOVE_RUN] > 7.5 && s[MOVE_RUN] < 8.5;
+    const bool rest = blocks && fmod(channels, 8.0) > 0.0;
+
+    put(t, rest ? pixels * ceil(channels / 8.0) : 0.0);
+    put(t, rest ? pixels * fmod(channels, 4.0) : 0.0);
+}
+
 static void put_move(struct terms *t)
 {
     const double *s = t->w->size;
@@ -240,6 +256,7 @@ static void put_move(struct terms *t)
     put(t, whole(pieces, 8.0) * s[MOVE_RUN] / t->threads); /* blocks of 8 channels */
     put_reread(t);
     put_runs(t, pieces, s[MOVE_RUN]);
+    put_channels(t);
 }
 
 static void put_other(struct terms *t)
@@ -247,6 +264,8 @@ static void put_other(struct terms *t)
     put_common(t);
     put(t, t->w->size[0]);
     put(t, t->w->size[1]);
+    put(t, t->w->size[0] / at_least_1(t->w->size[2])); /* lines */
+    put(t, t->w->size[2] > 1.0 ? 0.0 : t->w->size[0]);
     put(t, t->w->macs);
     put(t, t->w->macs / t->threads);
 }
