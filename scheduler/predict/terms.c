@@ -210,8 +210,7 @@ static void put_reread(struct terms *t)
 
     put(t, count * fmin(part, 1.0));
     put(t, count * fmin(part, 0.125));
-    put(t, part > 0.70 ? count : 0.0); /* with what else is in the first level */
-    put(t, part > 0.94 ? count : 0.0);
+    put(t, part > 0.94 ? count : 0.0); /* with what else is in the first level */
     put(t, part > 2.60 ? count : 0.0);
 }
 
@@ -222,13 +221,15 @@ static void put_runs(struct terms *t, double pieces, double run)
 
     put(t, rest > 0.0 ? pieces : 0.0);
     put(t, rest > 0.0 ? pieces * run : 0.0);             /* every other row is not aligned */
-    put(t, fmod(run, 256.0) > 0.0 ? 0.0 : pieces * run); /* rows share lines of the cache */
+    put(t, fmod(run, 512.0) > 0.0 ? 0.0 : pieces * run); /* rows share lines of the cache */
     put(t, pieces * floor(run / 8.0));
     put(t, pieces * rest);
     put(t, run > 1.0 ? pieces : 0.0);
     put(t, fmod(pieces, 8.0) > 0.0 ? pieces : 0.0);
     put(t, blocks * floor(run / 8.0));
     put(t, blocks * rest);
+    put(t, fmod(pieces, 4.0) * run);
+    put(t, pieces * fmin(run, run * run / 32.0)); /* the length of a call of the inner loop */
 }
 
 /* Channels from blocks of 8 to the last axis: vectors of 8, of 4 and single ones. */
@@ -253,7 +254,7 @@ static void put_move(struct terms *t)
     put(t, pieces);
     put(t, s[MOVE_COUNT]);
     put(t, s[MOVE_COUNT] / t->threads);
-    put(t, whole(pieces, 8.0) * s[MOVE_RUN] / t->threads); /* blocks of 8 channels */
+    put(t, pieces > 8.0 ? s[MOVE_COUNT] / t->threads : 0.0); /* more than one block */
     put_reread(t);
     put_runs(t, pieces, s[MOVE_RUN]);
     put_channels(t);
