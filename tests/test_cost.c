@@ -60,11 +60,16 @@ static struct spacc_work product(const char *kernel)
     return w;
 }
 
-/* Rows in tiles of 8, the kept weights of each; terms of the closed form. */
+/* Rows in tiles of 64, the kept weights of each, four vectors at once; terms of the closed
+ * form. */
 static double tiles_us(const struct spacc_work *w)
 {
     const double *s = w->size;
-    return 1.5 + s[1] * ceil(s[2] / 8.0) * (0.02 + 0.0008 * s[3] * s[4]);
+    const double fours = floor(s[1] / 4.0), ones = s[1] - 4.0 * fours;
+    const double twos = floor(ones / 2.0);
+    const double slots = s[3] * s[4] * ceil(s[2] / 64.0);
+    return 1.5 + 0.16 * s[1] * ceil(s[2] / 64.0) +
+           slots * (0.016 * fours + 0.01 * twos + 0.0064 * (ones - 2.0 * twos));
 }
 
 static struct spacc_work conv(const char *kernel)
@@ -141,10 +146,10 @@ static void closed_form_finds_the_law_it_has_terms_for(void **state)
 {
     (void)state;
     struct spacc_profile *p = make();
-    add_products(p, "tiles", 120, 0.0);
+    add_products(p, "f32/test/16 tiles", 120, 0.0);
     fit(p);
     for (int i = 0; i < 200; i++) {
-        const struct spacc_work w = product("tiles");
+        const struct spacc_work w = product("f32/test/16 tiles");
         const double us = us_of(p, SPACC_COST_CLOSED, &w);
         if (fabs(us / tiles_us(&w) - 1.0) > 0.01)
             fail_msg("%g x %g x %g: %g us, law %g", w.size[1], w.size[2], w.size[3], us,
@@ -160,13 +165,13 @@ static void steps_are_those_of_the_blocks(void **state)
 {
     (void)state;
     struct spacc_profile *p = make();
-    add_products(p, "tiles", 150, 0.02);
+    add_products(p, "f32/test/16 tiles", 150, 0.02);
     fit(p);
-    struct spacc_work w = product("tiles");
+    struct spacc_work w = product("f32/test/16 tiles");
     w.size[1] = 4;
     w.size[3] = 512;
-    double us[33];
-    for (int n = 1; n <= 32; n++) {
+    double us[257];
+    for (int n = 1; n <= 256; n++) {
         w.size[2] = n;
         w.macs = 4 * n * 512 * 0.25;
         w.in_bytes = 4 * 4 * 512;
@@ -174,9 +179,9 @@ static void steps_are_those_of_the_blocks(void **state)
         w.out_bytes = 4 * 4 * n;
         us[n] = us_of(p, SPACC_COST_CLOSED, &w);
     }
-    assert_true(us[8] < us[1] * 1.05); /* within a block nothing is paid */
-    assert_true(us[9] > us[8] * 1.2);
-    assert_true(us[32] < us[25] * 1.05);
+    assert_true(us[64] < us[1] * 1.05); /* within a block nothing is paid */
+    assert_true(us[65] > us[64] * 1.2);
+    assert_true(us[256] < us[193] * 1.05);
     spacc_profile_free(p);
 }
 
@@ -184,9 +189,9 @@ static void closed_form_goes_on_beyond_what_was_sampled(void **state)
 {
     (void)state;
     struct spacc_profile *p = make();
-    add_products(p, "tiles", 120, 0.01);
+    add_products(p, "f32/test/16 tiles", 120, 0.01);
     fit(p);
-    struct spacc_work w = product("tiles");
+    struct spacc_work w = product("f32/test/16 tiles");
     const double size[] = {1, 64, 8192, 8192, 0.25, 1};
     memcpy(w.size, size, sizeof(size));
     w.macs = 64.0 * 8192 * 8192 * 0.25;
@@ -204,7 +209,7 @@ static void few_samples_take_few_terms(void **state)
     (void)state;
     for (int samples = 1; samples < 8; samples++) {
         struct spacc_profile *p = make();
-        add_products(p, "tiles", samples, 0.0);
+        add_products(p, "f32/test/16 tiles", samples, 0.0);
         fit(p);
         size_t terms = 0;
         for (uint32_t mask = p->costs->kernel[0].closed.mask; mask; mask &= mask - 1)
@@ -257,7 +262,7 @@ static void trees_are_not_grown_on_noise(void **state)
 {
     (void)state;
     struct spacc_profile *p = make();
-    add_products(p, "tiles", 300, 0.08);
+    add_products(p, "f32/test/16 tiles", 300, 0.08);
     fit(p);
     assert_true(p->costs->kernel[0].boosted.trees <= 3);
     spacc_profile_free(p);
@@ -271,7 +276,7 @@ static void a_device_of_many_kernels_stays_within_4096_bytes(void **state)
     for (int i = 0; i < 20; i++) {
         snprintf(name, sizeof(name), "conv %d", i);
         add_convs(p, name, 100, 0.05);
-        snprintf(name, sizeof(name), "tiles %d", i);
+        snprintf(name, sizeof(name), "f32/test/16 tiles %d", i);
         add_products(p, name, 60, 0.05);
     }
     fit(p);
@@ -319,9 +324,9 @@ static void power_is_stated_where_no_joules_were_measured(void **state)
 {
     (void)state;
     struct spacc_profile *p = make();
-    add_products(p, "tiles", 40, 0.01);
+    add_products(p, "f32/test/16 tiles", 40, 0.01);
     fit(p);
-    struct spacc_work w = product("tiles");
+    struct spacc_work w = product("f32/test/16 tiles");
     struct spacc_cost cost;
     w.threads = 2;
     assert_int_equal(spacc_cost_of(p, SPACC_COST_CLOSED, &w, &cost, NULL), SPACC_OK);
@@ -336,11 +341,11 @@ static void a_measured_kernel_is_its_median_then_fit_then_roofline(void **state)
     (void)state;
     struct spacc_profile *p = make();
     struct spacc_cost cost;
-    add_products(p, "tiles", 60, 0.05);
+    add_products(p, "f32/test/16 tiles", 60, 0.05);
     p->link.peak_macs_per_us = 1000.0;
     p->link.peak_bytes_per_us = 5000.0;
     const struct spacc_work seen = p->sample[13].work, other = product("never seen");
-    struct spacc_work unseen = product("tiles");
+    struct spacc_work unseen = product("f32/test/16 tiles");
     unseen.size[2] += 0.5; /* no sample has it */
 
     /* before anything is fitted */
@@ -384,7 +389,7 @@ static void an_unknown_kernel_is_an_error_never_0(void **state)
     (void)state;
     struct spacc_profile *p = make();
     struct spacc_error err;
-    add_products(p, "tiles", 40, 0.01);
+    add_products(p, "f32/test/16 tiles", 40, 0.01);
     fit(p);
     const struct spacc_work w = product("another kernel");
     struct spacc_work same_name = p->sample[0].work; /* in another family */
@@ -447,7 +452,7 @@ static struct spacc_profile *small(void)
 {
     struct spacc_profile *p = make();
     add_convs(p, "steps", 120, 0.03);
-    add_products(p, "tiles", 60, 0.03);
+    add_products(p, "f32/test/16 tiles", 60, 0.03);
     for (int i = 0; i < 20; i++) {
         const struct spacc_work w = product("power");
         add(p, &w, tiles_us(&w), tiles_us(&w) * 1e-5);
@@ -461,7 +466,7 @@ static void same_costs(const struct spacc_profile *a, const struct spacc_profile
         for (int i = 0; i < 60; i++) {
             const struct spacc_work w = m == SPACC_COST_TABLE ? a->sample[i].work
                                         : i % 3 == 0          ? conv("steps")
-                                        : i % 3 == 1          ? product("tiles")
+                                        : i % 3 == 1          ? product("f32/test/16 tiles")
                                                               : product("power");
             struct spacc_cost x, y;
             if (m == SPACC_COST_ROOFLINE)
@@ -620,10 +625,10 @@ static void a_fit_that_fails_leaves_the_old_one(void **state)
 {
     (void)state;
     struct spacc_profile *p = make();
-    add_products(p, "tiles", 30, 0.02);
+    add_products(p, "f32/test/16 tiles", 30, 0.02);
     add_convs(p, "steps", 20, 0.02);
     fit(p);
-    const struct spacc_work w = product("tiles");
+    const struct spacc_work w = product("f32/test/16 tiles");
     const double before = us_of(p, SPACC_COST_BOOSTED, &w);
     enum spacc_status status = SPACC_ENOMEM;
     long n;

@@ -77,7 +77,7 @@ size_t spacc_features_of(const struct spacc_work *w, uint8_t feature[FEATURES_MA
         put(&f, s[1] * s[5] * s[6]);
         put(&f, s[2] * s[3]);
     } else if (w->family == SPACC_WORK_PRODUCT) {
-        put_rest(&f, s[2], 8.0);
+        put_rest(&f, s[2], 64.0);
         put_rest(&f, s[1], 4.0);
         put(&f, s[1] * s[2]);
         put(&f, s[2] * s[3]);

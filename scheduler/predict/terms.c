@@ -122,49 +122,158 @@ static void put_pool(struct terms *t)
 
 enum { BATCH, M, PN, K, DENSITY, PRODUCT_JOINED };
 
+enum { TILE_ROWS = 64, L1_BYTES = 32768 };
+
+/* Weights that a column of a tile's block keeps: of banks of one, all as soon as one of 64 rows
+ * keeps it. */
+static double kept_of(const struct spacc_work *w, double density)
+{
+    return strstr(w->kernel, "/1 ") ? 1.0 : density;
+}
+
+/* Tiles of 64 rows, walked once for every 4, 2 or 1 vectors; records of a block come from
+ * beyond the first level again if they do not stay in it. */
+static void put_tiles(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double slots = s[K] * kept_of(t->w, s[DENSITY]);
+    const double blocks = s[BATCH] * share(t, ceil(s[PN] / TILE_ROWS));
+    const double fours = floor(s[M] / 4.0), rest = s[M] - 4.0 * fours;
+    const double twos = floor(rest / 2.0), ones = rest - 2.0 * twos;
+    const double block_bytes = slots * 4 * TILE_ROWS;
+    const double bytes = blocks * block_bytes;
+
+    put(t, blocks * s[M]);
+    put(t, blocks * s[M] * s[K]); /* columns, kept or not */
+    put(t, blocks * slots * fours);
+    put(t, blocks * slots * twos);
+    put(t, blocks * slots * ones);
+    put(t, bytes);
+    put(t, t->w->cold ? bytes : 0.0);
+    put(t, beyond(bytes, L1_BYTES));
+    put(t, t->w->cold ? beyond(bytes, t->m->l3_bytes / 4) : 0.0);
+    put(t, blocks * (fours + twos + ones) * beyond(block_bytes, L1_BYTES));
+}
+
+/* Rows of weights as they are: ends that fill no register, rows that start off its bounds. As
+ * many terms as of tiles. */
+static void put_rows(struct terms *t)
+{
+    const double *s = t->w->size;
+    const double rows = s[BATCH] * s[M] * s[K] / t->threads;
+
+    put(t, rows * floor(s[PN] / 4.0));
+    put(t, rows * fmod(s[PN], 4.0));
+    put(t, rows * fmod(s[PN], 8.0));
+    put(t, rows * s[PN] * (fmod(s[PN], 2.0) > 0.0));
+    put(t, rows * s[PN] * (fmod(s[PN], 4.0) > 0.0));
+    put(t, rows * s[PN] * (fmod(s[PN], 8.0) > 0.0));
+    put(t, s[BATCH] * s[M] * s[PN] * fmod(s[K], 4.0));
+    put(t, s[BATCH] * s[M] * fmod(s[PN], 4.0));
+    put(t, s[BATCH] * s[K] * ceil(s[PN] / 8.0)); /* as panels */
+    put(t, t->w->cold ? s[BATCH] * s[K] * s[PN] * 4.0 : 0.0);
+}
+
 static void put_product(struct terms *t)
 {
     const double *s = t->w->size;
-    const double kept = s[K] * s[DENSITY];
 
     put_common(t);
     put_weights(t);
     put(t, t->w->macs / t->threads);
-    put(t, s[BATCH] * s[M] * share(t, ceil(s[PN] / 8.0)));        /* tiles of 8 rows */
-    put(t, s[BATCH] * s[M] * share(t, ceil(s[PN] / 8.0)) * kept); /* k of every bank */
-    put(t, s[BATCH] * ceil(s[M] / 8.0) * share(t, ceil(s[PN] / 8.0)) * kept);
-    put(t, s[BATCH] * share(t, ceil(s[M] / 6.0)) * whole(s[PN], 16.0) * kept);
-    put(t, share(t, s[BATCH]) * ceil(s[M] / 4.0) * whole(s[PN], 16.0) * kept);
-    put(t, s[BATCH] * share(t, ceil(s[M] / 12.0)) * whole(s[PN], 4.0) * kept);
+    if (strchr(t->w->kernel, '/')) /* "f32/avx2/16 product" */
+        put_tiles(t);
+    else
+        put_rows(t);
+    put(t, s[BATCH] * share(t, ceil(s[M] / 6.0)) * whole(s[PN], 16.0) * s[K]);
+    put(t, share(t, s[BATCH]) * ceil(s[M] / 4.0) * whole(s[PN], 16.0) * s[K]);
+    put(t, s[BATCH] * share(t, ceil(s[M] / 12.0)) * whole(s[PN], 4.0) * s[K]);
     put(t, s[BATCH] * s[M] * s[K] / t->threads); /* packing of either side */
     put(t, s[BATCH] * s[K] * s[PN] / t->threads);
     put(t, s[BATCH] * s[M] * s[PN] * s[PRODUCT_JOINED] / t->threads);
     put(t, s[BATCH] * s[M]);
-    put(t, s[BATCH]);
+    put(t, at_least_1(s[BATCH]) - 1.0);
     put(t, t->w->macs);
 }
 
 enum { STEPS, RNN_BATCH, INPUTS, UNITS, GATES, DIRECTIONS, DENSE_X, DENSE_H };
 
+/* Blocks of rows of one step: units in eights, a register a gate. The gates of a GRU that is
+ * not of the linear kind are two products. */
+static double step_blocks(const struct terms *t)
+{
+    const double *s = t->w->size;
+    const double eights = ceil(s[UNITS] / 8.0);
+
+    if (s[GATES] > 3.0 || strstr(t->w->kernel, "linear"))
+        return share(t, ceil(eights * s[GATES] / 8.0));
+    return share(t, ceil(eights / 4.0)) + share(t, ceil(eights / 8.0));
+}
+
+/* Steps whose x is multiplied at once: what fits into 128 KiB. */
+static double chunk_of(const struct terms *t, double blocks)
+{
+    const double *s = t->w->size;
+    const double step = s[INPUTS] * 4.0 + blocks * t->threads * TILE_ROWS * 4.0;
+    const double most = fmin(floor(131072.0 / step / 4.0) * 4.0, 32.0);
+
+    return fmin(s[STEPS], fmax(most, 4.0));
+}
+
+/* Products with x, by 4, 2 or 1 of a chunk's steps. */
+static void put_x(struct terms *t, double blocks, double sequences)
+{
+    const double *s = t->w->size;
+    const double chunk = chunk_of(t, blocks), chunks = floor(s[STEPS] / chunk);
+    const double last = s[STEPS] - chunks * chunk;
+    const double fours = chunks * floor(chunk / 4.0) + floor(last / 4.0);
+    const double ones = chunks * fmod(chunk, 2.0) + fmod(last, 2.0);
+    const double twos = (s[STEPS] - 4.0 * fours - ones) / 2.0;
+    const double slots = sequences * blocks * s[INPUTS] * kept_of(t->w, s[DENSE_X]);
+
+    put(t, sequences * (chunks + (last > 0.0)));
+    put(t, slots * fours);
+    put(t, slots * twos);
+    put(t, slots * ones);
+    put(t, sequences * blocks * (fours + twos + ones) *
+               beyond(s[INPUTS] * kept_of(t->w, s[DENSE_X]) * 4 * TILE_ROWS, L1_BYTES));
+}
+
+/* New state: whole eights, then a four, then unit by unit. */
+static void put_cells(struct terms *t, double vectors)
+{
+    const double units = t->w->size[UNITS];
+
+    put(t, vectors * floor(units / 8.0));
+    put(t, vectors * (fmod(units, 8.0) >= 4.0));
+    put(t, vectors * fmod(units, 4.0));
+}
+
 static void put_rnn(struct terms *t)
 {
     const double *s = t->w->size;
-    const double vectors = s[STEPS] * s[RNN_BATCH] * s[DIRECTIONS];
-    const double rows = s[GATES] * s[UNITS];
+    const double sequences = s[RNN_BATCH] * s[DIRECTIONS], vectors = s[STEPS] * sequences;
+    const double blocks = step_blocks(t);
+    const double h_bytes = blocks * 4 * TILE_ROWS * s[UNITS] * kept_of(t->w, s[DENSE_H]);
+    const double x_bytes = blocks * 4 * TILE_ROWS * s[INPUTS] * kept_of(t->w, s[DENSE_X]);
+    const double bytes = (h_bytes + x_bytes) * s[DIRECTIONS];
 
     put_common(t);
-    put_weights(t);
     put(t, t->w->macs / t->threads);
-    put(t, s[STEPS] * s[DIRECTIONS]);
+    put(t, sequences);
     put(t, vectors);
-    put(t, vectors * share(t, ceil(s[UNITS] / 8.0)) * s[GATES]); /* tiles and cells */
-    put(t, vectors * share(t, ceil(rows / 8.0)) * s[INPUTS] * s[DENSE_X]);
-    put(t, vectors * share(t, ceil(rows / 8.0)) * s[UNITS] * s[DENSE_H]);
-    put(t, s[STEPS] * t->w->weight_bytes / t->threads); /* read again in every step */
-    put(t, t->w->cold ? s[STEPS] * t->w->weight_bytes / t->threads : 0.0);
-    put(t, beyond(t->w->weight_bytes / t->threads, t->m->l2_bytes) * s[STEPS]);
-    put(t, vectors * s[UNITS]);
     put(t, vectors * s[INPUTS]);
+    put(t, vectors * s[UNITS]);
+    put_cells(t, vectors);
+    put_x(t, blocks, sequences);
+    put(t, vectors * blocks);
+    put(t, vectors * h_bytes);
+    put(t, vectors * beyond(h_bytes, L1_BYTES)); /* read again in every step */
+    put(t, vectors * beyond(h_bytes, t->m->l2_bytes));
+    put(t, vectors * beyond(h_bytes + x_bytes, L1_BYTES));
+    put(t, bytes);
+    put(t, t->w->cold ? bytes : 0.0);
+    put(t, t->w->cold ? beyond(bytes, t->m->l3_bytes / 4) : 0.0);
 }
 
 /* ---- elements ----------------------------------------------------------------------- */
