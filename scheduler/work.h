@@ -19,7 +19,7 @@ enum spacc_work_family {
     SPACC_WORK_FAMILIES
 };
 
-enum { SPACC_WORK_SIZES = 12, SPACC_WORK_NAME = 40 };
+enum { SPACC_WORK_SIZES = 13, SPACC_WORK_NAME = 40 };
 
 struct spacc_work {
     enum spacc_work_family family;

@@ -74,13 +74,13 @@ static void families_have_names_and_sizes(void **state)
         assert_in_range(spacc_work_sizes(family), 1, SPACC_WORK_SIZES);
     }
     assert_int_equal(spacc_work_family_find("con"), SPACC_WORK_FAMILIES);
-    assert_int_equal(spacc_work_sizes(SPACC_WORK_CONV), 12);
+    assert_int_equal(spacc_work_sizes(SPACC_WORK_CONV), 13);
     assert_int_equal(spacc_work_sizes(SPACC_WORK_FAMILIES), 0);
     assert_string_equal(spacc_work_size_name(SPACC_WORK_CONV, 0, text, 8), "n");
     assert_string_equal(spacc_work_size_name(SPACC_WORK_CONV, 5, text, 8), "kh");
     assert_string_equal(spacc_work_size_name(SPACC_WORK_CONV, 11, text, 8), "joined");
     assert_string_equal(spacc_work_size_name(SPACC_WORK_CONV, 11, text, 4), "joi");
-    assert_string_equal(spacc_work_size_name(SPACC_WORK_CONV, 12, text, 8), "");
+    assert_string_equal(spacc_work_size_name(SPACC_WORK_CONV, 13, text, 8), "");
 }
 
 static void works_differ_in_any_size(void **state)

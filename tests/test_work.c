@@ -81,7 +81,7 @@ static void a_convolution_counts_groups_strides_and_what_is_joined(void **state)
 
     struct made m = make(g);
     const struct spacc_work w = only(&m, SPACC_WORK_CONV);
-    assert_sizes(&w, SIZES(2, 16, 32, 20, 15, 3, 5, 1, 2, 1, 2, 2));
+    assert_sizes(&w, SIZES(2, 16, 32, 20, 15, 3, 5, 1, 2, 1, 2, 2, 0));
     assert_true(w.macs == 2.0 * 32 * 20 * 15 * 8 * 15);
     assert_true(w.in_bytes == 4.0 * 2 * 16 * 20 * 30);
     assert_true(w.weight_bytes == 4.0 * (32 * 8 * 15 + 32));
@@ -100,7 +100,7 @@ static void a_convolution_adds_to_what_is_there(void **state)
     weights(&g, "w", 16, DIMS(16, 16, 1, 1));
     op(&g, "Conv", "x v", "a");
     op(&g, "Conv", "a w", "c");
-    op(&g, "Relu", "c", "d");
+    op(&g, "Sigmoid", "c", "d");
     op(&g, "Add", "d a", "y");
     output(&g, "y");
 
@@ -110,8 +110,8 @@ static void a_convolution_adds_to_what_is_there(void **state)
         const struct spacc_work w = spacc_engine_step(m.e, i).work;
         if (w.family == SPACC_WORK_CONV)
             nodes += (size_t)w.size[11];
-        if (w.family == SPACC_WORK_CONV && w.size[11] == 3.0) /* Conv, Relu and Add */
-            assert_true(w.in_bytes == 2 * 4.0 * 16 * 64);
+        if (w.family == SPACC_WORK_CONV && w.size[11] == 3.0) /* Conv, Sigmoid and Add */
+            assert_true(w.in_bytes == 2 * 4.0 * 16 * 64 && w.size[12] == 1.0);
         if (w.family == SPACC_WORK_POINTS)
             nodes += (size_t)w.size[2];
     }

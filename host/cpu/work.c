@@ -15,7 +15,7 @@ enum { L2_BYTES = 512 * 1024 }; /* where the system does not tell */
 
 /* Of which size of the family is meant, as work.def orders them. */
 enum { CONV_N, CONV_IC, CONV_OC, CONV_H, CONV_W, CONV_KH, CONV_KW, CONV_SH, CONV_SW };
-enum { CONV_DH = CONV_SW + 1, CONV_GROUPS, CONV_JOINED };
+enum { CONV_DH = CONV_SW + 1, CONV_GROUPS, CONV_JOINED, CONV_HEAVY };
 enum { POOL_N, POOL_C, POOL_H, POOL_W, POOL_KH, POOL_KW, POOL_SH, POOL_SW, POOL_MOST };
 enum { PRODUCT_BATCH, PRODUCT_M, PRODUCT_N, PRODUCT_K, PRODUCT_DENSITY, PRODUCT_JOINED };
 enum { RNN_STEPS, RNN_BATCH, RNN_INPUTS, RNN_UNITS, RNN_GATES, RNN_DIRECTIONS };
@@ -81,6 +81,37 @@ static double joined(const struct about *a)
 
     for (int n = 0; n < a->e->g->nodes; n++)
         nodes += a->e->about[n].joined == a->s->node && a->e->about[n].kernel;
+    return nodes;
+}
+
+/* Operators of one cost share a name; a heavy one has a function or a division an element. */
+static const struct {
+    const char *op, *what;
+    bool heavy;
+} points[] = {
+    {"Add", "add", false},         {"Sub", "add", false},       {"Mul", "add", false},
+    {"Sum", "add", false},         {"Relu", "map", false},      {"LeakyRelu", "leaky", false},
+    {"Clip", "clip", false},       {"Neg", "map", false},       {"Abs", "map", false},
+    {"Pow", "map", false},         {"HardSwish", "map", false}, {"Resize", "resize", false},
+    {"Upsample", "resize", false}, {"Elu", "Elu", true},        {"Sigmoid", "Sigmoid", true},
+    {"Tanh", "Tanh", true},        {"Sqrt", "Sqrt", true},      {"Div", "Div", true}};
+
+static bool is_heavy(const char *op)
+{
+    for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+        if (strcmp(points[i].op, op) == 0)
+            return points[i].heavy;
+    return false;
+}
+
+/* Nodes with a function or a division that run in this step. */
+static double joined_heavy(const struct about *a)
+{
+    int nodes = 0;
+
+    for (int n = 0; n < a->e->g->nodes; n++)
+        nodes += a->e->about[n].joined == a->s->node && a->e->about[n].kernel &&
+                 is_heavy(a->e->g->node[n].op->name);
     return nodes;
 }
 
@@ -173,6 +204,7 @@ static void describe_conv(struct about *a, bool transposed)
     size[CONV_DH] = window.axes ? (double)window.dilation[0] : 1.0;
     size[CONV_GROUPS] = groups;
     size[CONV_JOINED] = joined(a);
+    size[CONV_HEAVY] = joined_heavy(a);
     a->w->macs = (double)(transposed ? x.count : y.count) *
                  (transposed ? size[CONV_OC] : size[CONV_IC]) / groups * size[CONV_KH] *
                  size[CONV_KW];
@@ -300,18 +332,6 @@ static void describe_rnn(struct about *a)
 }
 
 /* ---- elements ------------------------------------------------------------------------ */
-
-/* Operators of one cost share a name; a heavy one has a function or a division an element. */
-static const struct {
-    const char *op, *what;
-    bool heavy;
-} points[] = {
-    {"Add", "add", false},         {"Sub", "add", false},       {"Mul", "add", false},
-    {"Sum", "add", false},         {"Relu", "map", false},      {"LeakyRelu", "leaky", false},
-    {"Clip", "clip", false},       {"Neg", "map", false},       {"Abs", "map", false},
-    {"Pow", "map", false},         {"HardSwish", "map", false}, {"Resize", "resize", false},
-    {"Upsample", "resize", false}, {"Elu", "Elu", true},        {"Sigmoid", "Sigmoid", true},
-    {"Tanh", "Tanh", true},        {"Sqrt", "Sqrt", true},      {"Div", "Div", true}};
 
 /* Elements of a channel: blocked tensors have whole blocks of channels, and cost as much. */
 static double pixels_of(const struct spacc_tensor *t)

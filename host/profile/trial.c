@@ -8,7 +8,7 @@
 enum { FRONT_CHANNELS = 8 }; /* of the convolution that makes a blocked tensor */
 
 /* Sizes, as work.def orders them. */
-enum { N, IC, OC, H, W, KH, KW, SH, SW, DH, GROUPS, JOINED };
+enum { N, IC, OC, H, W, KH, KW, SH, SW, DH, GROUPS, JOINED, HEAVY };
 enum { PN, PC, PH, PW, PKH, PKW, PSH, PSW, PMOST };
 enum { BATCH, PM, PRN, PK, DENSITY, PJOINED };
 enum { STEPS, SEQUENCES, INPUTS, UNITS, GATES, DIRECTIONS };
@@ -461,7 +461,8 @@ bool spacc_trial_of_work(struct spacc_trial *t, const struct spacc_work *w)
     switch (w->family) {
     case SPACC_WORK_CONV:
         t->kind = SPACC_TRIAL_CONV;
-        t->op = w->size[JOINED] > 1.0 ? "Relu" : NULL;
+        t->op = w->size[JOINED] > 1.0 ? w->size[HEAVY] > 0.0 ? "Sigmoid" : "Relu" : NULL;
+        t->size[HEAVY] = 0; /* the operator says so */
         return t->size[GROUPS] > 0;
     case SPACC_WORK_DECONV: t->kind = SPACC_TRIAL_DECONV; return t->size[GROUPS] > 0;
     case SPACC_WORK_POOL:

@@ -69,31 +69,44 @@ static void put_weights(struct terms *t)
 
 /* ---- windows ------------------------------------------------------------------------ */
 
-enum { N, IC, OC, H, W, KH, KW, SH, SW, DH, GROUPS, JOINED };
+enum { N, IC, OC, H, W, KH, KW, SH, SW, DH, GROUPS, JOINED, CONV_HEAVY };
 
 static void put_conv(struct terms *t)
 {
     const double *s = t->w->size;
-    const double groups = at_least_1(s[GROUPS]);
-    const double ic = s[IC] / groups, oc = s[OC] / groups, taps = s[KH] * s[KW];
-    const double images = s[N] * groups;
-    const double pixels = s[H] * s[W];
+    const bool each = s[GROUPS] > 1.0 && s[GROUPS] >= s[IC]; /* depthwise: 8 channels at once */
+    const double groups = each ? ceil(s[OC] / 8.0) : at_least_1(s[GROUPS]);
+    const double ic = each ? 1.0 : s[IC] / groups, oc = each ? 8.0 : s[OC] / groups;
+    const double images = s[N] * groups, pixels = s[H] * s[W];
+    const double deep = ic < 8.0 ? ic : whole(ic, 8.0);
+    /* of a deconvolution a result sees but every s-th tap */
+    const double taps = t->w->family == SPACC_WORK_DECONV
+                            ? s[KH] * s[KW] / at_least_1(s[SH] * s[SW])
+                            : s[KH] * s[KW];
+    const double rows = share(t, images * ceil(oc / 8.0) * s[H]);
 
     put_common(t);
     put_weights(t);
     put(t, t->w->macs / t->threads);
     /* direct: rows of 8 channels (4 such blocks by 3 pixels, 2 by 6) */
-    put(t, share(t, images * ceil(oc / 8.0) * s[H]));
-    put(t, share(t, images * ceil(oc / 8.0) * s[H]) * s[KH] * ceil(ic / 8.0));
-    put(t, share(t, images * ceil(oc / 8.0) * s[H]) * s[W] * taps * ic);
+    put(t, rows);
+    put(t, rows * s[KH] * ceil(ic / 8.0));
+    put(t, rows * s[W]);
+    put(t, rows * s[W] * (s[SW] > 1.0));
+    put(t, rows * s[W] * s[CONV_HEAVY]);
+    put(t, rows * s[W] * s[JOINED]);
+    put(t, rows * s[W] * taps * ic);
     put(t, share(t, images * ceil(oc / 32.0) * s[H]) * whole(s[W], 3.0) * taps * ic);
     put(t, share(t, images * ceil(oc / 16.0) * s[H]) * whole(s[W], 6.0) * taps * ic);
-    /* depthwise: 8 channels at once */
-    put(t, share(t, s[N] * ceil(s[OC] / 8.0) * s[H]) * whole(s[W], 4.0) * taps);
+    put(t, rows * whole(s[W], 4.0) * taps);
     /* a product of all pixels, and its columns */
-    put(t, images * share(t, ceil(pixels / 6.0)) * whole(oc, 16.0) * taps * ic);
+    put(t, images * share(t, ceil(pixels / 6.0)) * whole(oc, 16.0) * taps * deep);
+    put(t, images * share(t, ceil(pixels / 4.0)) * whole(oc, 8.0) * taps * deep);
+    put(t, share(t, images * ceil(oc / 8.0)) * pixels * beyond(deep * 96.0, 16384));
+    put(t, pixels * beyond(t->w->weight_bytes, t->m->l2_bytes / 2) / t->threads);
+    put(t, s[SW] > 1.0 ? t->w->in_bytes / t->threads : 0.0);
     put(t, s[N] * pixels * taps * s[IC] / t->threads);
-    put(t, s[N] * s[OC] * pixels * s[JOINED] / t->threads);
+    put(t, images * ceil(oc / 8.0));
     /* Winograd, tiles of 4 x 4: products, transforms */
     put(t, s[N] * share(t, ceil(s[H] / 4.0) * ceil(s[W] / 4.0)) * whole(oc, 16.0) * ic);
     put(t, s[N] * share(t, ceil(s[H] / 4.0) * ceil(s[W] / 4.0)) * (oc + ic));
