@@ -92,7 +92,8 @@ static double steps_us(const struct spacc_work *w)
 {
     const double *s = w->size;
     const double rows = ceil(ceil(s[2] / 8.0) * s[3] / w->threads);
-    double us = 3.0 + rows * (0.05 + s[4] * s[5] * s[6] * s[1] * 0.0006);
+    const double ic = s[1] < 8.0 ? s[1] : ceil(s[1] / 8.0) * 8.0;
+    double us = 3.0 + rows * (0.05 + s[4] * s[5] * s[6] * ic * 0.0006);
     us *= s[1] < 16 ? 1.5 : 1.0;
     us *= w->in_bytes + w->weight_bytes > 200e3 ? 1.35 : 1.0;
     return us;

@@ -7,9 +7,9 @@
 #include "scheduler/predict/costs_parts.h"
 
 enum { SWEEPS = 1000, ROUNDS = 4 };
-#define RIDGE   1e-6 /* of the diagonal: among terms that are nearly the same, some of each */
-#define OUTLIER 0.10 /* relative error at which a sample has half its weight */
-#define WORTH   0.01 /* share by which the loss has to grow for a term to stay */
+#define RIDGE   1e-6  /* of the diagonal: among terms that are nearly the same, some of each */
+#define OUTLIER 0.10  /* relative error at which a sample has half its weight */
+#define WORTH   0.004 /* share by which the loss has to grow for a term to stay */
 
 float spacc_short_float(double value)
 {

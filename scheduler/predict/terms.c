@@ -7,6 +7,8 @@
 
 #include "scheduler/predict/costs_parts.h"
 
+enum { TILE_ROWS = 64, L1_BYTES = 32768 };
+
 struct terms {
     const struct spacc_work *w;
     const struct spacc_machine *m;
@@ -71,45 +73,92 @@ static void put_weights(struct terms *t)
 
 enum { N, IC, OC, H, W, KH, KW, SH, SW, DH, GROUPS, JOINED, CONV_HEAVY };
 
+/* A convolution as its kernels see it. */
+struct window {
+    double images, oc,
+        deep; /* groups times images; channels of one group, ic in whole eights */
+    double pixels, taps;
+    double rows; /* of 8 channels, of the busiest thread */
+};
+
+/* Depthwise channels are eights of a group each; of a deconvolution a result sees but every
+ * s-th tap. */
+static struct window window_of(const struct terms *t)
+{
+    const double *s = t->w->size;
+    const bool each = s[GROUPS] > 1.0 && s[GROUPS] >= s[IC];
+    const double groups = each ? ceil(s[OC] / 8.0) : at_least_1(s[GROUPS]);
+    const double ic = each ? 1.0 : s[IC] / groups;
+    struct window v = {.images = s[N] * groups,
+                       .oc = each ? 8.0 : s[OC] / groups,
+                       .deep = ic < 8.0 ? ic : whole(ic, 8.0),
+                       .pixels = s[H] * s[W],
+                       .taps = s[KH] * s[KW]};
+
+    if (t->w->family == SPACC_WORK_DECONV)
+        v.taps /= at_least_1(s[SH] * s[SW]);
+    v.rows = share(t, v.images * ceil(v.oc / 8.0) * s[H]);
+    return v;
+}
+
+/* All pixels in a row; weights that leave the second level come again. As many terms as of
+ * rows. */
+static void put_pixels(struct terms *t, const struct window *v)
+{
+    const double sums = v->taps * v->deep;
+
+    put(t, v->images * share(t, ceil(v->pixels / 6.0)) * whole(v->oc, 16.0) * sums);
+    put(t, v->images * share(t, ceil(v->pixels / 4.0)) * whole(v->oc, 8.0) * sums);
+    put(t, share(t, v->images * ceil(v->oc / 8.0)) * v->pixels *
+               beyond(v->deep * 96.0, L1_BYTES / 2));
+    put(t, v->pixels * beyond(t->w->weight_bytes, t->m->l2_bytes / 2) / t->threads);
+    put(t, t->w->size[SW] > 1.0 ? t->w->in_bytes / t->threads : 0.0);
+    put(t, t->w->size[N] * v->pixels * v->taps * t->w->size[IC] / t->threads);
+}
+
+/* Rows by windows: their ends, and inputs that are read by every 32 channels. */
+static void put_windows(struct terms *t, const struct window *v)
+{
+    const double *s = t->w->size;
+    const double sums = v->taps * v->deep;
+
+    put(t, share(t, v->images * ceil(v->oc / 24.0) * s[H]) * whole(s[W], 4.0) * sums);
+    put(t, v->images * ceil(v->oc / 8.0) * (s[H] + s[W]) * sums / t->threads);
+    put(t, s[W] <= s[KW] ? v->rows : 0.0);
+    put(t, s[H] * beyond(t->w->weight_bytes, t->m->l2_bytes / 2) / t->threads);
+    put(t, ceil(v->oc / 32.0) * t->w->in_bytes / t->threads);
+    put(t, s[SW] > 1.0 ? v->rows * s[W] * sums : 0.0);
+}
+
 static void put_conv(struct terms *t)
 {
     const double *s = t->w->size;
-    const bool each = s[GROUPS] > 1.0 && s[GROUPS] >= s[IC]; /* depthwise: 8 channels at once */
-    const double groups = each ? ceil(s[OC] / 8.0) : at_least_1(s[GROUPS]);
-    const double ic = each ? 1.0 : s[IC] / groups, oc = each ? 8.0 : s[OC] / groups;
-    const double images = s[N] * groups, pixels = s[H] * s[W];
-    const double deep = ic < 8.0 ? ic : whole(ic, 8.0);
-    /* of a deconvolution a result sees but every s-th tap */
-    const double taps = t->w->family == SPACC_WORK_DECONV
-                            ? s[KH] * s[KW] / at_least_1(s[SH] * s[SW])
-                            : s[KH] * s[KW];
-    const double rows = share(t, images * ceil(oc / 8.0) * s[H]);
+    const struct window v = window_of(t);
+    const double sums = v.taps * v.deep;
 
     put_common(t);
     put_weights(t);
     put(t, t->w->macs / t->threads);
     /* direct: rows of 8 channels (4 such blocks by 3 pixels, 2 by 6) */
-    put(t, rows);
-    put(t, rows * s[KH] * ceil(ic / 8.0));
-    put(t, rows * s[W]);
-    put(t, rows * s[W] * (s[SW] > 1.0));
-    put(t, rows * s[W] * s[CONV_HEAVY]);
-    put(t, rows * s[W] * s[JOINED]);
-    put(t, rows * s[W] * taps * ic);
-    put(t, share(t, images * ceil(oc / 32.0) * s[H]) * whole(s[W], 3.0) * taps * ic);
-    put(t, share(t, images * ceil(oc / 16.0) * s[H]) * whole(s[W], 6.0) * taps * ic);
-    put(t, rows * whole(s[W], 4.0) * taps);
-    /* a product of all pixels, and its columns */
-    put(t, images * share(t, ceil(pixels / 6.0)) * whole(oc, 16.0) * taps * deep);
-    put(t, images * share(t, ceil(pixels / 4.0)) * whole(oc, 8.0) * taps * deep);
-    put(t, share(t, images * ceil(oc / 8.0)) * pixels * beyond(deep * 96.0, 16384));
-    put(t, pixels * beyond(t->w->weight_bytes, t->m->l2_bytes / 2) / t->threads);
-    put(t, s[SW] > 1.0 ? t->w->in_bytes / t->threads : 0.0);
-    put(t, s[N] * pixels * taps * s[IC] / t->threads);
-    put(t, images * ceil(oc / 8.0));
+    put(t, v.rows);
+    put(t, v.rows * s[KH] * ceil(v.deep / 8.0));
+    put(t, v.rows * s[W]);
+    put(t, v.rows * s[W] * (s[SW] > 1.0));
+    put(t, v.rows * s[W] * s[CONV_HEAVY]);
+    put(t, v.rows * s[W] * (s[JOINED] > 1.0));
+    put(t, v.rows * s[W] * sums);
+    put(t, share(t, v.images * ceil(v.oc / 32.0) * s[H]) * whole(s[W], 3.0) * sums);
+    put(t, share(t, v.images * ceil(v.oc / 16.0) * s[H]) * whole(s[W], 6.0) * sums);
+    put(t, v.rows * whole(s[W], 4.0) * v.taps);
+    if (strstr(t->w->kernel, "jit:")) /* "onednn conv jit:avx2" */
+        put_windows(t, &v);
+    else
+        put_pixels(t, &v);
+    put(t, v.images * ceil(v.oc / 8.0));
     /* Winograd, tiles of 4 x 4: products, transforms */
-    put(t, s[N] * share(t, ceil(s[H] / 4.0) * ceil(s[W] / 4.0)) * whole(oc, 16.0) * ic);
-    put(t, s[N] * share(t, ceil(s[H] / 4.0) * ceil(s[W] / 4.0)) * (oc + ic));
+    const double tiles = s[N] * share(t, ceil(s[H] / 4.0) * ceil(s[W] / 4.0));
+    put(t, tiles * whole(v.oc, 16.0) * v.deep);
+    put(t, tiles * (v.oc + v.deep));
 }
 
 enum { POOL_N, POOL_C, POOL_H, POOL_W, POOL_KH, POOL_KW, POOL_SH, POOL_SW };
@@ -134,8 +183,6 @@ static void put_pool(struct terms *t)
 /* ---- products ----------------------------------------------------------------------- */
 
 enum { BATCH, M, PN, K, DENSITY, PRODUCT_JOINED };
-
-enum { TILE_ROWS = 64, L1_BYTES = 32768 };
 
 /* Weights that a column of a tile's block keeps: of banks of one, all as soon as one of 64 rows
  * keeps it. */
