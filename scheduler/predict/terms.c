@@ -277,7 +277,7 @@ static double chunk_of(const struct terms *t, double blocks)
     const double step = s[INPUTS] * 4.0 + blocks * t->threads * TILE_ROWS * 4.0;
     const double most = fmin(floor(131072.0 / step / 4.0) * 4.0, 32.0);
 
-    return fmin(s[STEPS], fmax(most, 4.0));
+    return at_least_1(fmin(s[STEPS], fmax(most, 4.0)));
 }
 
 /* Products with x, by 4, 2 or 1 of a chunk's steps. */
@@ -288,7 +288,7 @@ static void put_x(struct terms *t, double blocks, double sequences)
     const double last = s[STEPS] - chunks * chunk;
     const double fours = chunks * floor(chunk / 4.0) + floor(last / 4.0);
     const double ones = chunks * fmod(chunk, 2.0) + fmod(last, 2.0);
-    const double twos = (s[STEPS] - 4.0 * fours - ones) / 2.0;
+    const double twos = fmax(0.0, (s[STEPS] - 4.0 * fours - ones) / 2.0);
     const double slots = sequences * blocks * s[INPUTS] * kept_of(t->w, s[DENSE_X]);
 
     put(t, sequences * (chunks + (last > 0.0)));
