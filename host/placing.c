@@ -314,7 +314,11 @@ static enum spacc_status make(struct spacc_placing_making *m)
     if ((status = make_engines(m)) || (status = order_tasks(m)) || (status = new_tasks(m)))
         return status;
     add_devices(m);
-    if ((status = spacc_placing_price(m)) || (status = spacc_placing_tensors(m)))
+    for (int w = 0; w < SPACC_WHERES; w++)
+        m->p->factor[w] = 1.0;
+    if ((status = spacc_placing_price(m)) ||
+        (m->ask->correct && (status = spacc_placing_correct(m))) ||
+        (status = spacc_placing_tensors(m)))
         return status;
     if ((status = pin_nodes(m)))
         return status;

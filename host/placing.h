@@ -39,6 +39,7 @@ struct spacc_placing_ask {
     int all_on;          /* enum spacc_where: it runs what it can and is not pinned; or -1 */
     const int *pin;      /* [plan nodes]: enum spacc_where, or -1 */
     const int *plan_pin; /* the same of a plan file, for tasks without a pin; or NULL */
+    bool correct;        /* hold the prices of CPU and GPU to a few runs with these inputs */
     enum spacc_objective objective;
     double gate; /* of spacc_place() */
 };
@@ -56,9 +57,10 @@ struct spacc_placing {
     struct spacc_placing_task *about; /* [tasks.tasks] */
     struct spacc_placement chosen;
     enum spacc_where where[SPACC_PLACE_DEVICES]; /* of device d of tasks */
-    int *task;                                   /* [plan nodes]: or -1: nothing runs */
-    int *order;   /* [nodes of g]: as spacc_engine_options wants it */
-    int *readers; /* behind tasks.tensor[].reader */
+    double factor[SPACC_WHERES]; /* by which prices were corrected after a few runs; 1: not */
+    int *task;                   /* [plan nodes]: or -1: nothing runs */
+    int *order;                  /* [nodes of g]: as spacc_engine_options wants it */
+    int *readers;                /* behind tasks.tensor[].reader */
 };
 
 /* Errors of spacc_engine_new(), spacc_place(), spacc_cost_of(); SPACC_ENOMEM. */

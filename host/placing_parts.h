@@ -32,6 +32,10 @@ int spacc_placing_owner(const struct spacc_plan *plan, int graph);
 /* Fill in us, sigma, joules and rates of all tasks. (placing_price.c) */
 enum spacc_status spacc_placing_price(struct spacc_placing_making *m);
 
+/* Hold the prices of CPU and GPU to a few runs: every price of a device by one factor, also in
+ * m->p->factor. Errors of the runs. (placing_correct.c) */
+enum spacc_status spacc_placing_correct(struct spacc_placing_making *m);
+
 /* Find the tensors between tasks. (placing_tensors.c) */
 enum spacc_status spacc_placing_tensors(struct spacc_placing_making *m);
 

@@ -43,8 +43,9 @@ struct spacc_session {
     struct spacc_device *device; /* card or fixed point on the CPU, or NULL */
     bool device_used;            /* layers are on it: a new prepare needs a new one */
     bool on_card;
-    struct spacc_gpu *gpu;                           /* or NULL */
-    bool gpu_failed;                                 /* goes on without it */
+    struct spacc_gpu *gpu; /* or NULL */
+    bool gpu_failed;       /* goes on without it */
+    bool as_priced;        /* for tests: prices are not held to runs */
     struct spacc_profile *cpu_profile, *gpu_profile; /* NULL until something is to be placed */
     struct spacc_placing *placing;                   /* NULL: one device */
     int *where; /* [plan nodes]: enum spacc_where; NULL: nothing is placed */

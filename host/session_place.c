@@ -7,7 +7,8 @@
 #include "host/profiles.h"
 #include "host/session_parts.h"
 
-static const double gate = 1.0; /* standard errors that a split must gain */
+static const double worth_telling = 0.05; /* of a correction of prices */
+static const double gate = 1.0;           /* standard errors that a split must gain */
 
 /* What a card's own cycles and the host's rounding of x and y, both in its price, leave out:
  * nothing for one that is simulated; for a board registers and polling, stated, and its line.
@@ -239,7 +240,7 @@ static enum spacc_status place(struct spacc_session *s, const struct spacc_tenso
         .engine =
             spacc_executor_options(&s->executor, s->pool ? &s->parallel : NULL, SPACC_TILE_F32),
         .cpu = s->cpu_profile,
-        .gpu = s->gpu,
+        .gpu = s->gpu_failed ? NULL : s->gpu,
         .gpu_profile = s->gpu_profile,
         .card_us = s->on_card ? card_us : NULL,
         .card_link = card_link(s),
@@ -247,6 +248,8 @@ static enum spacc_status place(struct spacc_session *s, const struct spacc_tenso
         .all_on = -1,
         .pin = pin,
         .plan_pin = plan_pin,
+        .correct = !s->as_priced && !s->options.plan_file && !s->options.all_on &&
+                   (s->on_card || (s->gpu && !s->gpu_failed)),
         .objective = objective_of(s->options.goal),
         .gate = s->options.plan_file ? 0.0 : gate};
 
@@ -258,7 +261,17 @@ static enum spacc_status place(struct spacc_session *s, const struct spacc_tenso
     }
     ask.engine.gpu = NULL;
     ask.engine.timeline = NULL;
-    return spacc_placing_new(&s->placing, &ask, err);
+    struct spacc_error own = {0};
+    const enum spacc_status status = spacc_placing_new(&s->placing, &ask, &own);
+    if (status == SPACC_EDEVICE && ask.gpu) {
+        spacc_session_note(s, "the gpu failed (%s): nothing is placed on it", own.text);
+        s->gpu_failed = true;
+        ask.gpu = NULL;
+        return spacc_placing_new(&s->placing, &ask, err);
+    }
+    if (status && err)
+        *err = own;
+    return status;
 }
 
 static const char *why(const struct spacc_session *s, size_t n, char *text, size_t bytes)
@@ -292,6 +305,10 @@ static void tell(struct spacc_session *s)
         if (s->placing->task[i] >= 0 && (!n->candidate || !s->on_card || n->elsewhere))
             spacc_plan_reason(n, "%s", why(s, i, text, sizeof(text)));
     }
+    for (int w = 0; w < SPACC_WHERES; w++)
+        if (fabs(s->placing->factor[w] - 1.0) > worth_telling)
+            spacc_session_note(s, "prices of the %s times %.2f: that is what runs on it took",
+                               spacc_where_name((enum spacc_where)w), s->placing->factor[w]);
     if (s->placing->chosen.withdrawn)
         spacc_session_note(s,
                            "a split would take %.1f us, which does not beat %.1f us on the %s "

@@ -157,6 +157,7 @@ static void end(struct work *w)
 static enum spacc_status try_prepare(struct work *w, const struct spacc_options *o)
 {
     ok(spacc_session_new(&w->session, w->model, o, &w->err), &w->err);
+    w->session->as_priced = true;
     return spacc_session_prepare(w->session, 1, in_of(w), &w->err);
 }
 
@@ -393,6 +394,40 @@ static void a_gpu_that_fails_is_gone_on_without(void **state)
     }
 }
 
+/* Prices that are wrong by a factor of thousands are found out by runs before anything is
+ * placed. */
+static void prices_are_held_to_runs(void **state)
+{
+    const struct spacc_options o = {.gpu = gpu_name(), .profiles = slow};
+    struct work w;
+
+    (void)state;
+    begin_towers(&w);
+    ok(spacc_session_new(&w.session, w.model, &o, &w.err), &w.err);
+    ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
+    assert_true(w.session->placing->factor[SPACC_ON_CPU] < 0.5);
+    assert_true(has_note(&w, "prices of the cpu times 0."));
+    run_again(&w);
+    check_results(&w);
+    end(&w);
+}
+
+static void a_gpu_that_fails_when_it_is_priced_gets_nothing(void **state)
+{
+    const struct spacc_options o = {.gpu = gpu_name(), .profiles = slow};
+    struct work w;
+
+    (void)state;
+    begin_towers(&w);
+    ok(spacc_session_new(&w.session, w.model, &o, &w.err), &w.err);
+    spacc_gpu_fail_at(w.session->gpu, 3);
+    ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
+    run_again(&w);
+    check_results(&w);
+    assert_true(has_note(&w, "nothing is placed on it"));
+    end(&w);
+}
+
 static void a_gpu_that_fails_in_its_trial_is_gone_on_without(void **state)
 {
     const struct spacc_options o = {.gpu = gpu_name(), .profiles = slow};
@@ -401,6 +436,7 @@ static void a_gpu_that_fails_in_its_trial_is_gone_on_without(void **state)
     (void)state;
     begin_towers(&w);
     ok(spacc_session_new(&w.session, w.model, &o, &w.err), &w.err);
+    w.session->as_priced = true;
     spacc_gpu_fail_at(w.session->gpu, 3);
     ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
     run_again(&w);
@@ -655,6 +691,8 @@ static void behind_the_gpu_the_card_is_tried(void **state)
     ok(spacc_graph_run(spacc_model_graph(w.model), in_of(&w), w.want, NULL, &w.err), &w.err);
     for (int fails = 0; fails < 2; fails++) {
         ok(spacc_session_new(&w.session, w.model, &o, &w.err), &w.err);
+        w.session->as_priced = true;
+        w.session->as_priced = true;
         spacc_gpu_fail_at(w.session->gpu, fails ? 2 : 0);
         ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
         const bool gpu_left = has_note(&w, "the gpu is not used") || fails;
@@ -827,6 +865,8 @@ int main(void)
         cmocka_unit_test(on_a_gpu_results_are_those_of_the_reference),
         cmocka_unit_test(objectives_change_no_result),
         cmocka_unit_test(a_gpu_that_fails_is_gone_on_without),
+        cmocka_unit_test(prices_are_held_to_runs),
+        cmocka_unit_test(a_gpu_that_fails_when_it_is_priced_gets_nothing),
         cmocka_unit_test(a_gpu_that_fails_in_its_trial_is_gone_on_without),
         cmocka_unit_test(pruned_weights_are_pruned_on_a_gpu),
         cmocka_unit_test(fixed_point_stays_on_the_cpu),

@@ -53,7 +53,7 @@ BINARY(divide, /)
             y[i] = expression;                                                            \
     }
 UNARY(relu, x[i] < 0.0f ? 0.0f : x[i])
-UNARY(leaky_relu, x[i] < 0.0f ? alpha * x[i] : x[i])
+UNARY(leaky_relu, (x[i] < 0.0f ? alpha : 1.0f) * x[i]) /* no branch: signs are random */
 UNARY(clip, x[i]<alpha ? alpha : x[i]> beta ? beta : x[i])
 UNARY(negate, -x[i])
 UNARY(absolute, fabsf(x[i]))
