@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/clock.h"
+#include "host/median.h"
 #include "host/placing_parts.h"
 
 enum { WARM_RUNS = 1, RUNS_MOST = 7 };
@@ -37,13 +38,6 @@ static double priced_us(const struct spacc_placing_making *m, const struct spacc
     return us;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* The median of a few runs, as many as there is time for. */
 static enum spacc_status measure(const struct spacc_placing_making *m, struct spacc_engine *e,
                                  bool on_gpu, double *us)
@@ -64,8 +58,7 @@ static enum spacc_status measure(const struct spacc_placing_making *m, struct sp
     free(output);
     if (status)
         return status;
-    qsort(run, runs, sizeof(*run), ascending);
-    *us = run[runs / 2];
+    *us = spacc_median(run, runs);
     return SPACC_OK;
 }
 

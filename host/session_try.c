@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/session_parts.h"
+#include "host/median.h"
 
 enum { TRIAL_RUNS = 9, SLOW_WINDOWS = 2, PROVED_WINDOWS = 8 };
 static const double slow_by = 1.05;   /* a window this much above the single device is slow */
@@ -91,19 +92,6 @@ static void leave(struct spacc_session *s, enum spacc_where device)
 
 /* ---- a trial -------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median_of(double *us, size_t count)
-{
-    qsort(us, count, sizeof(*us), ascending);
-    return us[count / 2];
-}
-
 static enum spacc_status time_engine(struct spacc_session *s, struct spacc_engine *e,
                                      bool with_device, const struct spacc_tensor *const *input,
                                      double *us, struct spacc_error *err)
@@ -153,8 +141,8 @@ static enum spacc_status try_both(struct spacc_session *s,
             us[side][runs] = now[side];
         runs += r >= 0;
     }
-    s->watch.split_us = median_of(us[0], runs);
-    s->watch.single_us = median_of(us[1], runs);
+    s->watch.split_us = spacc_median(us[0], runs);
+    s->watch.single_us = spacc_median(us[1], runs);
     return SPACC_OK;
 }
 
@@ -240,7 +228,7 @@ void spacc_session_watch(struct spacc_session *s, double us)
     w->us[w->runs++ % SPACC_WATCH_RUNS] = us;
     if (w->runs % SPACC_WATCH_RUNS != 0)
         return;
-    const double median = median_of(w->us, SPACC_WATCH_RUNS);
+    const double median = spacc_median(w->us, SPACC_WATCH_RUNS);
     w->slow = median > slow_by * w->single_us ? w->slow + 1 : 0;
     if (w->slow >= SLOW_WINDOWS) {
         withdraw(s, median);

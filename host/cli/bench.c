@@ -8,6 +8,7 @@
 #include "host/cli/bench_devices.h"
 #include "host/clock.h"
 #include "host/cpu/engine.h"
+#include "host/median.h"
 #include "host/session.h"
 #include "models/clean.h"
 #include "models/onnx.h"
@@ -261,32 +262,20 @@ static enum spacc_status warm_up(struct bench *b, struct spacc_error *err)
     return SPACC_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double rank_of(const double *sorted, size_t count, double share)
-{
-    return sorted[(size_t)(share * (double)(count - 1) + 0.5)];
-}
-
 static void sum_up(struct series *s, size_t count)
 {
-    qsort(s->us, count, sizeof(*s->us), ascending);
-    s->median = rank_of(s->us, count, 0.5);
-    s->low = rank_of(s->us, count, 0.05);
-    s->high = rank_of(s->us, count, 0.95);
+    spacc_sort_times(s->us, count);
+    s->median = spacc_rank(s->us, count, 0.5);
+    s->low = spacc_rank(s->us, count, 0.05);
+    s->high = spacc_rank(s->us, count, 0.95);
 }
 
 static void sum_up_all(struct bench *b)
 {
     for (size_t r = 0; r < b->runs; r++)
         b->ratio[r] = b->reference_time.us[r] / b->engine_time.us[r];
-    qsort(b->ratio, b->runs, sizeof(*b->ratio), ascending);
-    b->speed_up = rank_of(b->ratio, b->runs, 0.5);
+    spacc_sort_times(b->ratio, b->runs);
+    b->speed_up = spacc_rank(b->ratio, b->runs, 0.5);
     sum_up(&b->engine_time, b->runs);
     sum_up(&b->reference_time, b->runs);
     for (int n = 0; n < b->clean->nodes; n++)

@@ -8,6 +8,7 @@
 #include "host/batch.h"
 #include "host/cli/bench_devices.h"
 #include "host/clock.h"
+#include "host/median.h"
 #include "host/placing.h"
 #include "host/session.h"
 
@@ -164,18 +165,6 @@ static enum spacc_status run_batches(struct devices *d, struct spacc_error *err)
 
 /* ---- sums ------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double rank_of(const double *sorted, size_t count, double share)
-{
-    return sorted[(size_t)(share * (double)(count - 1) + 0.5)];
-}
-
 static void sum_up(struct devices *d)
 {
     double *ratio = calloc(d->rounds + 1, sizeof(*ratio));
@@ -185,10 +174,10 @@ static void sum_up(struct devices *d)
     for (size_t i = 0; sorted && i < d->sides; i++) {
         struct side *s = &d->side[i];
         memcpy(sorted, s->us, d->rounds * sizeof(*sorted));
-        qsort(sorted, d->rounds, sizeof(*sorted), ascending);
-        s->median = rank_of(sorted, d->rounds, 0.5);
-        s->low = rank_of(sorted, d->rounds, 0.05);
-        s->high = rank_of(sorted, d->rounds, 0.95);
+        spacc_sort_times(sorted, d->rounds);
+        s->median = spacc_rank(sorted, d->rounds, 0.5);
+        s->low = spacc_rank(sorted, d->rounds, 0.05);
+        s->high = spacc_rank(sorted, d->rounds, 0.95);
         s->per_s = 1e6 / s->median;
         if (i + 1 < d->sides && s->median < d->side[d->best].median)
             d->best = i;
@@ -196,8 +185,8 @@ static void sum_up(struct devices *d)
     for (size_t r = 0; ratio && r < d->rounds; r++)
         ratio[r] = planned->us[r] / d->side[d->best].us[r];
     if (ratio) {
-        qsort(ratio, d->rounds, sizeof(*ratio), ascending);
-        d->ratio = rank_of(ratio, d->rounds, 0.5);
+        spacc_sort_times(ratio, d->rounds);
+        d->ratio = spacc_rank(ratio, d->rounds, 0.5);
     }
     free(ratio);
     free(sorted);

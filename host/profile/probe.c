@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host/clock.h"
+#include "host/median.h"
 #include "host/profile/maker.h"
 #include "host/profile/trial.h"
 
@@ -34,13 +35,6 @@ struct spacc_probe {
 
 /* ---- ruler ---------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* One reading, of many in a row. */
 static double clock_us(void)
 {
@@ -54,8 +48,7 @@ static double clock_us(void)
             last = spacc_now_us();
         gap[i] = (last - start) / READINGS;
     }
-    qsort(gap, GAPS, sizeof(gap[0]), ascending);
-    return gap[GAPS / 2];
+    return spacc_median(gap, GAPS);
 }
 
 static size_t cache_bytes(int which, size_t otherwise)
@@ -346,7 +339,7 @@ static void sum_up(struct spacc_probe *p, struct rounds *r, int runs)
     for (size_t i = 0; i < p->steps; i++) {
         double *us = p->run + i * RUNS_MAX;
         const size_t at = (size_t)r->count * p->steps + i;
-        qsort(us, (size_t)runs, sizeof(*us), ascending);
+        spacc_sort_times(us, (size_t)runs);
         r->us[at] = middle_mean(us, runs);
         r->spread[at] = (quantile(us, runs, 0.75) - quantile(us, runs, 0.25)) / 2.0;
     }
@@ -388,8 +381,8 @@ bool spacc_probe_step(const struct spacc_probe *p, enum spacc_probe_state state,
     }
     if (r->count == 0)
         return false;
-    qsort(median, (size_t)r->count, sizeof(*median), ascending);
-    qsort(width, (size_t)r->count, sizeof(*width), ascending);
+    spacc_sort_times(median, (size_t)r->count);
+    spacc_sort_times(width, (size_t)r->count);
     *us = quantile(median, r->count, 0.25); /* others only ever add time */
     *us = *us > 1e-3 ? *us : 1e-3;          /* less than the clock can tell */
     *spread = quantile(width, r->count, 0.5) / *us;
