@@ -52,6 +52,22 @@ bool spacc_session_places(const struct spacc_session *s)
 
 /* ---- profiles ------------------------------------------------------------------- */
 
+/* The law of a kernel for a number of threads that was never measured is that of ideal ones. */
+static void tell_threads(struct spacc_session *s)
+{
+    const struct spacc_profile *p = s->cpu_profile;
+    const int threads = s->pool ? spacc_pool_parts(s->pool) : 1;
+
+    for (size_t i = 0; i < p->samples; i++)
+        if (p->sample[i].work.threads == threads)
+            return;
+    if (p->samples)
+        spacc_session_note(s,
+                           "cpu: nothing was measured with %d threads: prices are as if each "
+                           "helped fully; see spacc profile --cpu-threads %d",
+                           threads, threads);
+}
+
 static enum spacc_status open_profiles(struct spacc_session *s, struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
@@ -62,6 +78,8 @@ static enum spacc_status open_profiles(struct spacc_session *s, struct spacc_err
             spacc_profiles_cpu(&s->cpu_profile, s->options.profiles, note, sizeof(note), err);
     if (note[0])
         spacc_session_note(s, "%s", note);
+    if (!status)
+        tell_threads(s);
     note[0] = '\0';
     if (!status && s->gpu && !s->gpu_profile)
         status = spacc_profiles_gpu(&s->gpu_profile, s->options.profiles, s->gpu, note,

@@ -394,6 +394,24 @@ static void a_gpu_that_fails_is_gone_on_without(void **state)
     }
 }
 
+static void threads_that_were_never_measured_are_told(void **state)
+{
+    const struct spacc_options one = {.plan = true, .profiles = fast};
+    const struct spacc_options two = {.plan = true, .profiles = fast, .cpu_threads = 2};
+    struct work w;
+
+    (void)state;
+    begin_towers(&w);
+    ok(spacc_session_new(&w.session, w.model, &one, &w.err), &w.err);
+    ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
+    assert_false(has_note(&w, "nothing was measured with"));
+    spacc_session_free(w.session);
+    ok(spacc_session_new(&w.session, w.model, &two, &w.err), &w.err);
+    ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
+    assert_true(has_note(&w, "nothing was measured with 2 threads"));
+    end(&w);
+}
+
 /* Prices that are wrong by a factor of thousands are found out by runs before anything is
  * placed. */
 static void prices_are_held_to_runs(void **state)
@@ -865,6 +883,7 @@ int main(void)
         cmocka_unit_test(on_a_gpu_results_are_those_of_the_reference),
         cmocka_unit_test(objectives_change_no_result),
         cmocka_unit_test(a_gpu_that_fails_is_gone_on_without),
+        cmocka_unit_test(threads_that_were_never_measured_are_told),
         cmocka_unit_test(prices_are_held_to_runs),
         cmocka_unit_test(a_gpu_that_fails_when_it_is_priced_gets_nothing),
         cmocka_unit_test(a_gpu_that_fails_in_its_trial_is_gone_on_without),
