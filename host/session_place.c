@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/card/uart.h"
 #include "host/profiles.h"
 #include "host/session_parts.h"
 
@@ -13,12 +14,12 @@ static const double gate = 1.0;           /* standard errors that a split must g
 /* What a card's own cycles and the host's rounding of x and y, both in its price, leave out:
  * nothing for one that is simulated; for a board registers and polling, stated, and its line.
  */
-enum { BAUD_DEFAULT = 115200, BITS_A_BYTE = 10 };
+enum { BITS_A_BYTE = 10 };
 
 static struct spacc_link card_link(const struct spacc_session *s)
 {
     const char *at = s->options.fpga ? strchr(s->options.fpga, '@') : NULL;
-    const double baud = at ? strtod(at + 1, NULL) : BAUD_DEFAULT;
+    const double baud = at ? strtod(at + 1, NULL) : SPACC_UART_BAUD;
     const double bytes_per_us = baud / BITS_A_BYTE / 1e6;
 
     if (spacc_session_virtual_hz(s) > 0.0)

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/session_parts.h"
 #include "host/median.h"
+#include "host/session_parts.h"
 
 enum { TRIAL_RUNS = 9, SLOW_WINDOWS = 2, PROVED_WINDOWS = 8 };
 static const double slow_by = 1.05;   /* a window this much above the single device is slow */

@@ -20,10 +20,12 @@ extern "C" {
 
 struct spacc_uart;
 
+enum { SPACC_UART_BAUD = 1000000 }; /* default, as rtl/boards/spacc_board.sv has it */
+
 /* 0 takes the default. */
 struct spacc_uart_options {
     const char *device;  /* of a tty: "/dev/ttyUSB1"; with spacc_uart_attach() for messages */
-    uint32_t baud;       /* default 1000000, as rtl/boards/spacc_board.sv has it */
+    uint32_t baud;       /* default SPACC_UART_BAUD */
     uint32_t timeout_ms; /* without an answer, on top of the time on the line; default 1000 */
     uint32_t attempts;   /* of a request; default 8 */
 };

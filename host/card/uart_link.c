@@ -17,7 +17,6 @@ enum {
     REQUEST_HEAD = 9, /* start, tag, command, address 4, length 2 */
     ANSWER_HEAD = 5,  /* start, tag, status, length 2 */
     CRC_BYTES = 2,
-    BAUD_DEFAULT = 1000000,
     TIMEOUT_MS_DEFAULT = 1000,
     ATTEMPTS_DEFAULT = 8
 };
@@ -360,7 +359,7 @@ static struct spacc_uart_options filled(const struct spacc_uart_options *given)
     if (!o.device)
         o.device = "serial line";
     if (!o.baud)
-        o.baud = BAUD_DEFAULT;
+        o.baud = SPACC_UART_BAUD;
     if (!o.timeout_ms)
         o.timeout_ms = TIMEOUT_MS_DEFAULT;
     if (!o.attempts)
