@@ -134,7 +134,7 @@ static void set_shares(struct spacc_batch *b, size_t count)
 
 static double timed(const struct side *s)
 {
-    return spacc_session_report(s->session)->timed_us;
+    return spacc_session_timed_us(s->session);
 }
 
 static void *run_share(void *user)

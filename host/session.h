@@ -12,6 +12,9 @@ extern "C" {
 /* The graph of a model; lives as long as the model. */
 const struct spacc_graph *spacc_model_graph(const struct spacc_model *model);
 
+/* timed_us of the report, without making one. */
+double spacc_session_timed_us(const struct spacc_session *session);
+
 struct spacc_placing;
 /* What was placed where, of a prepared session; NULL where there is one device and options.plan
  * was not set. Lives until the session is prepared again. */

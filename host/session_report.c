@@ -175,6 +175,11 @@ static void note_cuts(struct spacc_session *s)
     }
 }
 
+double spacc_session_timed_us(const struct spacc_session *s)
+{
+    return s->timed_us;
+}
+
 const struct spacc_report *spacc_session_report(struct spacc_session *s)
 {
     const size_t outputs = (size_t)s->model->graph->outputs;

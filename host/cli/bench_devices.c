@@ -82,7 +82,7 @@ static enum spacc_status add_sides(struct devices *d, struct spacc_error *err)
 
 static double timed(const struct side *s)
 {
-    return spacc_session_report(s->session)->timed_us;
+    return spacc_session_timed_us(s->session);
 }
 
 static enum spacc_status run_side(struct devices *d, struct side *s, double *us,
