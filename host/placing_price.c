@@ -48,7 +48,9 @@ static void price_body(struct spacc_placing_making *m, int task, size_t group)
         us += m->bodies.us[n];
     t->rate = m->bodies.calls[pg->first];
     us /= t->rate;
-    add_price(t, 0, &(struct spacc_cost){us, 0.05, us * m->ask->cpu->power.busy_w * 1e-6, ""});
+    add_price(t, 0,
+              &(struct spacc_cost){
+                  .us = us, .sigma = 0.05, .joules = us * m->ask->cpu->power.busy_w * 1e-6});
     m->p->about[task].source = "measured";
 }
 

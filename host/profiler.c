@@ -10,6 +10,7 @@
 #include "host/clock.h"
 #include "host/profiles.h"
 #include "host/profile/maker.h"
+#include "host/profile/meter.h"
 #include "host/profile/plan.h"
 #include "host/profile/probe.h"
 #include "host/profile/refine.h"
@@ -33,6 +34,7 @@ struct profiler {
     char device[SPACC_PROFILES_DEVICE];
     struct spacc_engine_options engine;
     struct spacc_ruler ruler;
+    struct spacc_meter meter;
     struct pace pace;
     enum spacc_probe_state state; /* in which trials are measured first */
     struct spacc_profile *p;
@@ -85,8 +87,8 @@ static enum spacc_status new_profile(struct profiler *f, const struct spacc_mach
     f->p->machine = *machine;
     f->p->seed = f->o->seed;
     snprintf(f->p->device, sizeof(f->p->device), "%s", f->device);
-    return spacc_target_link(&f->target, &f->ruler, &f->engine, &f->p->link, &f->p->power,
-                             f->err);
+    return spacc_target_link(&f->target, &f->ruler, &f->engine, f->o->powercap, &f->p->link,
+                             &f->p->power, f->err);
 }
 
 static enum spacc_status open_profile(struct profiler *f)
@@ -143,6 +145,70 @@ static enum spacc_status add_steps(const struct profiler *f, const struct spacc_
     return s;
 }
 
+/* ---- joules --------------------------------------------------------------------------------
+ */
+
+static void open_meter(struct profiler *f)
+{
+    const char *why_not = f->o->quick         ? "not in the quick mode"
+                          : f->o->only_models ? "not of steps of models"
+                          : f->target.gpu     ? "not on a GPU"
+                                              : NULL;
+
+    if (why_not)
+        spacc_fail(&f->meter.why, SPACC_EUNSUPPORTED, "%s", why_not);
+    else
+        spacc_meter_open(&f->meter, f->o->powercap, &f->p->power);
+}
+
+/* The sample of the step that takes half a trial's time or more: it alone gets the trial's
+ * power. NULL: there is none, or no samples yet. */
+static const struct spacc_sample *main_sample(const struct profiler *f,
+                                              const struct spacc_engine *e)
+{
+    const struct spacc_sample *longest = NULL;
+    double us = 0.0;
+
+    for (size_t i = 0; i < spacc_engine_steps(e); i++) {
+        const struct spacc_engine_step step = spacc_engine_step(e, i);
+        const struct spacc_sample *s =
+            step.has_work ? spacc_profile_find(f->p, &step.work) : NULL;
+        us += s ? s->us : 0.0;
+        if (s && (!longest || s->us > longest->us))
+            longest = s;
+    }
+    return longest && longest->us * 2.0 >= us ? longest : NULL;
+}
+
+static bool wants_joules(const struct profiler *f, const struct spacc_engine *e)
+{
+    const struct spacc_sample *s = f->meter.counter ? main_sample(f, e) : NULL;
+
+    return s && isnan(s->joules);
+}
+
+static enum spacc_status add_joules(struct profiler *f, struct spacc_probe *probe)
+{
+    const struct spacc_engine *e = spacc_probe_engine(probe);
+    double watts;
+
+    if (!wants_joules(f, e))
+        return SPACC_OK;
+    const enum spacc_status s = spacc_meter_watts(&f->meter, probe, &watts, f->err);
+    if (s || isnan(watts))
+        return s;
+    struct spacc_sample more = *main_sample(f, e);
+    more.joules = watts * more.us * 1e-6;
+    return spacc_profile_add(f->p, &more, f->err);
+}
+
+static void count_joules(struct profiler *f)
+{
+    for (size_t i = 0; i < f->p->samples; i++)
+        f->report->joules += isnan(f->p->sample[i].joules) ? 0 : 1;
+    f->report->no_more = f->meter.why;
+}
+
 /* ---- trials --------------------------------------------------------------------------------
  */
 
@@ -169,7 +235,7 @@ static bool is_known(const struct profiler *f, const struct spacc_engine *e, boo
         step.work.cold = step.work.cold || *warm;
         known = known && has(f, &step.work);
     }
-    return known;
+    return known && !wants_joules(f, e);
 }
 
 /* A trial that nobody can run is left out, and counted; memory is not. */
@@ -251,6 +317,9 @@ static enum spacc_status run_group(struct profiler *f, const struct spacc_trial 
     for (size_t i = 0; i < g.count && !s; i++)
         if (g.probe[i] && !(s = add_steps(f, g.probe[i], f->state)))
             s = add_steps(f, g.probe[i], SPACC_PROBE_COLD);
+    for (size_t i = 0; i < g.count && !s; i++)
+        if (g.probe[i])
+            s = add_joules(f, g.probe[i]);
     for (size_t i = 0; i < g.count; i++)
         spacc_probe_free(g.probe[i]);
     return s;
@@ -407,10 +476,12 @@ static enum spacc_status run(struct profiler *f)
         f->p->complete = false;
     if (s || (s = save(f))) /* a file that cannot be written is known now */
         return s;
+    open_meter(f);
     if ((s = run_models(f)) || (trials && (s = run_plan(f))))
         return s;
     if (trials && !f->o->quick && f->o->trials_most == 0 && (s = refine(f)))
         return s;
+    count_joules(f);
     f->p->complete = f->report->on_time && f->o->trials_most == 0;
     if (trials && (s = spacc_costs_fit(f->p, f->err)))
         return s;
@@ -428,6 +499,7 @@ static void release(struct profiler *f)
         spacc_probe_free(f->model_probe[m]);
     free(f->model);
     free(f->model_probe);
+    spacc_meter_close(&f->meter);
     spacc_ruler_free(&f->ruler);
     spacc_profile_free(f->p);
     spacc_target_close(&f->target);

@@ -2,7 +2,12 @@
  *
  * Trials (host/profile/plan.h) are measured in groups, every group in several rounds; after
  * each group the file is written. A profile that was cut off is gone on with: what is in the
- * file is not measured again. */
+ * file is not measured again.
+ *
+ * Where the energy of CPU packages can be read, a trial of the full mode runs once more to find
+ * its power (host/profile/meter.h): the step that is half of it or more gets joules. Steps of
+ * models, GPUs and samples of the quick mode have none; nor has a work with cold caches, whose
+ * power is not that of a kernel alone. */
 #ifndef SPACC_PROFILER_H
 #define SPACC_PROFILER_H
 
@@ -30,7 +35,8 @@ struct spacc_profiler_options {
     const struct spacc_parallel *parallel; /* NULL: one thread */
     size_t models;
     const struct spacc_profiler_model *model;
-    size_t trials_most; /* 0: as many as the plan has */
+    size_t trials_most;   /* 0: as many as the plan has */
+    const char *powercap; /* where the energy counters are; NULL: the system's */
     /* What goes on, every group of trials; NULL: nobody wants to know. */
     void (*tell)(void *user, size_t done, size_t all, const char *what);
     void *user;
@@ -43,6 +49,8 @@ struct spacc_profiler_report {
     size_t refined; /* trials that refinement has added */
     bool on_time;   /* false: the time of the quick mode ran out; started again it goes on */
     double seconds;
+    size_t joules;              /* samples of the profile that have joules */
+    struct spacc_error no_more; /* text: why not more of them could get any; "": they could */
 };
 
 /* Measure what is not there yet. *out is the profile as it lies in the file; free it with

@@ -18,11 +18,19 @@
 extern "C" {
 #endif
 
+/* Where the power of a kernel comes from, the least certain first. */
+enum spacc_power_from {
+    SPACC_POWER_BUSY,    /* that of a busy thread: spacc_power, measured or stated */
+    SPACC_POWER_FITTED,  /* a polynomial of its kernel's samples with joules */
+    SPACC_POWER_MEASURED /* the joules of this very sample */
+};
+
 struct spacc_cost {
     double us;
     double sigma;       /* standard error relative to us, from residuals; 0 when exact */
-    double joules;      /* power times time; see spacc_power */
+    double joules;      /* power times time, above what the device takes when idle */
     const char *source; /* "table", "fit", "roofline"; static */
+    enum spacc_power_from power;
 };
 
 /* How a cost is found: every model of costs alone, for the scoring bench, and the stack. */

@@ -29,3 +29,5 @@ endif()
 spacc_failing_alloc(test_arena)
 spacc_failing_alloc(test_engine_oom)
 spacc_failing_alloc(test_profiler)
+# This one answers for the energy counter.
+target_link_options(test_meter PRIVATE -Wl,--wrap=fopen)

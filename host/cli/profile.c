@@ -195,10 +195,21 @@ static void release(struct job *j)
 
 /* ---- the summary ---- */
 
+static void print_power(const struct job *j)
+{
+    const struct spacc_power *w = &j->p->power;
+    const char *why = j->report.no_more.text;
+
+    printf("power %.1f W idle, %.1f W a busy thread (%s)\n", w->idle_w, w->busy_w, w->source);
+    printf("joules of %zu samples measured%s%s%s; others by %s\n\n", j->report.joules,
+           why[0] ? " (" : "", why, why[0] ? ")" : "",
+           j->report.joules ? "power that is fitted to these, or that of a busy thread"
+                            : "the power of a busy thread");
+}
+
 static void print_text(const struct job *j)
 {
     const struct spacc_link *l = &j->p->link;
-    const struct spacc_power *w = &j->p->power;
 
     printf("%s: %zu samples of %s, %s, %d cores\n", j->file, j->p->samples, j->p->device,
            j->p->machine.cpu, j->p->machine.cores);
@@ -207,7 +218,7 @@ static void print_text(const struct job *j)
            j->p->complete ? "" : "; not complete: started again it goes on");
     printf("launch %.3f us, peak %.0f multiply-adds/us, %.0f bytes/us\n", l->launch_us,
            l->peak_macs_per_us, l->peak_bytes_per_us);
-    printf("power %.1f W idle, %.1f W a busy thread (%s)\n\n", w->idle_w, w->busy_w, w->source);
+    print_power(j);
     printf("%-40s %8s %9s %12s\n", "kernel", "samples", "held out", "within 10 %");
     for (size_t k = 0; k < j->kernels; k++) {
         printf("%-40s %8zu %9zu", j->kernel[k].kernel, j->kernel[k].samples,
@@ -259,7 +270,11 @@ static int print_json(const struct job *j)
         cJSON_AddNumberToObject(power, "idle_w", w->idle_w) &&
         cJSON_AddNumberToObject(power, "busy_w", w->busy_w) &&
         cJSON_AddBoolToObject(power, "measured", w->measured) &&
-        cJSON_AddStringToObject(power, "source", w->source) && json_kernels(j, kernels))
+        cJSON_AddStringToObject(power, "source", w->source) &&
+        cJSON_AddNumberToObject(power, "samples_with_joules", (double)j->report.joules) &&
+        (!j->report.no_more.text[0] ||
+         cJSON_AddStringToObject(power, "no_more_because", j->report.no_more.text)) &&
+        json_kernels(j, kernels))
         return cli_print_json(o);
     cJSON_Delete(o);
     return cli_fail("out of memory");
@@ -352,7 +367,11 @@ const struct cli_command cli_profile = {
     .summary = "Measure what the kernels of a device take, over many sizes: what plans go by.",
     .more =
         "Kernels of the MODELs are measured with exactly their sizes, and sizes near them.\n"
-        "Stopped and started again, it goes on with what is missing.\n",
+        "Stopped and started again, it goes on with what is missing. Where the energy counters "
+        "of\n"
+        "the processor (RAPL) can be read, it measures joules of kernels on CPU cores, but "
+        "not\n"
+        "with --quick or --only-models: what --objective energy goes by.\n",
     .example = "spacc profile --quick model.onnx",
     .option = options,
     .run = run};

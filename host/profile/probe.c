@@ -369,6 +369,17 @@ enum spacc_status spacc_probe_round(struct spacc_probe *p, const struct spacc_ru
     return s;
 }
 
+enum spacc_status spacc_probe_repeat(struct spacc_probe *p, double us, struct spacc_error *err)
+{
+    const double start = spacc_now_us();
+    enum spacc_status s;
+
+    do {
+        s = spacc_engine_run_into(p->e, p->input, p->output, NULL, err);
+    } while (!s && spacc_now_us() - start < us);
+    return s;
+}
+
 bool spacc_probe_step(const struct spacc_probe *p, enum spacc_probe_state state, size_t i,
                       double *us, double *spread, unsigned *runs)
 {

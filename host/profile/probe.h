@@ -56,6 +56,9 @@ enum spacc_status spacc_probe_round(struct spacc_probe *p, const struct spacc_ru
                                     enum spacc_probe_state state, double us, int least,
                                     struct spacc_error *err);
 
+/* Runs in a row, with nothing in between, until `us` have gone by; at least one. No round. */
+enum spacc_status spacc_probe_repeat(struct spacc_probe *p, double us, struct spacc_error *err);
+
 /* Of step i over the rounds in that state: lower quartile, half the distance of the quartiles
  * relative to it, runs. False when there were none. */
 bool spacc_probe_step(const struct spacc_probe *p, enum spacc_probe_state state, size_t i,

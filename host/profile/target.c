@@ -38,11 +38,11 @@ void spacc_target_close(struct spacc_target *t)
 
 enum spacc_status spacc_target_link(struct spacc_target *t, const struct spacc_ruler *r,
                                     const struct spacc_engine_options *options,
-                                    struct spacc_link *link, struct spacc_power *power,
-                                    struct spacc_error *err)
+                                    const char *powercap, struct spacc_link *link,
+                                    struct spacc_power *power, struct spacc_error *err)
 {
     if (!t->gpu || strcmp(spacc_gpu_info(t->gpu)->kind, "cpu") == 0)
-        spacc_power_cpu(power, NULL);
+        spacc_power_cpu(power, powercap);
     else
         *power = (struct spacc_power){.idle_w = stated_idle_w,
                                       .busy_w = stated_busy_w,

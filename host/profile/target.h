@@ -21,11 +21,12 @@ enum spacc_status spacc_target_open(struct spacc_target *t, const char *device,
                                     struct spacc_error *err);
 void spacc_target_close(struct spacc_target *t);
 
-/* Launch, transfers and peaks; power. A second. */
+/* Launch, transfers and peaks; power by the counters under `powercap` (NULL: the system's). A
+ * second. */
 enum spacc_status spacc_target_link(struct spacc_target *t, const struct spacc_ruler *r,
                                     const struct spacc_engine_options *options,
-                                    struct spacc_link *link, struct spacc_power *power,
-                                    struct spacc_error *err);
+                                    const char *powercap, struct spacc_link *link,
+                                    struct spacc_power *power, struct spacc_error *err);
 
 /* spacc_probe_new() and spacc_probe_of() with its nodes on this device. */
 enum spacc_status spacc_target_probe(struct spacc_target *t, struct spacc_probe **out,

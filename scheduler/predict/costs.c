@@ -54,13 +54,15 @@ static const struct kernel_costs *find(const struct spacc_costs *c, const struct
 }
 
 /* Power is that of the threads at work; what the device takes when idle, it takes anyhow. */
-static double joules_of(const struct spacc_profile *p, const struct kernel_costs *k,
-                        const struct spacc_work *w, double us)
+static void add_joules(struct spacc_cost *out, const struct spacc_profile *p,
+                       const struct kernel_costs *k, const struct spacc_work *w)
 {
-    const double watts = k && k->power.terms > 0 ? spacc_polynomial_of(&k->power, w)
-                                                 : p->power.busy_w * w->threads;
+    const bool fitted = k && k->power.terms > 0;
+    const double watts =
+        fitted ? spacc_polynomial_of(&k->power, w) : p->power.busy_w * w->threads;
 
-    return watts * us * 1e-6;
+    out->joules = watts * out->us * 1e-6;
+    out->power = fitted ? SPACC_POWER_FITTED : SPACC_POWER_BUSY;
 }
 
 static bool from_table(const struct spacc_profile *p, const struct spacc_work *w,
@@ -70,9 +72,10 @@ static bool from_table(const struct spacc_profile *p, const struct spacc_work *w
 
     if (!s)
         return false;
-    *out = (struct spacc_cost){s->us, SPREAD_SIGMA * s->spread, s->joules, "table"};
+    *out = (struct spacc_cost){s->us, SPREAD_SIGMA * s->spread, s->joules, "table",
+                               SPACC_POWER_MEASURED};
     if (isnan(s->joules))
-        out->joules = joules_of(p, find(p->costs, w), w, s->us);
+        add_joules(out, p, find(p->costs, w), w);
     return true;
 }
 
@@ -86,8 +89,10 @@ static bool from_closed(const struct spacc_profile *p, const struct spacc_work *
     double us = fmax(spacc_closed_us(&k->closed, w, &p->machine), LEAST_US);
     if (boosted)
         us = fmax(us * exp(spacc_boosted_log(&k->boosted, w)), LEAST_US);
-    *out = (struct spacc_cost){us, (double)(boosted ? k->boosted_sigma : k->closed_sigma),
-                               joules_of(p, k, w, us), "fit"};
+    *out = (struct spacc_cost){.us = us,
+                               .sigma = (double)(boosted ? k->boosted_sigma : k->closed_sigma),
+                               .source = "fit"};
+    add_joules(out, p, k, w);
     return true;
 }
 
@@ -99,7 +104,8 @@ static bool from_polynomial(const struct spacc_profile *p, const struct spacc_wo
     if (!k || k->latency.terms == 0)
         return false;
     const double us = spacc_polynomial_of(&k->latency, w);
-    *out = (struct spacc_cost){us, (double)k->latency_sigma, joules_of(p, k, w, us), "fit"};
+    *out = (struct spacc_cost){.us = us, .sigma = (double)k->latency_sigma, .source = "fit"};
+    add_joules(out, p, k, w);
     return true;
 }
 
@@ -110,8 +116,8 @@ static bool from_roofline(const struct spacc_profile *p, const struct spacc_work
 
     if (!(us > 0.0))
         return false;
-    *out = (struct spacc_cost){us, ROOFLINE_SIGMA, joules_of(p, find(p->costs, w), w, us),
-                               "roofline"};
+    *out = (struct spacc_cost){.us = us, .sigma = ROOFLINE_SIGMA, .source = "roofline"};
+    add_joules(out, p, find(p->costs, w), w);
     return true;
 }
 

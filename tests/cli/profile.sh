@@ -8,10 +8,12 @@ make matmul p.onnx --inputs 8 --hidden 5
 ok "$spacc" profile --only-models -o m.json m.onnx --dim T=6
 says "m.json: 1 samples of cpu"
 says " lstm"
+says "joules of 0 samples measured (not of steps of models); others by the power of a busy thread"
 [ ! -s err.txt ] || bad "stderr is not empty without a terminal"
 ok "$spacc" profile --only-models -o two.json --json --dim T=6 m.onnx p.onnx
 json 'r["file"] == "two.json" and r["device"] == "cpu" and r["samples"] == 2'
 json 'sorted(k["kernel"].split()[-1] for k in r["kernels"]) == ["lstm", "product"]'
+json 'r["power"]["samples_with_joules"] == 0 and "not of steps of models" in r["power"]["no_more_because"]'
 json 'r["link"]["launch_us"] > 0 and r["link"]["peak_macs_per_us"] > 0 and r["power"]["source"]'
 
 # Without -o it lies in the cache folder, by device.
