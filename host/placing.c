@@ -176,7 +176,8 @@ static enum spacc_status new_tasks(struct spacc_placing_making *m)
             .op = m->groups.graph[group] ? "(body)"
                                          : m->ask->plan->node[m->groups.first[group]].op,
             .nodes = nodes_of(m, group),
-            .source = ""};
+            .source = "",
+            .power = SPACC_POWER_MEASURED};
         if (!p->about[t].name)
             return spacc_placing_no_memory(m);
         p->tasks.task[t] =

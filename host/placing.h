@@ -50,6 +50,7 @@ struct spacc_placing_task {
     const char *op; /* of its first node */
     size_t nodes;
     const char *source; /* of its price on the CPU: "table", "fit", "roofline", "measured" */
+    enum spacc_power_from power; /* of its joules there: that of its least certain step */
 };
 
 struct spacc_placing {

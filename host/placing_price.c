@@ -16,6 +16,15 @@ static void add_price(struct spacc_task *t, int d, const struct spacc_cost *c)
     t->sigma[d] += off * off;
 }
 
+/* What tables say of a task's price on the CPU; a time that was measured stays one. */
+static void describe(struct spacc_placing_task *about, const struct spacc_cost *c)
+{
+    if (strcmp(about->source, "measured") != 0)
+        about->source = c->source;
+    if (c->power < about->power)
+        about->power = c->power;
+}
+
 static enum spacc_status price_engine(struct spacc_placing_making *m,
                                       const struct spacc_engine *e,
                                       const struct spacc_profile *profile, int d, bool on_gpu)
@@ -31,8 +40,8 @@ static enum spacc_status price_engine(struct spacc_placing_making *m,
             return spacc_fail_in(m->err, status, "%s: %s", m->ask->g->file,
                                  m->ask->g->node[s.node].name);
         add_price(&m->p->tasks.task[task], d, &cost);
-        if (d == 0 && strcmp(m->p->about[task].source, "measured") != 0)
-            m->p->about[task].source = cost.source;
+        if (d == 0)
+            describe(&m->p->about[task], &cost);
     }
     return SPACC_OK;
 }
@@ -52,6 +61,7 @@ static void price_body(struct spacc_placing_making *m, int task, size_t group)
               &(struct spacc_cost){
                   .us = us, .sigma = 0.05, .joules = us * m->ask->cpu->power.busy_w * 1e-6});
     m->p->about[task].source = "measured";
+    m->p->about[task].power = SPACC_POWER_BUSY;
 }
 
 /* Layers on the card; what else is in a body stays with the host, and each layer waits for its
@@ -195,6 +205,7 @@ static void price_owners(struct spacc_placing_making *m)
         t->joules[0] = t->us[0] * m->ask->cpu->power.busy_w * 1e-6;
         t->sigma[0] = 0.0;
         m->p->about[task].source = "measured";
+        m->p->about[task].power = SPACC_POWER_BUSY;
     }
 }
 

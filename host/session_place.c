@@ -312,6 +312,29 @@ static const char *why(const struct spacc_session *s, size_t n, char *text, size
     return text;
 }
 
+/* Where the joules of an energy plan come from. */
+static void tell_energy(struct spacc_session *s)
+{
+    const struct spacc_placing *p = s->placing;
+    const struct spacc_power *cpu = &s->cpu_profile->power;
+    size_t by[SPACC_POWER_MEASURED + 1] = {0};
+
+    for (size_t t = 0; t < p->tasks.tasks; t++)
+        by[p->about[t].power] += p->tasks.task[t].joules[0] > 0.0 ? 1 : 0;
+    spacc_session_note(
+        s,
+        "energy on the cpu: %zu tasks by joules that were measured, %zu by power "
+        "fitted to such, %zu by %.1f W a busy thread (%s)",
+        by[SPACC_POWER_MEASURED], by[SPACC_POWER_FITTED], by[SPACC_POWER_BUSY], cpu->busy_w,
+        cpu->source);
+    for (size_t d = 1; d < p->tasks.devices; d++) {
+        const struct spacc_power *w =
+            p->where[d] == SPACC_ON_GPU ? &s->gpu_profile->power : &card_power;
+        spacc_session_note(s, "energy on the %s: by %.1f W when it is busy (%s)",
+                           p->tasks.device[d].name, w->busy_w, w->source);
+    }
+}
+
 /* Candidates that the card was not given, and reasons. */
 static void tell(struct spacc_session *s)
 {
@@ -328,6 +351,8 @@ static void tell(struct spacc_session *s)
         if (fabs(s->placing->factor[w] - 1.0) > worth_telling)
             spacc_session_note(s, "prices of the %s times %.2f: that is what runs on it took",
                                spacc_where_name((enum spacc_where)w), s->placing->factor[w]);
+    if (s->options.goal == SPACC_GOAL_ENERGY)
+        tell_energy(s);
     if (s->placing->chosen.withdrawn)
         spacc_session_note(s,
                            "a split would take %.1f us, which does not beat %.1f us on the %s "

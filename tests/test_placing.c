@@ -365,6 +365,54 @@ static void what_is_joined_to_a_layer_stays_with_the_host(void **state)
     placed_free(&w);
 }
 
+/* ---- energy ------------------------------------------------------------------------ */
+
+/* Both recurrent layers were measured on the CPU: 10 us and so many joules each. */
+static void measure_layers(struct placed *w, double joules)
+{
+    struct grouped r = group(w);
+
+    for (size_t i = 0; i < spacc_engine_steps(r.e); i++) {
+        const struct spacc_engine_step step = spacc_engine_step(r.e, i);
+        const struct spacc_sample s = {step.work, 10.0, 0.0, joules, 5};
+        if (step.has_work && step.work.family == SPACC_WORK_RNN)
+            assert_int_equal(spacc_profile_add(w->cpu, &s, NULL), SPACC_OK);
+    }
+    grouped_free(&r);
+}
+
+/* The card takes twice the time and 80 uJ. */
+static enum spacc_where layers_go_to(enum spacc_objective objective, double joules)
+{
+    double card_us[] = {20.0, HUGE_VAL, 20.0, HUGE_VAL};
+    struct placed w = two_layers(NULL);
+
+    chain(&w);
+    measure_layers(&w, joules);
+    w.ask.card_us = card_us;
+    w.ask.card_power.busy_w = 2.0;
+    w.ask.objective = objective;
+    place(&w);
+    const size_t layers = (size_t)task_of(&w, "a"), soft = (size_t)task_of(&w, "y");
+    const struct spacc_task *task = w.p->tasks.task;
+    assert_true(fabs(task[layers].us[0] - 20.0) < 1e-9);
+    assert_true(fabs(task[layers].joules[0] - 2.0 * joules) < 1e-12);
+    assert_int_equal(w.p->about[layers].power, SPACC_POWER_MEASURED);
+    assert_true(fabs(task[soft].joules[0] - task[soft].us[0] * 10e-6) < 1e-12); /* 10 W */
+    assert_int_equal(w.p->about[soft].power, SPACC_POWER_BUSY);
+    const enum spacc_where where = where_of(&w, "a");
+    placed_free(&w);
+    return where;
+}
+
+static void measured_joules_decide_a_plan_for_energy(void **state)
+{
+    (void)state;
+    assert_int_equal(layers_go_to(SPACC_LATENCY, 1e-3), SPACC_ON_CPU);
+    assert_int_equal(layers_go_to(SPACC_ENERGY, 1e-3), SPACC_ON_CARD);
+    assert_int_equal(layers_go_to(SPACC_ENERGY, 1e-6), SPACC_ON_CPU);
+}
+
 /* ---- bodies ------------------------------------------------------------------------ */
 
 /* y = (x w)^5, one product a turn, and a Softmax behind. */
@@ -412,6 +460,7 @@ static void a_body_is_a_task_with_its_measured_rate(void **state)
     const int body = body_task(&w), loop = task_of(&w, "last");
     assert_string_equal(w.p->about[body].name, "loop/body");
     assert_string_equal(w.p->about[body].source, "measured");
+    assert_int_equal(w.p->about[body].power, SPACC_POWER_BUSY);
     assert_int_equal(w.p->about[body].nodes, 2);
     assert_true(w.p->tasks.task[body].rate == 5.0);
     assert_true(w.p->tasks.task[loop].rate == 1.0);
@@ -717,6 +766,7 @@ int main(void)
         cmocka_unit_test(a_task_on_the_card_costs_its_cycles),
         cmocka_unit_test(a_task_goes_to_the_card_only_as_a_whole),
         cmocka_unit_test(what_is_joined_to_a_layer_stays_with_the_host),
+        cmocka_unit_test(measured_joules_decide_a_plan_for_energy),
         cmocka_unit_test(a_body_is_a_task_with_its_measured_rate),
         cmocka_unit_test(a_body_on_the_card_pays_every_call),
         cmocka_unit_test(pins_are_kept),

@@ -205,6 +205,10 @@ static bool add_us(cJSON *o, const char *key, double us)
                          : cJSON_AddNullToObject(o, key) != NULL;
 }
 
+static const char *const power_names[] = {[SPACC_POWER_BUSY] = "busy",
+                                          [SPACC_POWER_FITTED] = "fit",
+                                          [SPACC_POWER_MEASURED] = "measured"};
+
 static bool add_task(cJSON *list, const struct spacc_placing *p, size_t t)
 {
     const struct spacc_task *task = &p->tasks.task[t];
@@ -217,7 +221,8 @@ static bool add_task(cJSON *list, const struct spacc_placing *p, size_t t)
         cJSON_AddNumberToObject(o, "rate", task->rate) &&
         cJSON_AddStringToObject(o, "device", p->tasks.device[p->chosen.device[t]].name) &&
         cJSON_AddBoolToObject(o, "pinned", task->pin >= 0) &&
-        cJSON_AddStringToObject(o, "price", p->about[t].source);
+        cJSON_AddStringToObject(o, "price", p->about[t].source) &&
+        cJSON_AddStringToObject(o, "power", power_names[p->about[t].power]);
 
     for (size_t d = 0; good && d < p->tasks.devices; d++)
         good = add_us(us, p->tasks.device[d].name, task->us[d]);

@@ -34,6 +34,23 @@ mkdir -p here there cache/spacc
 ok "$spacc" profile -q --only-models -o here/profile-cpu.json m.onnx --dim T=6
 ok "$spacc" plan -q m.onnx -i x.npy --profiles here --json
 json 'r["tasks"][0]["price"] == "table" and not any("roofline" in n for n in r["notes"])'
+
+# Where joules come from: of a busy thread, then as they stand in the profile.
+ok "$spacc" plan -q m.onnx -i x.npy --profiles here --objective energy --json
+json 'r["tasks"][0]["power"] == "busy" and any("1 by" in n and "a busy thread (" in n for n in r["notes"])'
+mkdir -p joules
+python3 -c 'import json
+p = json.load(open("here/profile-cpu.json"))
+for s in p["samples"]:
+    s["joules"] = 0.25
+json.dump(p, open("joules/profile-cpu.json", "w"))'
+ok "$spacc" plan m.onnx -i x.npy --fpga model:4x4 --profiles joules --objective energy
+says "note: energy on the cpu: 1 tasks by joules that were measured, 0 by power fitted to such, 0 by "
+says "note: energy on the card: by 2.5 W when it is busy (stated: "
+ok "$spacc" plan -q m.onnx -i x.npy --profiles joules --objective energy --json
+json 'r["tasks"][0]["power"] == "measured" and 0.25 <= r["plan"]["joules"] < 0.3'
+ok "$spacc" plan -q m.onnx -i x.npy --profiles joules --json
+json 'not any("energy" in n for n in r["notes"])'
 cp here/profile-cpu.json cache/spacc
 ok "$spacc" plan -q m.onnx -i x.npy --json
 json 'r["tasks"][0]["price"] == "table"'
