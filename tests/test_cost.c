@@ -321,6 +321,27 @@ static void polynomial_finds_time_and_power(void **state)
     spacc_profile_free(p);
 }
 
+/* 9 W and more for longer rows: what a row a thousand times as long takes is not seen in it. */
+static void power_far_from_what_was_measured_stays_possible(void **state)
+{
+    (void)state;
+    struct spacc_profile *p = make();
+    struct spacc_work w;
+    for (int i = 0; i < 150; i++) {
+        w = product("poly");
+        add(p, &w, 50.0, (9.0 + 0.005 * w.size[3]) * 50e-6);
+    }
+    fit(p);
+    w.size[3] *= 1000.0;
+    struct spacc_cost cost;
+    assert_int_equal(spacc_cost_of(p, SPACC_COST_POLYNOMIAL, &w, &cost, NULL), SPACC_OK);
+    assert_int_equal(cost.power, SPACC_POWER_FITTED);
+    const double watts = cost.joules / (cost.us * 1e-6), busy = p->power.busy_w * w.threads;
+    if (!(watts > 9.0 && watts <= 3.0 * busy * (1.0 + 1e-9)))
+        fail_msg("%g W, a busy thread takes %g", watts, busy);
+    spacc_profile_free(p);
+}
+
 static void power_is_stated_where_no_joules_were_measured(void **state)
 {
     (void)state;
@@ -723,6 +744,7 @@ int main(void)
         cmocka_unit_test(trees_are_not_grown_on_noise),
         cmocka_unit_test(a_device_of_many_kernels_stays_within_4096_bytes),
         cmocka_unit_test(polynomial_finds_time_and_power),
+        cmocka_unit_test(power_far_from_what_was_measured_stays_possible),
         cmocka_unit_test(power_is_stated_where_no_joules_were_measured),
         cmocka_unit_test(a_measured_kernel_is_its_median_then_fit_then_roofline),
         cmocka_unit_test(roofline_adds_what_each_transfer_takes),

@@ -321,7 +321,7 @@ static void over_a_stated_idle_nothing_is_measured(void **state)
 
 /* ---- more of it ---------------------------------------------------------------------- */
 
-/* A quick profile gets its joules, once. Nothing that has some is measured again. */
+/* Times that are there stay, and joules are added, once. */
 static void what_has_no_joules_yet_gets_some(void **state)
 {
     struct spacc_profiler_options o = few();
@@ -329,16 +329,22 @@ static void what_has_no_joules_yet_gets_some(void **state)
 
     (void)state;
     begin_profile(true);
-    o.quick = true;
-    spacc_profile_free(profile(&o, &r));
-    o.quick = false;
+    o.powercap = "/nowhere";
+    struct spacc_profile *times = profile(&o, &r);
+    assert_int_equal(r.joules, 0);
+    o.powercap = root;
     struct spacc_profile *p = profile(&o, &r), *again;
     expect_watts(p, TAKEN_W - IDLE_W);
+    assert_int_equal(p->samples, times->samples);
+    for (size_t i = 0; i < p->samples; i++)
+        assert_true(p->sample[i].us <= times->sample[i].us &&
+                    p->sample[i].us >= times->sample[i].us);
     const size_t joules = r.joules;
     fake.reads = 0;
     again = profile(&o, &r);
     assert_int_equal(r.joules, joules);
     assert_int_equal(fake.reads, 1); /* when it was opened */
+    spacc_profile_free(times);
     spacc_profile_free(p);
     spacc_profile_free(again);
 }

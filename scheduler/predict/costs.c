@@ -5,8 +5,9 @@
 
 #include "scheduler/predict/costs_parts.h"
 
-#define ROOFLINE_SIGMA 1.0    /* caches are not in it: off by several times is usual */
-#define LEAST_US       1e-3   /* a few clocks: nothing takes less */
+#define ROOFLINE_SIGMA 1.0  /* caches are not in it: off by several times is usual */
+#define LEAST_US       1e-3 /* a few clocks: nothing takes less */
+#define MOST_BUSY      3.0
 #define SPREAD_SIGMA   1.4826 /* from half the distance of the quartiles */
 
 static const char *const names[SPACC_COST_MODELS] = {"stack",  "table",      "boosted",
@@ -53,13 +54,16 @@ static const struct kernel_costs *find(const struct spacc_costs *c, const struct
     return NULL;
 }
 
-/* Power is that of the threads at work; what the device takes when idle, it takes anyhow. */
+/* Power is that of the threads at work; what the device takes when idle, it takes anyhow. A
+ * polynomial says anything of sizes far from those it was fitted to: no kernel takes several
+ * times what a busy thread does. */
 static void add_joules(struct spacc_cost *out, const struct spacc_profile *p,
                        const struct kernel_costs *k, const struct spacc_work *w)
 {
+    const double busy_w = p->power.busy_w * w->threads;
     const bool fitted = k && k->power.terms > 0;
     const double watts =
-        fitted ? spacc_polynomial_of(&k->power, w) : p->power.busy_w * w->threads;
+        fitted ? fmin(spacc_polynomial_of(&k->power, w), MOST_BUSY * busy_w) : busy_w;
 
     out->joules = watts * out->us * 1e-6;
     out->power = fitted ? SPACC_POWER_FITTED : SPACC_POWER_BUSY;
