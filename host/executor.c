@@ -239,14 +239,6 @@ static enum spacc_status run_candidate(struct spacc_executor *x, struct spacc_pl
 
 /* ---- learning ---------------------------------------------------------------- */
 
-static bool has_branches(const struct spacc_node *n)
-{
-    for (size_t a = 0; a < n->attrs; a++)
-        if (n->attr[a].graph)
-            return true;
-    return false;
-}
-
 /* What the plan looks at: x and weights of candidates, shapes of a Transpose. */
 static bool looks_at_inputs(struct spacc_plan *p, const struct spacc_graph *g, int node)
 {
@@ -263,7 +255,7 @@ static void find_learned(struct spacc_plan *p, const struct spacc_graph *g, bool
 {
     for (int i = g->nodes - 1; i >= 0; i--) {
         const struct spacc_node *n = &g->node[i];
-        learn[i] = has_branches(n);
+        learn[i] = spacc_node_has_branches(n);
         for (int o = 0; o < n->outputs; o++)
             learn[i] = learn[i] || (n->output[o] >= 0 && value[n->output[o]]);
         if (!learn[i] && !looks_at_inputs(p, g, i))

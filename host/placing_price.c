@@ -194,10 +194,7 @@ static void price_owners(struct spacc_placing_making *m)
 {
     for (int n = 0; n < m->ask->g->nodes; n++) {
         const int task = spacc_placing_task_of(m, (size_t)n);
-        bool branches = false;
-        for (size_t a = 0; a < m->ask->g->node[n].attrs; a++)
-            branches = branches || m->ask->g->node[n].attr[a].graph;
-        if (task < 0 || !branches)
+        if (task < 0 || !spacc_node_has_branches(&m->ask->g->node[n]))
             continue;
         const double us = m->bodies.us[n] - branches_us(m, n);
         struct spacc_task *t = &m->p->tasks.task[task];

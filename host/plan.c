@@ -59,16 +59,8 @@ static int add_graph(struct spacc_plan *p, const struct spacc_graph *g, int pare
     return pg->constant && pg->keep ? (int)(p->graphs - 1) : -1;
 }
 
-/* If, Loop, Scan: what they give hangs on more than their inputs. */
-static bool has_subgraph(const struct spacc_node *n)
-{
-    for (size_t a = 0; a < n->attrs; a++)
-        if (n->attr[a].kind == SPACC_ATTR_GRAPH)
-            return true;
-    return false;
-}
-
-/* Constant: an initialiser, or made of constants only by a node that is not random. */
+/* Constant: an initialiser, or made of constants only by a node that is not random. What If,
+ * Loop and Scan give hangs on more than their inputs. */
 static void find_constants(struct spacc_plan *p, int number)
 {
     struct spacc_plan_graph *pg = &p->graph[number];
@@ -80,7 +72,7 @@ static void find_constants(struct spacc_plan *p, int number)
                                  p->graph[pg->parent].constant[g->value[v].outer]);
     for (int i = 0; i < g->nodes; i++) {
         const struct spacc_node *n = &g->node[i];
-        bool all = !n->op->random && !has_subgraph(n);
+        bool all = !n->op->random && !spacc_node_has_branches(n);
         for (int k = 0; k < n->inputs && all; k++)
             all = n->input[k] < 0 || pg->constant[n->input[k]];
         for (int k = 0; k < n->outputs; k++)

@@ -91,6 +91,14 @@ int spacc_node_reads(const struct spacc_node *n, int *reads, int room)
     return count;
 }
 
+bool spacc_node_has_branches(const struct spacc_node *n)
+{
+    for (size_t a = 0; a < n->attrs; a++)
+        if (n->attr[a].graph)
+            return true;
+    return false;
+}
+
 const struct spacc_attr *spacc_node_attr(const struct spacc_node *n, const char *name)
 {
     for (size_t i = 0; i < n->attrs; i++)

@@ -101,6 +101,9 @@ int spacc_graph_find(const struct spacc_graph *g, const char *name);
  * (NULL when room is 0) and returns how many there are; a value may come twice. */
 int spacc_node_reads(const struct spacc_node *n, int *reads, int room);
 
+/* Some attribute is a graph: a branch of an If, the body of a Loop or Scan. */
+bool spacc_node_has_branches(const struct spacc_node *n);
+
 /* Attribute by name, or NULL. */
 const struct spacc_attr *spacc_node_attr(const struct spacc_node *n, const char *name);
 

@@ -55,14 +55,6 @@ static struct call *new_call(const struct spacc_cpu_build *b, int n)
     return k;
 }
 
-static bool has_branches(const struct spacc_node *node)
-{
-    for (size_t a = 0; a < node->attrs; a++)
-        if (node->attr[a].graph)
-            return true;
-    return false;
-}
-
 /* Everything the node reads, row-major; reorders become steps of their own here. */
 static enum spacc_status make_plain(struct spacc_cpu_build *b, const struct spacc_node *node)
 {
@@ -99,12 +91,12 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 {
     const struct spacc_node *node = &b->g->node[n];
     enum spacc_status status = make_plain(b, node);
-    struct call *k = status || has_branches(node) ? NULL : new_call(b, n);
+    struct call *k = status || spacc_node_has_branches(node) ? NULL : new_call(b, n);
 
     if (status)
         return status;
     *taken = true;
-    if (has_branches(node))
+    if (spacc_node_has_branches(node))
         return add_step(b, n, &spacc_cpu_branches, NULL);
     if (!k)
         return spacc_cpu_no_memory(b);

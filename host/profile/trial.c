@@ -336,9 +336,8 @@ static bool can_be_made(const struct spacc_trial *t)
     if (t->kind != SPACC_TRIAL_NODE)
         return true;
     const struct spacc_node *n = &t->g->node[t->node];
-    for (size_t i = 0; i < n->attrs; i++)
-        if (n->attr[i].graph)
-            return false;
+    if (spacc_node_has_branches(n))
+        return false;
     return n->inputs > 0 && n->inputs <= 32 && n->outputs > 0 && n->output[0] >= 0;
 }
 
