@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { MULT_BITS = 15 };
+#include "sparse/fixed_grid.h"
 
 /* Outside of these a row could not be told from zero, or from all bits set. */
 static const double lsb_min = 0x1p-100, lsb_max = 0x1p80;
@@ -106,33 +106,44 @@ static double largest(const float *values, size_t count)
     return (double)max;
 }
 
-/* Smallest lsb at which weights and bias of a row fit. */
+double spacc_fixed_lsb(double weight, double bias, int weight_bits)
+{
+    const double most = weight_bits == 8 ? INT8_MAX : INT16_MAX;
+
+    if (weight == 0.0 && bias == 0.0)
+        return 0.0;
+    return fmax(fmax(weight / most, fabs(bias) / (INT32_MAX - 1)), lsb_min);
+}
+
+double spacc_fixed_lsb_raise(double lsb)
+{
+    int exponent;
+    const double fraction = frexp(lsb, &exponent);
+
+    return ldexp(ceil(ldexp(fraction, SPACC_FIXED_MULT_BITS)),
+                 exponent - SPACC_FIXED_MULT_BITS);
+}
+
 static double lsb_for(const struct row_source *source, const struct pass *p)
 {
     const double x = ldexp(largest(source->x, p->x_cols), -p->x_frac);
     const double h = ldexp(largest(source->h, p->h_cols), -p->h_frac);
-    const double weight = fmax(x, h) / (p->weight_bits == 8 ? INT8_MAX : INT16_MAX);
-    const double bias = fabs(source->bias) / (INT32_MAX - 1);
+    const double lsb = spacc_fixed_lsb(fmax(x, h), source->bias, p->weight_bits);
 
-    if (weight == 0.0 && bias == 0.0)
-        return ldexp(1.0, -p->out_frac); /* an empty row: mult / 2^shift is 1 */
-    return fmax(fmax(weight, bias), lsb_min);
+    return lsb > 0.0 ? lsb : ldexp(1.0, -p->out_frac); /* empty: mult / 2^shift is 1 */
 }
 
 /* mult / 2^shift = *lsb * 2^out_frac; *lsb is raised so that it holds exactly. */
 static void set_multiplier(struct spacc_fixed_row *row, double *lsb, int out_frac)
 {
     int exponent;
-    const double fraction = frexp(ldexp(*lsb, out_frac), &exponent);
-    double mult = ceil(ldexp(fraction, MULT_BITS));
-    int shift = MULT_BITS - exponent;
+    const double raised = spacc_fixed_lsb_raise(*lsb);
+    const double fraction = frexp(ldexp(raised, out_frac), &exponent);
+    double mult = ldexp(fraction, SPACC_FIXED_MULT_BITS);
+    int shift = SPACC_FIXED_MULT_BITS - exponent;
 
-    if (mult >= ldexp(1.0, MULT_BITS)) {
-        mult /= 2.0;
-        shift--;
-    }
     if (shift >= 1 && shift <= 63) {
-        *lsb = ldexp(mult, -shift - out_frac);
+        *lsb = raised;
     } else if (shift > 63) { /* the whole sum rounds to zero */
         mult = round(ldexp(*lsb, out_frac + 63));
         shift = 63;
@@ -164,8 +175,8 @@ static double linear_multiplier(struct spacc_fixed_row *row, double lsb, const i
         bound += (int64_t)abs(weights[i]) * -INT16_MIN;
     while ((bound >> drop) + 1 > INT32_MAX)
         drop++;
-    row->mult = 1 << (MULT_BITS - 1);
-    row->shift = (uint8_t)(MULT_BITS - 1 + drop);
+    row->mult = 1 << (SPACC_FIXED_MULT_BITS - 1);
+    row->shift = (uint8_t)(SPACC_FIXED_MULT_BITS - 1 + drop);
     return ldexp(lsb, drop);
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sparse/prune_parts.h"
+
 enum { BANK_MAX = 65536 };
 
 /* How near sparsity * bank_size must be to a whole number: people write 0.333333333. */
@@ -55,11 +57,6 @@ enum spacc_status spacc_prune_kept(size_t *k, double sparsity, size_t bank_size,
     return SPACC_OK;
 }
 
-struct candidate {
-    double energy;
-    uint32_t column;
-};
-
 /* Rows whose kept columns are the same: `count` of them, `apart` weights from one to the next.
  */
 struct group {
@@ -68,31 +65,33 @@ struct group {
 };
 
 /* Largest first; ties: lowest column first. */
-static bool before(struct candidate a, struct candidate b)
+static bool before(struct spacc_prune_candidate a, struct spacc_prune_candidate b)
 {
-    return a.energy != b.energy ? a.energy > b.energy : a.column < b.column;
+    return a.score != b.score ? a.score > b.score : a.column < b.column;
 }
 
-static void swap(struct candidate *a, struct candidate *b)
+static void swap(struct spacc_prune_candidate *a, struct spacc_prune_candidate *b)
 {
-    const struct candidate kept = *a;
+    const struct spacc_prune_candidate kept = *a;
 
     *a = *b;
     *b = kept;
 }
 
-static struct candidate median(struct candidate a, struct candidate b, struct candidate c)
+static struct spacc_prune_candidate median(struct spacc_prune_candidate a,
+                                           struct spacc_prune_candidate b,
+                                           struct spacc_prune_candidate c)
 {
     if (before(b, a))
         swap(&a, &b);
     return before(c, a) ? a : before(c, b) ? c : b;
 }
 
-/* Bring the k largest of n to the front, in any order (Hoare's selection): 0 < k < n. */
-static void select_largest(struct candidate *order, size_t n, size_t k)
+/* Hoare's selection. */
+void spacc_prune_select(struct spacc_prune_candidate *order, size_t n, size_t k)
 {
     for (size_t first = 0, last = n - 1; first < last;) {
-        const struct candidate pivot =
+        const struct spacc_prune_candidate pivot =
             median(order[first], order[first + (last - first) / 2], order[last]);
         size_t i = first, j = last;
         for (;; i++, j--) {
@@ -178,7 +177,8 @@ static void prune_row(float *w, size_t columns, size_t k, int32_t *bits)
 
 /* ---- rows that share columns ---- */
 
-static void prune_bank(const struct group *g, size_t columns, size_t k, struct candidate *order)
+static void prune_bank(const struct group *g, size_t columns, size_t k,
+                       struct spacc_prune_candidate *order)
 {
     if (columns <= k)
         return;
@@ -187,14 +187,14 @@ static void prune_bank(const struct group *g, size_t columns, size_t k, struct c
         return;
     }
     for (size_t c = 0; c < columns; c++)
-        order[c] = (struct candidate){column_energy(g, c), (uint32_t)c};
-    select_largest(order, columns, k);
+        order[c] = (struct spacc_prune_candidate){column_energy(g, c), (uint32_t)c};
+    spacc_prune_select(order, columns, k);
     for (size_t i = k; i < columns; i++)
         for (size_t row = 0; row < g->count; row++)
             g->first[row * g->apart + order[i].column] = 0.0F;
 }
 
-static double energy(const float *dense, size_t count)
+double spacc_prune_energy(const float *dense, size_t count)
 {
     double sum = 0.0;
 
@@ -203,8 +203,8 @@ static double energy(const float *dense, size_t count)
     return sum;
 }
 
-static enum spacc_status check(const float *dense, size_t rows, size_t cols, size_t bank_size,
-                               size_t k, struct spacc_error *err)
+enum spacc_status spacc_prune_check(const float *dense, size_t rows, size_t cols,
+                                    size_t bank_size, size_t k, struct spacc_error *err)
 {
     size_t bytes;
 
@@ -228,7 +228,7 @@ static enum spacc_status check(const float *dense, size_t rows, size_t cols, siz
 
 /* Bank by bank; `first` and `count` are those of a group's rows. */
 static void prune_group(float *first, size_t count, size_t stride, size_t cols,
-                        size_t bank_size, size_t k, struct candidate *order)
+                        size_t bank_size, size_t k, struct spacc_prune_candidate *order)
 {
     for (size_t c = 0; c < cols; c += bank_size) {
         const struct group bank = {first + c, count, stride * cols};
@@ -240,7 +240,7 @@ enum spacc_status spacc_prune_shared(float *dense, size_t rows, size_t cols, siz
                                      size_t rows_shared, size_t bank_size, size_t k,
                                      double *energy_kept, struct spacc_error *err)
 {
-    const enum spacc_status status = check(dense, rows, cols, bank_size, k, err);
+    const enum spacc_status status = spacc_prune_check(dense, rows, cols, bank_size, k, err);
 
     if (energy_kept)
         *energy_kept = 0.0;
@@ -250,11 +250,11 @@ enum spacc_status spacc_prune_shared(float *dense, size_t rows, size_t cols, siz
         return spacc_fail(err, SPACC_EINVAL,
                           "%zu rows cannot share columns by %zu, %zu rows apart", rows,
                           rows_shared, stride);
-    struct candidate *order = malloc(bank_size * sizeof(*order));
+    struct spacc_prune_candidate *order = malloc(bank_size * sizeof(*order));
     if (!order)
         return spacc_fail(err, SPACC_ENOMEM, "out of memory for a bank of %zu", bank_size);
 
-    const double dense_energy = energy_kept ? energy(dense, rows * cols) : 0.0;
+    const double dense_energy = energy_kept ? spacc_prune_energy(dense, rows * cols) : 0.0;
     const size_t left = rows / stride, most = rows_shared < left ? rows_shared : left;
     for (size_t row = 0; row < left; row += most)
         for (size_t unit = 0; unit < stride; unit++)
@@ -262,7 +262,8 @@ enum spacc_status spacc_prune_shared(float *dense, size_t rows, size_t cols, siz
                         left - row < most ? left - row : most, stride, cols, bank_size, k,
                         order);
     if (energy_kept)
-        *energy_kept = dense_energy > 0.0 ? energy(dense, rows * cols) / dense_energy : 1.0;
+        *energy_kept =
+            dense_energy > 0.0 ? spacc_prune_energy(dense, rows * cols) / dense_energy : 1.0;
     free(order);
     return SPACC_OK;
 }

@@ -1,6 +1,8 @@
 /* prune_obs.h - bank-balanced pruning that corrects what it leaves: the optimal brain surgeon,
- * one column block after the other (SparseGPT, Frantar and Alistarh 2023, algorithm 1), with a
- * bank as the block and k weights kept in each. */
+ * one column block after the other (SparseGPT, Frantar and Alistarh 2023), with a bank as the
+ * block and k weights kept in each; then what is left is fitted once more, all columns
+ * together.
+ */
 #ifndef SPACC_PRUNE_OBS_H
 #define SPACC_PRUNE_OBS_H
 
@@ -22,8 +24,9 @@ struct spacc_prune_part {
 struct spacc_prune_obs {
     size_t parts;
     const struct spacc_prune_part *part; /* their cols sum up to those of the matrix */
-    int weight_bits; /* 8 or 16: survivors are put on the grid of the card's integers as they
-                      * are met (what spacc_fixed_quantise() then finds exactly); 0: floats */
+    int weight_bits; /* 8 or 16: survivors are put on the grid of the card's integers, each
+                      * making up for the others' rounding; spacc_fixed_quantise() then finds
+                      * these integers exactly. 0: floats */
     double damp;     /* added to the diagonal, as a share of its mean; 0: 0.01 */
 };
 
@@ -32,8 +35,10 @@ struct spacc_prune_result {
     double energy_kept; /* sum of squares after / before (obs may go beyond 1) */
     double error;       /* mean square error of the outputs over their mean square; both are of
                          * the calibration data; -1 without */
-    double damp; /* share that was needed: a matrix that is not positive definite gets ten
-                  * times more until it is */
+    double damp;   /* share that was needed: a matrix that is not positive definite gets ten
+                    * times more until it is */
+    double shrink; /* share of the covariances that so few samples leave to chance, and that was
+                    * not counted on: 1 of 2 samples, towards 0 of many */
 };
 
 /* Scores |w| * norm[column]: as spacc_prune_magnitude() otherwise; norm [cols], 0 or more. A
@@ -44,7 +49,7 @@ enum spacc_status spacc_prune_wanda(float *dense, size_t rows, size_t cols, size
 
 /* Prune dense float [rows][cols] in place; bias [rows] takes up what a constant can correct,
  * NULL: there is none. Rows do not depend on each other; the same input gives the same bits.
- * Inputs that were always zero lose nothing by losing their weight.
+ * Weights of inputs that were always zero are the first to go, and do not change otherwise.
  * SPACC_EINVAL: sizes, parts that do not sum up, k, weight_bits, damp, fewer than 2 samples, a
  * weight that is not finite; SPACC_ENOMEM. On failure dense and bias are as they were. */
 enum spacc_status spacc_prune_obs(float *dense, float *bias, size_t rows,

@@ -1,8 +1,8 @@
-# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|place|plans|predict|starpu].
+# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|place|plans|predict|prune|starpu].
 # Prints tables; nothing fails on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
 set -eu
 build=$1
-parts=${2:-card kernels lstm models place plans predict starpu}
+parts=${2:-card kernels lstm models place plans predict prune starpu}
 ort=${SPACC_ORT:-none}
 spacc=$build/host/cli/spacc
 here=$(cd "$(dirname "$0")" && pwd)
@@ -94,6 +94,10 @@ plans() {
 
 place() {
     "$build/tests/bench/bench_place"
+}
+
+prune() {
+    "$build/tests/bench/bench_obs"
 }
 
 starpu() {
