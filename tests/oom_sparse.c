@@ -13,10 +13,13 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "sparse/allocate.h"
 #include "sparse/csb.h"
 #include "sparse/fixed.h"
 #include "sparse/pack.h"
+#include "sparse/permute.h"
 #include "sparse/prune.h"
+#include "sparse/prune_obs.h"
 #include "tests/failing_alloc.h"
 
 typedef enum spacc_status case_fn(void);
@@ -60,6 +63,52 @@ static enum spacc_status run_prune(void)
     const enum spacc_status status = spacc_prune_magnitude(copy, 7, 12, 4, 2, NULL, NULL);
     assert_true((status == SPACC_OK) == (memcmp(copy, weights, sizeof(copy)) != 0));
     return status;
+}
+
+static enum spacc_status run_wanda(void)
+{
+    const float norm[12] = {1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2};
+    float copy[84];
+    memcpy(copy, weights, sizeof(copy));
+    const enum spacc_status status = spacc_prune_wanda(copy, 7, 12, 4, 2, norm, NULL, NULL);
+    assert_true((status == SPACC_OK) == (memcmp(copy, weights, sizeof(copy)) != 0));
+    return status;
+}
+
+/* 1 row of 84, a bank of which is longer than a block; calibrated with itself. */
+static enum spacc_status run_obs(void)
+{
+    const struct spacc_prune_part part[] = {{72, 72, 5, 0}, {12, 6, 2, 0}};
+    const struct spacc_prune_obs how = {2, part, 8, 0.0};
+    struct spacc_prune_result result;
+    struct spacc_gram *g;
+    float copy[84], bias[1] = {1.0F};
+
+    memcpy(copy, weights, sizeof(copy));
+    enum spacc_status status = spacc_gram_create(&g, 84, NULL);
+    assert_true((status == SPACC_OK) == (g != NULL));
+    for (int i = 0; i < 3 && status == SPACC_OK; i++)
+        status = spacc_gram_add(g, weights + i, 1, NULL);
+    if (status == SPACC_OK)
+        status = spacc_prune_obs(copy, bias, 1, &how, g, &result, NULL);
+    assert_true((status == SPACC_OK) == (memcmp(copy, weights, sizeof(copy)) != 0));
+    spacc_gram_free(g);
+    return status;
+}
+
+static enum spacc_status run_allocate(void)
+{
+    const size_t kept[2] = {4, 2};
+    const double loss[2] = {0.0, 1.0};
+    const struct spacc_choice choice = {2, kept, loss};
+    size_t level;
+    return spacc_allocate(&level, &choice, 1, 4, NULL);
+}
+
+static enum spacc_status run_permute(void)
+{
+    uint32_t order[12];
+    return spacc_permute_columns(order, weights, 7, 12, 4, 2, 1, 50, NULL, NULL, NULL);
 }
 
 static enum spacc_status quantise(struct spacc_fixed_layer **l, enum spacc_cell cell)
@@ -130,6 +179,15 @@ static void prune_survives(void **state)
     every_allocation_may_fail(run_prune, 1, SPACC_ENOMEM);
 }
 
+static void other_ways_of_pruning_survive(void **state)
+{
+    (void)state;
+    every_allocation_may_fail(run_wanda, 1, SPACC_ENOMEM);
+    every_allocation_may_fail(run_obs, 20, SPACC_ENOMEM);
+    every_allocation_may_fail(run_allocate, 1, SPACC_ENOMEM);
+    every_allocation_may_fail(run_permute, 4, SPACC_ENOMEM);
+}
+
 static void quantise_survives(void **state)
 {
     (void)state;
@@ -183,9 +241,13 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(csb_pack_survives), cmocka_unit_test(prune_survives),
-        cmocka_unit_test(quantise_survives), cmocka_unit_test(run_survives),
-        cmocka_unit_test(save_survives),     cmocka_unit_test(load_survives),
+        cmocka_unit_test(csb_pack_survives),
+        cmocka_unit_test(prune_survives),
+        cmocka_unit_test(other_ways_of_pruning_survive),
+        cmocka_unit_test(quantise_survives),
+        cmocka_unit_test(run_survives),
+        cmocka_unit_test(save_survives),
+        cmocka_unit_test(load_survives),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
