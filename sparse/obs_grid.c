@@ -4,19 +4,26 @@
  * descent): no move adds to the error, and two sweeps get nearly all of what there is. */
 #include <math.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include <cblas.h>
 
 #include "sparse/fixed_grid.h"
 #include "sparse/obs_parts.h"
 
-enum { SWEEPS = 2 };
+enum {
+    SWEEPS = 2,
+    TOGETHER = 64 /* rows whose first gradients are one product */
+};
 
 struct row {
     const struct spacc_obs *o;
-    double *w, *one; /* [n]; [cols] value of an integer 1 */
     const double *before;
+    double *w, *one;  /* [n]; [cols] value of an integer 1, shared by all rows */
+    float *lost;      /* [n] w - before, as it begins */
     float *gradient;  /* [n] Hessian * (w - before) */
+    bool *kept;       /* [cols] */
     double lsb, most; /* most: largest integer */
     size_t fixed;     /* column of the largest; cols: there is none */
 };
@@ -62,19 +69,19 @@ static double nearest(const struct row *row, size_t c, double w)
     return fmin(fmax(round(w / row->one[c]), -limit), limit) * row->one[c];
 }
 
+/* The nearest integers. */
 static void begin(struct row *row)
 {
     const struct spacc_obs *o = row->o;
 
     for (size_t c = 0; c < o->cols; c++)
+        row->kept[c] = fabs(row->w[c]) > 0.0;
+    choose_grid(row);
+    for (size_t c = 0; c < o->cols && row->lsb > 0.0; c++)
         row->w[c] = c == row->fixed ? copysign(row->most * row->one[c], row->w[c])
                                     : nearest(row, c, row->w[c]);
-    memset(row->gradient, 0, o->n * sizeof(*row->gradient));
-    for (size_t c = 0; c < o->n; c++) {
-        const float d = (float)(row->w[c] - row->before[c]);
-        for (size_t j = 0; j < o->n; j++)
-            row->gradient[j] += d * o->hessian[c * o->n + j];
-    }
+    for (size_t c = 0; c < o->n; c++)
+        row->lost[c] = (float)(row->w[c] - row->before[c]);
 }
 
 static void move(struct row *row, size_t c, double to)
@@ -102,10 +109,10 @@ static void move_bias(struct row *row)
         move(row, c, (double)(float)to);
 }
 
-static void sweep(struct row *row, const unsigned char *kept)
+static void sweep(struct row *row)
 {
     for (size_t c = 0; c < row->o->cols; c++) {
-        if (!kept[c] || c == row->fixed)
+        if (!row->kept[c] || c == row->fixed)
             continue;
         const double to = nearest(row, c, wish(row, c));
         if (fabs(to - row->w[c]) > 0.5 * row->one[c])
@@ -123,37 +130,59 @@ static double as_float(double w)
     return (double)(fabs((double)near) > fabs(w) ? nextafterf(near, 0.0F) : near);
 }
 
-static void quantise_row(struct row *row, unsigned char *kept)
+static void improve(struct row *row)
 {
-    for (size_t c = 0; c < row->o->cols; c++)
-        kept[c] = fabs(row->w[c]) > 0.0;
-    choose_grid(row);
     if (!(row->lsb > 0.0))
         return; /* no weight and no bias */
-    begin(row);
+    fill_one(row, row->lsb);
     for (int i = 0; i < SWEEPS; i++)
-        sweep(row, kept);
+        sweep(row);
     for (size_t c = 0; c < row->o->cols; c++)
         row->w[c] = as_float(row->w[c]);
 }
 
+static void quantise_rows(struct row *row, size_t first, size_t count)
+{
+    const struct spacc_obs *o = row->o;
+    const blasint n = (blasint)o->n;
+
+    for (size_t i = 0; i < count; i++) {
+        row[i].w = o->w + (first + i) * o->n;
+        row[i].before = o->before + (first + i) * o->n;
+        begin(&row[i]);
+    }
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)count, n, n, 1.0F,
+                row->lost, n, o->hessian, n, 0.0F, row->gradient, n);
+    for (size_t i = 0; i < count; i++)
+        improve(&row[i]);
+}
+
 enum spacc_status spacc_obs_grid(struct spacc_obs *o, struct spacc_error *err)
 {
-    struct row row = {.o = o, .most = o->how->weight_bits == 8 ? INT8_MAX : INT16_MAX};
+    const double most = o->how->weight_bits == 8 ? INT8_MAX : INT16_MAX;
+    double *one = malloc(o->cols * sizeof(*one));
+    float *lost = malloc(TOGETHER * o->n * sizeof(*lost));
+    float *gradient = malloc(TOGETHER * o->n * sizeof(*gradient));
+    bool *kept = malloc(TOGETHER * o->cols * sizeof(*kept));
     enum spacc_status status = SPACC_OK;
+    struct row row[TOGETHER];
 
-    row.one = malloc(o->cols * sizeof(*row.one));
-    row.gradient = malloc(o->n * sizeof(*row.gradient));
-    unsigned char *kept = malloc(o->cols);
-    if (!row.one || !row.gradient || !kept)
-        status = spacc_fail(err, SPACC_ENOMEM, "out of memory for a row of %zu", o->cols);
-    for (size_t r = 0; r < o->rows && status == SPACC_OK; r++) {
-        row.w = o->w + r * o->n;
-        row.before = o->before + r * o->n;
-        quantise_row(&row, kept);
+    if (one && lost && gradient && kept) {
+        for (size_t i = 0; i < TOGETHER; i++)
+            row[i] = (struct row){.o = o,
+                                  .one = one,
+                                  .lost = lost + i * o->n,
+                                  .gradient = gradient + i * o->n,
+                                  .kept = kept + i * o->cols,
+                                  .most = most};
+        for (size_t r = 0; r < o->rows; r += TOGETHER)
+            quantise_rows(row, r, o->rows - r < TOGETHER ? o->rows - r : TOGETHER);
+    } else {
+        status = spacc_fail(err, SPACC_ENOMEM, "out of memory for rows of %zu", o->cols);
     }
-    free(row.one);
-    free(row.gradient);
+    free(one);
+    free(lost);
+    free(gradient);
     free(kept);
     return status;
 }
