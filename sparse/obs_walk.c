@@ -55,7 +55,7 @@ static size_t cheapest(const struct remaining *m)
 static void eliminate(struct remaining *m, size_t q)
 {
     const double *row_q = m->b + q * BLOCK, pivot = row_q[q];
-    double factor[BLOCK];
+    double factor[BLOCK] = {0};
 
     for (size_t i = 0; i < m->count; i++)
         factor[i] = row_q[i] / pivot; /* B is symmetric */

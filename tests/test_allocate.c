@@ -149,6 +149,20 @@ static void one_level_for_all_can_be_what_wins(void **state)
     assert_int_equal(level[1], 1);
 }
 
+/* Both of a's steps are one on the hull, and too many; b cannot move. */
+static void what_is_left_goes_to_single_levels(void **state)
+{
+    (void)state;
+    const size_t kept_a[] = {100, 61, 10}, kept_b[] = {20};
+    const double loss_a[] = {0, 60, 120}, loss_b[] = {0};
+    const struct spacc_choice choice[] = {{3, kept_a, loss_a}, {1, kept_b, loss_b}};
+    size_t level[2];
+
+    assert_int_equal(spacc_allocate(level, choice, 2, 90, NULL), SPACC_OK);
+    assert_int_equal(level[0], 1);
+    assert_int_equal(level[1], 0);
+}
+
 static void a_large_budget_takes_the_least_losses(void **state)
 {
     (void)state;
@@ -191,6 +205,7 @@ int main(void)
         cmocka_unit_test(convex_curves_come_within_one_level_of_the_best),
         cmocka_unit_test(any_curve_keeps_the_budget_and_beats_one_level_for_all),
         cmocka_unit_test(one_level_for_all_can_be_what_wins),
+        cmocka_unit_test(what_is_left_goes_to_single_levels),
         cmocka_unit_test(a_large_budget_takes_the_least_losses),
         cmocka_unit_test(bad_curves_and_budgets_are_refused),
     };

@@ -307,6 +307,26 @@ static void banks_keep_what_their_part_says(void **state)
     drop(p);
 }
 
+static void a_long_bank_keeps_its_weights_where_inputs_are_large(void **state)
+{
+    (void)state;
+    enum { ROWS = 6, COLS = 128 };
+    struct problem *p = make(ROWS, COLS, 150);
+    const struct spacc_prune_part part = {COLS, COLS, 12, 0};
+    float w[ROWS * COLS];
+
+    for (size_t i = 0; i < p->samples * COLS; i++)
+        p->x[i] *= i % COLS < 64 ? 0.001F : 1.0F;
+    spacc_gram_free(p->gram);
+    add_samples(p);
+    prune(p, w, NULL, &part, 1, 0);
+    for (size_t r = 0; r < ROWS; r++) {
+        assert_int_equal(kept_in(w + r * COLS, 64), 0);
+        assert_int_equal(kept_in(w + r * COLS + 64, 64), 12);
+    }
+    drop(p);
+}
+
 static void the_same_input_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -619,6 +639,7 @@ int main(void)
         cmocka_unit_test(it_loses_less_than_magnitude_and_wanda),
         cmocka_unit_test(few_samples_do_not_mislead),
         cmocka_unit_test(banks_keep_what_their_part_says),
+        cmocka_unit_test(a_long_bank_keeps_its_weights_where_inputs_are_large),
         cmocka_unit_test(the_same_input_gives_the_same_bits),
         cmocka_unit_test(constant_inputs_go_into_the_bias),
         cmocka_unit_test(inputs_that_are_always_zero_go_first),
