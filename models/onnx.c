@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/io.h"
+#include "models/metadata.h"
 #include "models/onnx_parts.h"
 
 enum { IR_FIRST = 3, IR_LAST = 10, OPSET_FIRST = 1, OPSET_LAST = 21 };
@@ -125,6 +126,8 @@ enum spacc_status spacc_onnx_parse(struct spacc_graph **out, const void *bytes,
         status = copy_metadata(g, m);
         if (status != SPACC_OK)
             spacc_fail(err, status, "%s: %s", name, spacc_status_text(status));
+        else
+            status = spacc_metadata_check(g, err);
     }
     if (status == SPACC_OK) {
         *out = g;

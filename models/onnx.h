@@ -14,7 +14,7 @@ extern "C" {
  *   SPACC_EIO           file cannot be read
  *   SPACC_EFORMAT       not ONNX, truncated, inconsistent (the line says where)
  *   SPACC_EUNSUPPORTED  an operator, attribute, opset, element type, or external
- *                       data: named with its node
+ *                       data: named with its node; newer spacc metadata (models/metadata.h)
  *   SPACC_ENOMEM
  * *out is NULL on failure; free with spacc_graph_free(). Large allocations are
  * bounded by the size of the file. */

@@ -468,6 +468,40 @@ static struct maker make_nothing(void)
     return m;
 }
 
+static struct maker make_versioned(const char *version)
+{
+    struct maker m = make_good_model();
+    put_message(&m, MODEL_METADATA, make_entry("spacc.metadata", version));
+    return m;
+}
+
+static struct maker make_new_metadata(void)
+{
+    return make_versioned("2");
+}
+
+static struct maker make_odd_metadata(void)
+{
+    return make_versioned("1x");
+}
+
+static struct maker make_zero_metadata(void)
+{
+    return make_versioned("0");
+}
+
+static void metadata_of_this_version_is_read(void **state)
+{
+    struct maker m = make_versioned("1");
+    struct spacc_graph *g;
+
+    (void)state;
+    assert_int_equal(spacc_onnx_parse(&g, m.bytes, m.used, "f.onnx", NULL), SPACC_OK);
+    assert_string_equal(spacc_graph_metadata(g, "spacc.metadata"), "1");
+    spacc_graph_free(g);
+    free(m.bytes);
+}
+
 static void each_refusal_says_what_and_where(void **state)
 {
     static const struct {
@@ -506,6 +540,12 @@ static void each_refusal_says_what_and_where(void **state)
         {make_old_ir, SPACC_EUNSUPPORTED, "f.onnx: IR version 2 is not supported, 3 to 10 are"},
         {make_new_ir, SPACC_EUNSUPPORTED,
          "f.onnx: IR version 11 is not supported, 3 to 10 are"},
+        {make_new_metadata, SPACC_EUNSUPPORTED,
+         "f.onnx: metadata version 2, this program knows 1"},
+        {make_odd_metadata, SPACC_EFORMAT,
+         "f.onnx: metadata spacc.metadata is '1x', not a version"},
+        {make_zero_metadata, SPACC_EFORMAT,
+         "f.onnx: metadata spacc.metadata is '0', not a version"},
         {make_no_graph, SPACC_EFORMAT, "f.onnx: not an ONNX model: it holds no graph"},
         {make_functions, SPACC_EUNSUPPORTED,
          "f.onnx: functions in a model are not supported: inline them"},
@@ -943,6 +983,7 @@ int main(void)
         cmocka_unit_test(a_model_comes_in_as_it_is_written),
         cmocka_unit_test(nodes_come_after_the_nodes_they_need),
         cmocka_unit_test(a_branch_points_at_what_it_takes_from_outside),
+        cmocka_unit_test(metadata_of_this_version_is_read),
         cmocka_unit_test(each_refusal_says_what_and_where),
         cmocka_unit_test(every_way_to_store_a_tensor_is_read),
         cmocka_unit_test(a_tensor_file_reads_back),
