@@ -102,6 +102,17 @@ static char *gather_axis(const struct spacc_window *v, char *to, const char *x,
     return to;
 }
 
+void spacc_conv_patch(const struct spacc_conv *v, void *patch, const void *x, int64_t group,
+                      const int64_t *at)
+{
+    const struct spacc_window *w = &v->window;
+    const char *from = (const char *)x + group * v->in_channels * w->in_plane * WORD;
+    char *to = patch;
+
+    for (int64_t i = 0; i < v->in_channels; i++)
+        to = gather_axis(w, to, from + i * w->in_plane * WORD, at, 0);
+}
+
 /* What a run needs besides the plan. */
 struct run {
     char *y, *patch;
@@ -119,9 +130,7 @@ static void group(const struct spacc_conv *v, const struct run *r, int64_t first
     const int64_t length = v->in_channels * w->kernel_plane;
     int64_t at[SPACC_WINDOW_AXES] = {0};
     for (int64_t p = 0; p < w->out_plane; p++) {
-        char *to = r->patch;
-        for (int64_t i = 0; i < v->in_channels; i++)
-            to = gather_axis(w, to, r->x + i * w->in_plane * WORD, at, 0);
+        spacc_conv_patch(v, r->patch, r->x, 0, at);
         for (int64_t o = 0; o < v->out_channels; o++)
             r->dot(r->y + (o * w->out_plane + p) * WORD, r->w + (first + o) * length * WORD,
                    r->patch, (size_t)length, first + o, r->user);

@@ -58,6 +58,12 @@ struct spacc_conv {
 enum spacc_status spacc_conv_plan(struct spacc_op_call *c, struct spacc_conv *v, int x, int w,
                                   int b, enum spacc_dtype dtype, struct spacc_tensor **y);
 
+/* The inputs of the image x [groups * in_channels][in...] of 4-byte elements that group `group`
+ * sees at output position `at`, into patch [in_channels * kernel_plane] in the order of the
+ * weights; 0 outside of x. After spacc_window_steps(). */
+void spacc_conv_patch(const struct spacc_conv *v, void *patch, const void *x, int64_t group,
+                      const int64_t *at);
+
 /* Run it: x, w, y of 4-byte elements; `dot` gives an element of y from one row of weights
  * and a patch of `length` inputs (0 outside of x). `channel` counts all output channels. */
 enum spacc_status spacc_conv_run(struct spacc_op_call *c, struct spacc_conv *v, int64_t batch,

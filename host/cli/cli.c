@@ -223,14 +223,6 @@ static int number_of(const struct cli_option *option, int options, int code)
     return options;
 }
 
-static int refuse_later(const struct cli_option *o)
-{
-    char what[48];
-
-    snprintf(what, sizeof(what), "--%s", o->name);
-    return cli_later(what);
-}
-
 static int parse_options(const struct cli_command *c, int argc, char **argv, cli_take_fn take,
                          void *to, bool *done)
 {
@@ -253,7 +245,7 @@ static int parse_options(const struct cli_command *c, int argc, char **argv, cli
             *done = true;
             return CLI_OK;
         }
-        status = c->option[n].text ? take(to, n, optarg) : refuse_later(&c->option[n]);
+        status = take(to, n, optarg);
     }
     return status;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "host/include/spacc.h"
+#include "host/prune/matrix.h"
 #include "models/graph.h"
 
 struct cJSON;
@@ -22,7 +23,7 @@ struct cli_option {
     const char *name;  /* long name without "--" */
     char letter;       /* short name, or 0 */
     const char *value; /* what the help calls its value; NULL: takes none */
-    const char *text;  /* NULL: known by name and refused, "not in this version" */
+    const char *text;
 };
 
 struct cli_command {
@@ -54,7 +55,7 @@ int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_fail_err(const struct spacc_error *err);
 /* Put the model's file in front of a line that does not name it. Returns err->status. */
 enum spacc_status cli_name_file(struct spacc_error *err, const char *file);
-/* "--gpu is not in this version". Returns CLI_FAILED. */
+/* "--fpga xrt is not in this version". Returns CLI_FAILED. */
 int cli_later(const char *what);
 
 /* Whole text as a number; false when it is not one (also for "nan"). */
@@ -133,6 +134,13 @@ enum spacc_status cli_states_find(struct cli_states *s, const struct spacc_model
 void cli_states_tell(const struct cli_states *s, const struct spacc_model *model, bool quiet);
 void cli_states_release(struct cli_states *s);
 
+/* ---- pack.c ---- */
+
+/* Calibrate a model with the inputs and write its layers, quantised and packed, to a file. */
+enum spacc_status cli_pack_model(struct spacc_model *model, const struct spacc_options *how,
+                                 const struct cli_inputs *in, const struct cli_states *states,
+                                 const char *to, struct spacc_error *err);
+
 /* ---- outputs: output.c ---- */
 
 /* Refuse what cannot be written, before any work is done. */
@@ -164,26 +172,9 @@ void cli_print_pack(const struct spacc_pack *pack, const char *file);
 /* The same from a file, on request as JSON. Returns the exit status. */
 int cli_inspect_pack(const char *file, bool json);
 
-/* ---- matrix.c ---- */
-
-/* A constant weight matrix of a node, rows = outputs, columns = inputs. */
-struct cli_matrix {
-    const struct spacc_node *node;
-    char label[24]; /* "W", "R", "W backward", "B" */
-    int value;      /* number of the value in the graph, -1: see why */
-    const struct spacc_tensor *init;
-    size_t rows, cols;
-    size_t first, row_step,
-        col_step;    /* element (r, c) is at first + r * row_step + c * col_step */
-    const char *why; /* why it is skipped, or NULL */
-};
-
-/* Weight matrices of LSTM, GRU, MatMul, Gemm of the graph and of the branches in it
- * (those only to say that they are skipped). *list is freed by the caller. SPACC_ENOMEM. */
-enum spacc_status cli_matrices(struct cli_matrix **list, size_t *count,
-                               const struct spacc_graph *g);
-/* Copy a matrix between `from` (the tensor's elements) and dense [rows][cols]. */
-void cli_matrix_get(const struct cli_matrix *m, const float *from, float *dense);
-void cli_matrix_put(const struct cli_matrix *m, const float *dense, float *to);
+/* Names of host/prune/matrix.h for the files that are older than it. */
+#define cli_matrix     spacc_prune_matrix
+#define cli_matrices   spacc_prune_matrices
+#define cli_matrix_get spacc_prune_matrix_get
 
 #endif

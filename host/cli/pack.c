@@ -76,14 +76,13 @@ static void free_outputs(struct spacc_tensor **output, const struct spacc_graph 
 }
 
 /* One set of inputs is calibrated by prepare alone; a stream has to run. */
-static enum spacc_status calibrate(struct spacc_session *session, const struct settings *set,
+static enum spacc_status calibrate(struct spacc_session *session, const struct cli_inputs *in,
                                    const struct spacc_graph *g, const struct cli_states *states,
                                    struct spacc_error *err)
 {
-    const struct spacc_tensor *const *input =
-        (const struct spacc_tensor *const *)set->in.tensor;
+    const struct spacc_tensor *const *input = (const struct spacc_tensor *const *)in->tensor;
 
-    if (!set->in.stream)
+    if (!in->stream)
         return spacc_session_prepare(session, 1, input, err);
     struct spacc_tensor **output = calloc((size_t)g->outputs + 1, sizeof(*output));
     enum spacc_status status =
@@ -93,20 +92,31 @@ static enum spacc_status calibrate(struct spacc_session *session, const struct s
     return status;
 }
 
-static enum spacc_status prepare(struct spacc_session **session, struct spacc_model *model,
-                                 struct settings *set, struct cli_states *states,
-                                 struct spacc_error *err)
+enum spacc_status cli_pack_model(struct spacc_model *model, const struct spacc_options *how,
+                                 const struct cli_inputs *in, const struct cli_states *states,
+                                 const char *to, struct spacc_error *err)
+{
+    const struct spacc_graph *g = spacc_model_graph(model);
+    struct spacc_session *session = NULL;
+    enum spacc_status status = spacc_session_new(&session, model, how, err);
+
+    cli_progress(1, 3, "calibrating and quantising");
+    if (status == SPACC_OK && calibrate(session, in, g, states, err) != SPACC_OK)
+        status = cli_name_file(err, g->file);
+    if (status == SPACC_OK)
+        status = spacc_session_pack(session, to, err);
+    spacc_session_free(session);
+    return status;
+}
+
+static enum spacc_status prepare(struct spacc_model *model, struct settings *set,
+                                 struct cli_states *states, struct spacc_error *err)
 {
     const struct spacc_graph *g = spacc_model_graph(model);
     enum spacc_status status = cli_states_find(states, model, g, set->states, set->state, err);
 
     if (status == SPACC_OK)
         status = cli_inputs_load(&set->in, g, states->is_state, err);
-    if (status == SPACC_OK)
-        status = spacc_session_new(session, model, &set->session, err);
-    cli_progress(1, 3, "calibrating and quantising");
-    if (status == SPACC_OK && calibrate(*session, set, g, states, err) != SPACC_OK)
-        status = cli_name_file(err, g->file);
     return status;
 }
 
@@ -126,21 +136,19 @@ static int print_packed(const char *file)
 static int work(struct settings *set, const char *file)
 {
     struct spacc_model *model = NULL;
-    struct spacc_session *session = NULL;
     struct cli_states states = {0};
     struct spacc_error err = {0};
     int status;
 
     cli_progress(0, 3, "reading the model");
-    if (spacc_model_load(&model, file, &err) || prepare(&session, model, set, &states, &err) ||
-        spacc_session_pack(session, set->out, &err)) {
+    if (spacc_model_load(&model, file, &err) || prepare(model, set, &states, &err) ||
+        cli_pack_model(model, &set->session, &set->in, &states, set->out, &err)) {
         status = cli_fail_err(&err);
     } else {
         cli_progress(0, 0, NULL);
         status = print_packed(set->out);
     }
     cli_states_release(&states);
-    spacc_session_free(session);
     cli_inputs_release(&set->in);
     spacc_model_free(model);
     return status;

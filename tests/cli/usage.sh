@@ -26,11 +26,6 @@ refused 2 "--input needs a value" "$spacc" run a --input
 # What later versions have is refused by name, never ignored.
 refused 1 "--fpga xrt:0 is not in this version" "$spacc" run m.onnx --fpga xrt:0
 refused 1 "--fpga opencl is not in this version" "$spacc" run m.onnx --fpga opencl
-for method in wanda obs; do
-    refused 1 "--method $method is not in this version" "$spacc" prune m.onnx --method $method
-done
-refused 1 "--calibrate is not in this version" "$spacc" prune m.onnx --calibrate d
-refused 1 "--finetune is not in this version" "$spacc" prune m.onnx --finetune d
 
 # Values out of range, and options that would do nothing.
 refused 2 "--precision int4: f32, f16, int8 or int16" "$spacc" run m.onnx --precision int4
@@ -48,6 +43,20 @@ refused 2 "--bank-size needs --sparsity" "$spacc" run m.onnx --bank-size 8 --fpg
 refused 2 "need --fpga sim" "$spacc" run m.onnx --vcd f.fst
 refused 2 "-o FILE is missing" "$spacc" prune m.onnx --sparsity 0.5
 refused 2 "--sparsity is missing" "$spacc" prune m.onnx -o o.onnx
+for method in wanda obs; do
+    refused 2 "--method $method needs --calibrate" \
+        "$spacc" prune m.onnx -o o.onnx --sparsity 0.5 --method $method
+done
+refused 2 "--method best: magnitude, wanda or obs" "$spacc" prune m.onnx --method best
+refused 2 "--allocate sensitivity needs --calibrate" \
+    "$spacc" prune m.onnx -o o.onnx --sparsity 0.5 --allocate sensitivity
+refused 2 "--allocate sensitivity finds that of h by itself" \
+    "$spacc" prune m.onnx -o o.onnx --sparsity 0.5 --sparsity-h 0.5 --calibrate x.npy --allocate sensitivity
+refused 2 "--precision int8 is for --method obs" \
+    "$spacc" prune m.onnx -o o.onnx --sparsity 0.5 --precision int8
+refused 2 "--precision f16: int8 or int16" "$spacc" prune m.onnx --precision f16
+refused 2 "--pack o.bin: the name must end in .safetensors" \
+    "$spacc" prune m.onnx -o o.onnx --sparsity 0.5 --pack o.bin
 refused 2 "must end in .safetensors" "$spacc" pack m.onnx -o o.bin
 refused 2 "a packed model is int8 or int16" "$spacc" pack m.onnx -o o.safetensors --precision f32
 

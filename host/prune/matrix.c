@@ -1,20 +1,21 @@
-/* matrix.c - finds the weight matrices of a model, for prune and inspect. */
+#include "host/prune/matrix.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/cli/cli.h"
 #include "models/op.h"
 
 struct list {
-    struct cli_matrix *item;
+    struct spacc_prune_matrix *item;
     size_t count, room;
 };
 
-static bool add(struct list *list, const struct cli_matrix *m)
+static bool add(struct list *list, const struct spacc_prune_matrix *m)
 {
     if (list->count == list->room) {
         const size_t room = list->room ? 2 * list->room : 16;
-        struct cli_matrix *grown = realloc(list->item, room * sizeof(*grown));
+        struct spacc_prune_matrix *grown = realloc(list->item, room * sizeof(*grown));
         if (!grown)
             return false;
         list->item = grown;
@@ -24,8 +25,7 @@ static bool add(struct list *list, const struct cli_matrix *m)
     return true;
 }
 
-/* Contents of a constant value: an initialiser or the output of a Constant node. */
-static const struct spacc_tensor *contents(const struct spacc_graph *g, int value)
+struct spacc_tensor *spacc_prune_constant(const struct spacc_graph *g, int value)
 {
     const struct spacc_value *v = &g->value[value];
 
@@ -38,7 +38,7 @@ static const struct spacc_tensor *contents(const struct spacc_graph *g, int valu
 }
 
 /* Fills value, init and why for input `i` of the node. */
-static void look(struct cli_matrix *m, const struct spacc_graph *g, int i)
+static void look(struct spacc_prune_matrix *m, const struct spacc_graph *g, int i)
 {
     m->value = i < m->node->inputs ? m->node->input[i] : -1;
     if (g->parent) {
@@ -46,7 +46,7 @@ static void look(struct cli_matrix *m, const struct spacc_graph *g, int i)
         m->why = "in a branch of If";
         return;
     }
-    m->init = m->value >= 0 ? contents(g, m->value) : NULL;
+    m->init = m->value >= 0 ? spacc_prune_constant(g, m->value) : NULL;
     if (!m->init)
         m->why = "not a constant of the file";
     else if (m->init->dtype != SPACC_F32)
@@ -59,10 +59,14 @@ static bool whole(const struct spacc_tensor *t, int rank)
 }
 
 /* W [D, G*H, I] or R [D, G*H, H]: one matrix a direction. */
-static bool add_recurrent(struct list *list, const struct spacc_graph *g,
-                          const struct spacc_node *n, int input, const char *label)
+static bool add_recurrent(struct list *list, const struct spacc_graph *g, int number, int input,
+                          const char *label)
 {
-    struct cli_matrix m = {.node = n, .col_step = 1};
+    struct spacc_prune_matrix m = {.kind = input == 1 ? SPACC_KIND_X : SPACC_KIND_H,
+                                   .node = &g->node[number],
+                                   .number = number,
+                                   .groups = 1,
+                                   .col_step = 1};
 
     snprintf(m.label, sizeof(m.label), "%s", label);
     look(&m, g, input);
@@ -73,6 +77,7 @@ static bool add_recurrent(struct list *list, const struct spacc_graph *g,
     m.rows = (size_t)m.init->dims[1];
     m.cols = m.row_step = (size_t)m.init->dims[2];
     for (size_t d = 0; d < (size_t)m.init->dims[0]; d++) {
+        m.direction = d;
         m.first = d * m.rows * m.cols;
         if (d == 1)
             snprintf(m.label, sizeof(m.label), "%s backward", label);
@@ -83,11 +88,12 @@ static bool add_recurrent(struct list *list, const struct spacc_graph *g,
 }
 
 /* x B: rows of the product's matrix are the columns of B, unless B is transposed. */
-static bool add_product(struct list *list, const struct spacc_graph *g,
-                        const struct spacc_node *n)
+static bool add_product(struct list *list, const struct spacc_graph *g, int number)
 {
+    const struct spacc_node *n = &g->node[number];
     const bool transposed = spacc_node_int(n, "transB", 0) != 0;
-    struct cli_matrix m = {.node = n, .label = "B"};
+    struct spacc_prune_matrix m = {
+        .kind = SPACC_KIND_PRODUCT, .node = n, .number = number, .label = "B", .groups = 1};
 
     look(&m, g, 1);
     if (!m.why && !whole(m.init, 2))
@@ -98,6 +104,27 @@ static bool add_product(struct list *list, const struct spacc_graph *g,
         m.cols = transposed ? b : a;
         m.row_step = transposed ? b : 1;
         m.col_step = transposed ? 1 : b;
+    }
+    return add(list, &m);
+}
+
+/* [Cout][Cin / group][kernel...]: rows of Cin / group * kernel columns. */
+static bool add_conv(struct list *list, const struct spacc_graph *g, int number)
+{
+    const struct spacc_node *n = &g->node[number];
+    const int64_t groups = spacc_node_int(n, "group", 1);
+    struct spacc_prune_matrix m = {
+        .kind = SPACC_KIND_CONV, .node = n, .number = number, .label = "W", .col_step = 1};
+
+    look(&m, g, 1);
+    if (!m.why && (m.init->rank < 3 || m.init->count == 0))
+        m.why = "not of rank 3 or more";
+    if (!m.why && (groups < 1 || m.init->dims[0] % groups))
+        m.why = "not a whole number of rows a group";
+    if (!m.why) {
+        m.rows = (size_t)m.init->dims[0];
+        m.cols = m.row_step = m.init->count / m.rows;
+        m.groups = (size_t)groups;
     }
     return add(list, &m);
 }
@@ -119,17 +146,19 @@ static bool walk(struct list *list, const struct spacc_graph *g)
     for (int i = 0; ok && i < g->nodes; i++) {
         const struct spacc_node *n = &g->node[i];
         if (!strcmp(n->op->name, "LSTM") || !strcmp(n->op->name, "GRU"))
-            ok = add_recurrent(list, g, n, 1, "W") && add_recurrent(list, g, n, 2, "R");
+            ok = add_recurrent(list, g, i, 1, "W") && add_recurrent(list, g, i, 2, "R");
         else if (!strcmp(n->op->name, "MatMul") || !strcmp(n->op->name, "Gemm"))
-            ok = add_product(list, g, n);
+            ok = add_product(list, g, i);
+        else if (!strcmp(n->op->name, "Conv"))
+            ok = add_conv(list, g, i);
         else
             ok = walk_branches(list, n);
     }
     return ok;
 }
 
-enum spacc_status cli_matrices(struct cli_matrix **list, size_t *count,
-                               const struct spacc_graph *g)
+enum spacc_status spacc_prune_matrices(struct spacc_prune_matrix **list, size_t *count,
+                                       const struct spacc_graph *g)
 {
     struct list all = {0};
 
@@ -144,14 +173,14 @@ enum spacc_status cli_matrices(struct cli_matrix **list, size_t *count,
     return SPACC_OK;
 }
 
-void cli_matrix_get(const struct cli_matrix *m, const float *from, float *dense)
+void spacc_prune_matrix_get(const struct spacc_prune_matrix *m, const float *from, float *dense)
 {
     for (size_t r = 0; r < m->rows; r++)
         for (size_t c = 0; c < m->cols; c++)
             dense[r * m->cols + c] = from[m->first + r * m->row_step + c * m->col_step];
 }
 
-void cli_matrix_put(const struct cli_matrix *m, const float *dense, float *to)
+void spacc_prune_matrix_put(const struct spacc_prune_matrix *m, const float *dense, float *to)
 {
     for (size_t r = 0; r < m->rows; r++)
         for (size_t c = 0; c < m->cols; c++)
