@@ -19,6 +19,7 @@ enum {
     METHOD,
     CALIBRATE,
     ALLOCATE,
+    PERMUTE,
     PRECISION,
     PACK,
     STATE,
@@ -37,6 +38,7 @@ static const struct cli_option options[] = {
     [METHOD] = {"method", 0, "M", "magnitude (default), wanda or obs"},
     [CALIBRATE] = {"calibrate", 0, "[NAME=]FILE", "what typical inputs look like; repeatable"},
     [ALLOCATE] = {"allocate", 0, "HOW", "uniform (default), or sensitivity: S over all"},
+    [PERMUTE] = {"permute", 0, NULL, "renumber hidden units first, where that is free"},
     [PRECISION] = {"precision", 0, "P", "obs: int8 or int16, weights on the grid of a card"},
     [PACK] = {"pack", 0, "FILE", "write the packed model as well, .safetensors"},
     [STATE] = {"state", 0, "IN=OUT", "input IN takes output OUT of the frame before"},
@@ -56,7 +58,7 @@ struct settings {
     double sparsity, sparsity_h; /* negative: not given */
     const char *sparsity_text;
     struct spacc_prune_how how;
-    bool allocate, json;
+    bool allocate, permute, json;
     struct cli_inputs in;
     size_t states;
     const char **state;
@@ -73,6 +75,8 @@ struct job {
     struct cli_states states;
     struct spacc_requests requests; /* count 0: none */
     double outputs_error;
+    struct spacc_permuted *order;
+    size_t permuted;
 };
 
 /* ---- options ----------------------------------------------------------------- */
@@ -138,6 +142,7 @@ static int take(void *to, int option, const char *value)
     case METHOD: return take_method(set, value);
     case CALIBRATE: set->in.spec[set->in.specs++] = value; return CLI_OK;
     case ALLOCATE: return take_allocate(set, value);
+    case PERMUTE: set->permute = true; return CLI_OK;
     case PRECISION: return take_precision(set, value);
     case PACK: set->pack = value; return CLI_OK;
     case STATE: set->state[set->states++] = value; return CLI_OK;
@@ -213,24 +218,44 @@ static enum spacc_status calibrate(struct job *j, struct settings *set, const ch
                                j->states.pair, j->states.count, (size_t)set->in.frames, err);
 }
 
-/* k of every matrix. */
+/* NULL: none. */
+static const struct spacc_requests *requests_of(const struct job *j)
+{
+    return j->requests.count ? &j->requests : NULL;
+}
+
+/* k of every matrix, all alike. */
 static enum spacc_status choose(struct job *j, const struct settings *set,
                                 struct spacc_error *err)
 {
+    const double sparsity_h = set->sparsity_h < 0.0 ? set->sparsity : set->sparsity_h;
     const size_t bank = set->how.bank_size;
     size_t k = bank, k_h = bank;
     enum spacc_status s;
 
-    if (set->allocate)
-        return spacc_prune_allocate(j->result, j->g, j->m, j->matrices, &set->how,
-                                    set->sparsity, &j->requests, err);
-    if ((s = spacc_prune_kept(&k, set->sparsity, bank, err)) ||
-        (s = spacc_prune_kept(&k_h, set->sparsity_h < 0.0 ? set->sparsity : set->sparsity_h,
-                              bank, err)))
+    if (set->allocate) /* for the order of columns, until it is known */
+        k = k_h = 1 + (size_t)((1.0 - set->sparsity) * (double)(bank - 1));
+    else if ((s = spacc_prune_kept(&k, set->sparsity, bank, err)) ||
+             (s = spacc_prune_kept(&k_h, sparsity_h, bank, err)))
         return s;
     for (size_t i = 0; i < j->matrices; i++)
         j->result[i].k = j->m[i].kind == SPACC_KIND_H ? k_h : k;
     return SPACC_OK;
+}
+
+/* Order of columns, then k by sensitivity. */
+static enum spacc_status arrange(struct job *j, const struct settings *set,
+                                 struct spacc_error *err)
+{
+    enum spacc_status s = choose(j, set, err);
+
+    if (!s && set->permute)
+        s = spacc_prune_permute(&j->order, &j->permuted, j->g, j->m, j->matrices, j->result,
+                                set->how.bank_size, requests_of(j), j->changed, err);
+    if (!s && set->allocate)
+        s = spacc_prune_allocate(j->result, j->g, j->m, j->matrices, &set->how, set->sparsity,
+                                 requests_of(j), err);
+    return s;
 }
 
 static enum spacc_status write_model(const struct job *j, const struct cli_pruned *told,
@@ -298,7 +323,10 @@ static struct cli_pruned tell(const struct job *j, const struct settings *set)
                                .requests = j->requests.count,
                                .m = j->m,
                                .result = j->result,
-                               .outputs_error = j->outputs_error};
+                               .outputs_error = j->outputs_error,
+                               .permute = set->permute,
+                               .permuted = j->permuted,
+                               .order = j->order};
 }
 
 static enum spacc_status prune(struct job *j, struct settings *set, const char *file,
@@ -307,10 +335,10 @@ static enum spacc_status prune(struct job *j, struct settings *set, const char *
     enum spacc_status s;
 
     if ((s = load(j, set, file, err)) || (s = calibrate(j, set, file, err)) ||
-        (s = choose(j, set, err)))
+        (s = arrange(j, set, err)))
         return s;
     return spacc_prune_model(j->result, j->changed, j->g, j->m, j->matrices, &set->how,
-                             j->requests.count ? &j->requests : NULL, &j->outputs_error, err);
+                             requests_of(j), &j->outputs_error, err);
 }
 
 static int work(struct settings *set, const char *file)
@@ -337,6 +365,7 @@ static int work(struct settings *set, const char *file)
     cli_states_release(&j.states);
     cli_inputs_release(&set->in);
     spacc_model_free(j.model);
+    free(j.order);
     free(j.changed);
     free(j.result);
     free(j.m);
@@ -389,6 +418,9 @@ const struct cli_command cli_prune = {
         "--allocate sensitivity prunes each matrix alone to ten levels on eight requests "
         "(with\n"
         "obs by wanda's scores) and takes those by which the outputs lose least together.\n"
+        "--permute puts columns in another order before they are cut in banks, where the "
+        "layers\n"
+        "around can be renumbered with them, and says where not.\n"
         "Training that goes on from here is in models/recipes.\n",
     .example = "spacc prune lstm.onnx -o lstm_87.onnx --sparsity 0.875 --bank-size 16 "
                "--method obs --calibrate frames.npy",

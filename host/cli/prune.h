@@ -3,7 +3,7 @@
 #define SPACC_CLI_PRUNE_H
 
 #include "host/cli/cli.h"
-#include "host/prune/prune.h"
+#include "host/prune/permute.h"
 
 /* All that is told of a pruned model. */
 struct cli_pruned {
@@ -15,6 +15,9 @@ struct cli_pruned {
     const struct spacc_prune_matrix *m;
     const struct spacc_pruned *result;
     double outputs_error;
+    bool permute;
+    size_t permuted;
+    const struct spacc_permuted *order;
 };
 
 void cli_prune_text(const struct cli_pruned *p);

@@ -71,6 +71,22 @@ static void print_notes(const struct cli_pruned *p)
                    p->m[i].node->name, p->m[i].label, p->result[i].damp);
 }
 
+static void print_order(const struct cli_pruned *p)
+{
+    for (size_t i = 0; i < p->permuted; i++) {
+        const struct spacc_permuted *o = &p->order[i];
+        if (o->why[0])
+            printf("%s%s %s: not renumbered: %s\n", i ? "" : "\n", o->node->op->name,
+                   o->node->name, o->why);
+        else
+            printf("%s%s %s: %zu units renumbered: banks keep %.2f %%, %.2f %% before\n",
+                   i ? "" : "\n", o->node->op->name, o->node->name, o->units, 100.0 * o->after,
+                   100.0 * o->before);
+    }
+    if (p->permute && !p->permuted)
+        printf("\nno layer to renumber: none hands its features to a matrix that is pruned\n");
+}
+
 void cli_prune_text(const struct cli_pruned *p)
 {
     print_head(p);
@@ -79,6 +95,7 @@ void cli_prune_text(const struct cli_pruned *p)
            p->allocate ? "      loss" : "");
     for (size_t i = 0; i < p->matrices; i++)
         print_matrix(p, i);
+    print_order(p);
     if (!p->requests)
         return;
     printf("\n%zu request%s to calibrate by", p->requests, p->requests == 1 ? "" : "s");
@@ -129,6 +146,29 @@ static bool add_matrix(cJSON *list, const struct cli_pruned *p, size_t i)
            (strcmp(p->method, "obs") || add_number(o, "damping", r->damp));
 }
 
+static bool add_order(cJSON *list, const struct spacc_permuted *p)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    if (!o || !cJSON_AddItemToArray(list, o) || !add_text(o, "node", p->node->name) ||
+        !add_text(o, "op", p->node->op->name))
+        return false;
+    if (p->why[0])
+        return add_text(o, "skipped", p->why);
+    return add_number(o, "units", (double)p->units) && add_number(o, "before", p->before) &&
+           add_number(o, "after", p->after);
+}
+
+static bool add_orders(cJSON *o, const struct cli_pruned *p)
+{
+    cJSON *list = p->permute ? cJSON_AddArrayToObject(o, "permuted") : NULL;
+    bool ok = list || !p->permute;
+
+    for (size_t i = 0; ok && i < p->permuted; i++)
+        ok = add_order(list, &p->order[i]);
+    return ok;
+}
+
 static bool add_all(cJSON *o, const struct cli_pruned *p)
 {
     bool ok = add_text(o, "model", p->g->file) && add_text(o, "output", p->out) &&
@@ -145,7 +185,7 @@ static bool add_all(cJSON *o, const struct cli_pruned *p)
     ok = list != NULL;
     for (size_t i = 0; ok && i < p->matrices; i++)
         ok = add_matrix(list, p, i);
-    return ok;
+    return ok && add_orders(o, p);
 }
 
 int cli_prune_json(const struct cli_pruned *p)

@@ -98,6 +98,32 @@ json 'all(m["loss"] >= 0 for m in r["matrices"]) and len({m["k"] for m in r["mat
 refused 1 "sparsity 0.99 leaves" "$spacc" prune lstm.onnx -o out2.onnx -q --sparsity 0.99 --method wanda --calibrate x.npy --allocate sensitivity
 absent out2.onnx
 
+# Hidden units in another order: the same outputs, and more is kept. The last layer hands its
+# own to the model's output.
+ok "$spacc" prune lstm.onnx -o out.onnx -q --sparsity 0.75 --bank-size 8 --permute --json
+json '[p.get("skipped") for p in r["permuted"]] == [None, "y1 is an output of the model"]'
+json 'r["permuted"][0]["after"] > r["permuted"][0]["before"]'
+ok "$spacc" prune lstm.onnx -o out.onnx -q --sparsity 0.75 --bank-size 8 --permute
+says "LSTM lstm_0: 32 units renumbered: banks keep"
+says "LSTM lstm_1: not renumbered: y1 is an output of the model"
+ok "$spacc" prune gemm.onnx -o out.onnx --sparsity 0.5 --permute
+says "no layer to renumber"
+
+# 2:4 models: half of every bank that 4 divides, so pruning to that loses nothing, and they run
+# and pack as they are.
+ok "$spacc" prune lstm.onnx -o nm.onnx --sparsity 0.5 --bank-size 4
+ok "$spacc" run nm.onnx -q --input x.npy -o a.npy
+ok "$spacc" prune nm.onnx -o nm8.onnx --sparsity 0.5 --bank-size 8 --json
+json 'all(m["energy_kept"] == 1 and m["k"] == 4 for m in r["matrices"])'
+ok "$spacc" run nm8.onnx -q --input x.npy -o b.npy
+same a.npy b.npy
+ok "$spacc" pack nm.onnx -o nm.safetensors -q --input x.npy
+ok "$spacc" inspect nm.safetensors --json
+json 'all(p["k"] <= max(2, p["bank_size"] // 2) for l in r["layers"] for p in (l["x"], l["h"]))'
+ok "$spacc" run nm.onnx -q --input x.npy --precision int16 -o a.npy
+ok "$spacc" run nm.safetensors -q --input x.npy -o b.npy
+same a.npy b.npy
+
 # The packed file with it: the same as packing afterwards.
 ok "$spacc" prune lstm.onnx -o p.onnx -q --sparsity 0.5 --method obs --precision int8 --calibrate x.npy --bank-size 8 --pack p.safetensors
 ok "$spacc" pack p.onnx -o q.safetensors -q --precision int8 --input x.npy
