@@ -6,6 +6,9 @@
 #include "host/cli/prune.h"
 #include "models/op.h"
 
+/* Damping that every Hessian gets, and a little. */
+#define DAMP_USUAL 0.011
+
 /* ---- text -------------------------------------------------------------------- */
 
 static void print_head(const struct cli_pruned *p)
@@ -50,25 +53,30 @@ static void print_matrix(const struct cli_pruned *p, size_t i)
     putchar('\n');
 }
 
-/* Fewer vectors than columns leave directions that nothing was seen of. */
-static bool is_short(const struct cli_pruned *p, size_t i)
+static void print_note(const struct cli_pruned *p, size_t i)
 {
+    const struct spacc_prune_matrix *m = &p->m[i];
     const struct spacc_pruned *r = &p->result[i];
+    const bool few = r->samples < m->cols, obs = !strcmp(p->method, "obs");
 
-    return p->requests && !r->why[0] && r->samples < p->m[i].cols;
+    if (obs && (few || r->damp > DAMP_USUAL))
+        printf(
+            "note: %s %s: %zu samples for %zu columns: the Hessian is singular, damped by %g "
+            "of its mean\n",
+            m->node->name, m->label, r->samples, m->cols, r->damp);
+    else if (few)
+        printf("note: %s %s: %zu samples for %zu columns\n", m->node->name, m->label,
+               r->samples, m->cols);
+    if (r->silent)
+        printf("note: %s %s: %zu of %zu columns were zero in every sample\n", m->node->name,
+               m->label, r->silent, m->cols);
 }
 
 static void print_notes(const struct cli_pruned *p)
 {
     for (size_t i = 0; i < p->matrices; i++)
-        if (is_short(p, i))
-            printf("note: %s %s: %zu samples for %zu columns: damped%s\n", p->m[i].node->name,
-                   p->m[i].label, p->result[i].samples, p->m[i].cols,
-                   p->result[i].damp > 0.0 ? "" : " nothing, norms only");
-    for (size_t i = 0; i < p->matrices; i++)
-        if (!p->result[i].why[0] && p->result[i].damp > 0.011)
-            printf("note: %s %s: the Hessian is singular, damped by %g of its mean\n",
-                   p->m[i].node->name, p->m[i].label, p->result[i].damp);
+        if (!p->result[i].why[0] && strcmp(p->method, "magnitude"))
+            print_note(p, i);
 }
 
 static void print_order(const struct cli_pruned *p)
@@ -142,7 +150,8 @@ static bool add_matrix(cJSON *list, const struct cli_pruned *p, size_t i)
            add_number(o, "padding", (double)r->padding) &&
            add_number(o, "energy_kept", r->energy_kept) && add_measured(o, "error", r->error) &&
            add_measured(o, "loss", r->loss) &&
-           (!p->requests || add_number(o, "samples", (double)r->samples)) &&
+           (!p->requests || (add_number(o, "samples", (double)r->samples) &&
+                             add_number(o, "silent_columns", (double)r->silent))) &&
            (strcmp(p->method, "obs") || add_number(o, "damping", r->damp));
 }
 

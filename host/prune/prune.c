@@ -244,6 +244,16 @@ static double squares(const float *w, size_t rows, size_t cols, size_t stride)
     return sum;
 }
 
+/* Columns from..from + cols - 1 of a Gram that are zero. */
+static size_t silent_of(const struct spacc_gram *g, size_t from, size_t cols)
+{
+    size_t silent = 0;
+
+    for (size_t c = from; c < from + cols; c++)
+        silent += g->sum[c * (g->cols + 1) + c] == 0.0F;
+    return silent;
+}
+
 /* sums: of the node's matrices. */
 static void measure(struct sums *sums, const struct spacc_prune_node *n, const struct pair *p,
                     const struct spacc_prune_work *w, const struct spacc_prune_block *b,
@@ -266,6 +276,8 @@ static void measure(struct sums *sums, const struct spacc_prune_node *n, const s
         to->whole += whole * (double)b->rows;
         if (gram && (!r->samples || gram->samples < r->samples))
             r->samples = gram->samples;
+        if (gram && silent_of(gram, at, cols) > r->silent)
+            r->silent = silent_of(gram, at, cols);
     }
 }
 

@@ -39,6 +39,7 @@ struct spacc_pruned {
     double error;   /* mean square error of the node's sums (all gates, both parts) over their
                        mean   square, on the calibration data; -1 without */
     size_t samples; /* vectors of calibration, of the block that had least; 0 without */
+    size_t silent;  /* columns that were zero in all of them; they lose nothing */
     double damp;    /* obs: the largest share of the mean square that had to be added */
     double loss;    /* allocation: what the outputs lose; -1 without */
 };

@@ -79,7 +79,7 @@ ok "$spacc" prune lstm.onnx -o again.onnx -q --sparsity 0.5 --bank-size 8 --meth
 same obs.onnx again.onnx
 make npy few.npy --shape 12,1,24
 ok "$spacc" prune lstm.onnx -o out.onnx -q --sparsity 0.5 --method obs --calibrate few.npy --bank-size 8
-says "note: lstm_0 W: 12 samples for 24 columns"
+says "note: lstm_0 W: 12 samples for 24 columns: the Hessian is singular, damped by 0.01 of its mean"
 
 # A stream, its states fed back: a request a frame.
 make lstm step.onnx --inputs 24 --hidden 32 --frame
@@ -132,6 +132,26 @@ ok "$spacc" run p.safetensors -q --input x.npy
 echo precious >keep.safetensors
 refused 1 "nowhere" "$spacc" prune lstm.onnx -o gone.onnx -q --sparsity 0.5 --calibrate x.npy --bank-size 8 --pack nowhere/p.safetensors
 absent gone.onnx
+
+# Inputs that are always zero or not finite; metadata of a newer version.
+python3 - <<'END'
+import struct
+data = open("x.npy", "rb").read()
+at = 10 + struct.unpack("<H", data[8:10])[0]
+open("zero.npy", "wb").write(data[:at] + bytes(len(data) - at))
+open("nan.npy", "wb").write(data[:at + 20] + struct.pack("<f", float("nan")) + data[at + 24:])
+new = open("obs.onnx", "rb").read().replace(b"spacc.metadata\x12\x011", b"spacc.metadata\x12\x012")
+open("new.onnx", "wb").write(new)
+END
+ok "$spacc" prune lstm.onnx -o out.onnx -q --sparsity 0.5 --method obs --calibrate zero.npy --bank-size 8
+says "note: lstm_0 W: 24 of 24 columns were zero in every sample"
+refused 1 "lstm.onnx: node lstm_0: its inputs: sample 0, column 5 is nan, not finite" \
+    "$spacc" prune lstm.onnx -o out2.onnx -q --sparsity 0.5 --method obs --calibrate nan.npy --bank-size 8
+for command in "prune -o out2.onnx --sparsity 0.5" "pack -o out2.safetensors" inspect run; do
+    # shellcheck disable=SC2086
+    refused 1 "new.onnx: metadata version 2, this program knows 1" "$spacc" $command new.onnx
+done
+absent out2.onnx out2.safetensors
 
 # Calibration data that does not fit.
 make npy wrong.npy --shape 5,1,23
