@@ -372,9 +372,9 @@ static void obs_on_the_grid_is_what_a_session_packs(void **state)
         fail_msg("%s", err.text);
 
     const struct spacc_options options = {.precision = SPACC_PRECISION_INT8, .fpga = "model"};
-    struct spacc_model *model;
-    struct spacc_session *session;
-    struct spacc_pack *p;
+    struct spacc_model *model = NULL;
+    struct spacc_session *session = NULL;
+    struct spacc_pack *p = NULL;
     if (spacc_model_load(&model, to, &err) ||
         spacc_session_new(&session, model, &options, &err) ||
         spacc_session_prepare(session, 1, inputs(&j), &err) ||

@@ -67,7 +67,7 @@ static void print_note(const struct cli_pruned *p, size_t i)
     else if (few)
         printf("note: %s %s: %zu samples for %zu columns\n", m->node->name, m->label,
                r->samples, m->cols);
-    if (r->silent)
+    if (4 * r->silent > m->cols)
         printf("note: %s %s: %zu of %zu columns were zero in every sample\n", m->node->name,
                m->label, r->silent, m->cols);
 }

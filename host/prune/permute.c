@@ -60,35 +60,39 @@ static bool declare(struct spacc_tensor *shape, const struct spacc_value *v, con
     return v->rank >= 0 && v->dtype != SPACC_DTYPE_NONE;
 }
 
-static bool bind_with(struct job *j, const char *one)
+/* Leaves shapes NULL where the model does not go with these dimensions. SPACC_ENOMEM. */
+static enum spacc_status bind_with(struct job *j, const char *one)
 {
     const size_t inputs = (size_t)j->g->inputs;
     struct spacc_tensor *shape = calloc(inputs + 1, sizeof(*shape));
     const struct spacc_tensor **input = calloc(inputs + 1, sizeof(*input));
-    bool ok = shape && input;
+    bool known = true;
+    enum spacc_status s = shape && input ? SPACC_OK : no_memory(j);
 
-    for (size_t i = 0; i < inputs && ok; i++) {
+    for (size_t i = 0; i < inputs && !s && known; i++) {
         input[i] = &shape[i];
-        ok = declare(&shape[i], &j->g->value[j->g->input[i]], one);
+        known = declare(&shape[i], &j->g->value[j->g->input[i]], one);
     }
-    ok = ok && spacc_graph_bind(&j->shapes, j->g, input, NULL) == SPACC_OK;
+    if (!s && known)
+        s = spacc_graph_bind(&j->shapes, j->g, input, j->err);
     free(input);
     free(shape);
-    return ok;
+    return s == SPACC_ENOMEM ? s : SPACC_OK;
 }
 
 /* Shapes of all values. A model that cannot have OPEN_DIM in one of its dimensions has 1 there
  * (a batch). Without shapes nothing is free. */
-static void bind(struct job *j)
+static enum spacc_status bind(struct job *j)
 {
-    bool ok = bind_with(j, NULL);
+    enum spacc_status s = bind_with(j, NULL);
 
-    for (int i = 0; i < j->g->inputs && !ok; i++) {
+    for (int i = 0; i < j->g->inputs; i++) {
         const struct spacc_value *v = &j->g->value[j->g->input[i]];
-        for (int d = 0; d < v->rank && !ok; d++)
+        for (int d = 0; d < v->rank && !s && !j->shapes; d++)
             if (v->dims[d] < 0 && v->dim_names[d])
-                ok = bind_with(j, v->dim_names[d]);
+                s = bind_with(j, v->dim_names[d]);
     }
+    return s;
 }
 
 static void trace(struct job *j, int node)
@@ -309,7 +313,7 @@ enum spacc_status spacc_prune_permute(struct spacc_permuted **out, size_t *count
     if (!*out || !j.t)
         s = no_memory(&j);
     if (!s)
-        bind(&j);
+        s = bind(&j);
     if (!s && requests)
         s = measure(&j, requests);
     for (int n = 0; n < g->nodes && !s; n++) {
