@@ -23,7 +23,7 @@ same table.txt readme_table.txt
 grep -qx '    ./dev demo' "$source/README.md" || bad "README.md does not start with ./dev demo"
 grep -qx '    ./dev test' "$source/README.md" || bad "README.md does not name ./dev test"
 ok "$source/dev" help
-for word in demo test build bench lint format asan clean; do
+for word in demo test build bench accuracy lint format asan clean; do
     says "  $word "
 done
 run "$source/dev" juggle

@@ -189,23 +189,46 @@ static void print_help(const struct cli_command *c)
            c->arguments, c->summary);
     for (const struct cli_option *o = c->option; o->name; o++)
         print_option(o);
+    for (const struct cli_option *o = c->shared; o && o->name; o++)
+        print_option(o);
     printf("  %-28s %s\n", "    --help", "this text");
     if (c->more)
         printf("\n%s", c->more);
+    if (c->explain)
+        c->explain();
     printf("\nexample:\n  %s\n", c->example);
 }
 
-/* What getopt_long() wants to know, from our table. */
-static int fill(const struct cli_option *from, struct option *longs, char *shorts)
+static int count_options(const struct cli_option *option)
 {
     int n = 0;
 
+    while (option && option[n].name)
+        n++;
+    return n;
+}
+
+/* Those of the command first, then the shared ones. */
+static const struct cli_option *option_at(const struct cli_command *c, int n)
+{
+    const int own = count_options(c->option);
+
+    return n < own ? &c->option[n] : &c->shared[n - own];
+}
+
+/* What getopt_long() wants to know, from our tables. */
+static int fill(const struct cli_command *c, struct option *longs, char *shorts)
+{
+    const int options = count_options(c->option) + count_options(c->shared);
+    int n = 0;
+
     *shorts++ = ':'; /* tell a missing value from an unknown option */
-    for (; n < OPTIONS_MAX && from[n].name; n++) {
-        longs[n] = (struct option){from[n].name, from[n].value != NULL, NULL, FIRST_CODE + n};
-        if (from[n].letter) {
-            *shorts++ = from[n].letter;
-            if (from[n].value)
+    for (; n < OPTIONS_MAX && n < options; n++) {
+        const struct cli_option *from = option_at(c, n);
+        longs[n] = (struct option){from->name, from->value != NULL, NULL, FIRST_CODE + n};
+        if (from->letter) {
+            *shorts++ = from->letter;
+            if (from->value)
                 *shorts++ = ':';
         }
     }
@@ -215,12 +238,20 @@ static int fill(const struct cli_option *from, struct option *longs, char *short
     return n;
 }
 
-static int number_of(const struct cli_option *option, int options, int code)
+static int number_of(const struct cli_command *c, int options, int code)
 {
     for (int i = 0; i < options; i++)
-        if (code == FIRST_CODE + i || (option[i].letter && code == option[i].letter))
+        if (code == FIRST_CODE + i ||
+            (option_at(c, i)->letter && code == option_at(c, i)->letter))
             return i;
     return options;
+}
+
+static int take_option(const struct cli_command *c, int n, cli_take_fn take, void *to)
+{
+    const int own = count_options(c->option);
+
+    return take(to, n < own ? n : CLI_SHARED + n - own, optarg);
 }
 
 static int parse_options(const struct cli_command *c, int argc, char **argv, cli_take_fn take,
@@ -228,7 +259,7 @@ static int parse_options(const struct cli_command *c, int argc, char **argv, cli
 {
     struct option longs[OPTIONS_MAX + 2];
     char shorts[2 * OPTIONS_MAX + 2];
-    const int options = fill(c->option, longs, shorts);
+    const int options = fill(c, longs, shorts);
     int code, status = CLI_OK;
 
     opterr = 0;
@@ -239,13 +270,13 @@ static int parse_options(const struct cli_command *c, int argc, char **argv, cli
             return cli_usage(c, "unknown option -%c", optopt);
         if (code == '?')
             return cli_usage(c, "unknown option %s", argv[optind - 1]);
-        const int n = number_of(c->option, options, code);
+        const int n = number_of(c, options, code);
         if (n == options) {
             print_help(c);
             *done = true;
             return CLI_OK;
         }
-        status = take(to, n, optarg);
+        status = take_option(c, n, take, to);
     }
     return status;
 }

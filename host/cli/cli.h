@@ -19,6 +19,8 @@ struct cJSON;
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
+enum { CLI_SHARED = 1000 }; /* number of the first option that commands share */
+
 struct cli_option {
     const char *name;  /* long name without "--" */
     char letter;       /* short name, or 0 */
@@ -31,12 +33,14 @@ struct cli_command {
     const char *more; /* lines of help below the options, or NULL */
     const char *example;
     const struct cli_option *option; /* ends with a NULL name */
+    const struct cli_option *shared; /* more of them: number CLI_SHARED + i; or NULL */
+    void (*explain)(void);           /* prints more of them, after `more`; or NULL */
     int (*run)(int argc,
                char **argv); /* argv[0] is the subcommand; NULL: not in this version */
 };
 
 extern const struct cli_command cli_run, cli_predict, cli_bench, cli_prune, cli_pack,
-    cli_inspect, cli_devices, cli_ops, cli_plan, cli_profile;
+    cli_inspect, cli_devices, cli_ops, cli_plan, cli_profile, cli_eval;
 
 /* Takes option number `option` of the table. Returns CLI_OK or the exit status. */
 typedef int (*cli_take_fn)(void *to, int option, const char *value);
@@ -100,10 +104,15 @@ struct cli_inputs {
     struct cli_dim *dim;
     uint64_t seed, frames; /* frames 0: all there are */
     bool quiet;
-    /* Made by cli_inputs_load(): */
+    const char *what;  /* "input" where NULL: what messages call them */
+    const char *extra; /* an array beside the inputs that may be given by name, or NULL */
+    bool independent;  /* frames do not feed each other: a state may have frames too */
+    bool keep;         /* other arrays of a .npz are passed over instead of refused */
+    /* Made by cli_inputs_load() and cli_inputs_read(): */
     size_t count;
-    struct spacc_tensor **tensor; /* [count], none NULL */
-    bool stream;                  /* an input has one more leading dimension than declared */
+    struct spacc_tensor **tensor; /* [count], none NULL after cli_inputs_load() */
+    struct spacc_tensor *extra_tensor;
+    bool stream; /* an input has one more leading dimension than declared */
 };
 
 /* "NAME=N" into in->dim; false when it is not. */
@@ -112,7 +121,12 @@ bool cli_dim(struct cli_inputs *in, const char *text);
  * is zero unless given. The remarks a user must see go to stderr. */
 enum spacc_status cli_inputs_load(struct cli_inputs *in, const struct spacc_graph *g,
                                   const bool *state, struct spacc_error *err);
+/* Only read those that are given: tensor[i] of the others is NULL. */
+enum spacc_status cli_inputs_read(struct cli_inputs *in, const struct spacc_graph *g,
+                                  struct spacc_error *err);
 void cli_inputs_release(struct cli_inputs *in);
+/* Keep the first `frames` along the first dimension. SPACC_ENOMEM. */
+enum spacc_status cli_limit_frames(struct spacc_tensor **t, uint64_t frames);
 /* Of a stream keep the first frame of each input that has frames; says so. */
 enum spacc_status cli_inputs_first_frame(struct cli_inputs *in, const struct spacc_graph *g,
                                          struct spacc_error *err);
@@ -151,19 +165,6 @@ enum spacc_status cli_outputs_save(size_t files, const char *const *file,
                                    const struct spacc_graph *g,
                                    struct spacc_tensor *const *output, struct spacc_error *err);
 
-/* ---- metric.c ---- */
-
-struct cli_metric {
-    const char *name;
-    double value;
-    size_t count; /* of what was averaged */
-};
-
-/* The metric of the model's task (metadata spacc.task). SPACC_EUNSUPPORTED without one. */
-enum spacc_status cli_metric(struct cli_metric *metric, const struct spacc_graph *g,
-                             struct spacc_tensor *const *input,
-                             struct spacc_tensor *const *output, struct spacc_error *err);
-
 /* ---- inspect_pack.c ---- */
 
 struct spacc_pack;
@@ -171,10 +172,5 @@ struct spacc_pack;
 void cli_print_pack(const struct spacc_pack *pack, const char *file);
 /* The same from a file, on request as JSON. Returns the exit status. */
 int cli_inspect_pack(const char *file, bool json);
-
-/* Names of host/prune/matrix.h for the files that are older than it. */
-#define cli_matrix     spacc_prune_matrix
-#define cli_matrices   spacc_prune_matrices
-#define cli_matrix_get spacc_prune_matrix_get
 
 #endif

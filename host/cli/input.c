@@ -43,12 +43,18 @@ static char *names_of(const struct spacc_graph *g, char *text, size_t text_bytes
     return text;
 }
 
-static enum spacc_status no_such_input(const struct spacc_graph *g, const char *file,
-                                       const char *name, int length, struct spacc_error *err)
+static const char *what(const struct cli_inputs *in)
+{
+    return in->what ? in->what : "input";
+}
+
+static enum spacc_status no_such_input(const struct cli_inputs *in, const struct spacc_graph *g,
+                                       const char *file, const char *name, int length,
+                                       struct spacc_error *err)
 {
     char names[256];
 
-    return spacc_fail(err, SPACC_ESHAPE, "%s: no input '%.*s' in %s, which has %s", file,
+    return spacc_fail(err, SPACC_ESHAPE, "%s: no %s '%.*s' in %s, which has %s", file, what(in),
                       length, name, g->file, names_of(g, names, sizeof(names)));
 }
 
@@ -58,7 +64,7 @@ static enum spacc_status put(struct cli_inputs *in, const struct spacc_graph *g,
 {
     if (in->tensor[i]) {
         spacc_tensor_free(t);
-        return spacc_fail(err, SPACC_EINVAL, "%s: input '%s' of %s is given twice", file,
+        return spacc_fail(err, SPACC_EINVAL, "%s: %s '%s' of %s is given twice", file, what(in),
                           input_value(g, i)->name, g->file);
     }
     in->tensor[i] = t;
@@ -102,6 +108,32 @@ static enum spacc_status load_one(struct cli_inputs *in, const struct spacc_grap
     return put(in, g, i, t, file, err);
 }
 
+static bool is_extra(const struct cli_inputs *in, const char *name, size_t length)
+{
+    return in->extra && strlen(in->extra) == length && !memcmp(in->extra, name, length);
+}
+
+/* Hands `t` over. */
+static enum spacc_status put_extra(struct cli_inputs *in, struct spacc_tensor *t,
+                                   const char *file, struct spacc_error *err)
+{
+    if (in->extra_tensor) {
+        spacc_tensor_free(t);
+        return spacc_fail(err, SPACC_EINVAL, "%s: '%s' is given twice", file, in->extra);
+    }
+    in->extra_tensor = t;
+    return SPACC_OK;
+}
+
+static enum spacc_status load_extra(struct cli_inputs *in, const char *file,
+                                    struct spacc_error *err)
+{
+    struct spacc_tensor *t;
+
+    TRY(spacc_tensor_load(&t, file, err));
+    return put_extra(in, t, file, err);
+}
+
 static enum spacc_status take_member(struct cli_inputs *in, const struct spacc_graph *g,
                                      const char *file, const char *name,
                                      struct spacc_tensor **t, struct spacc_error *err)
@@ -109,10 +141,10 @@ static enum spacc_status take_member(struct cli_inputs *in, const struct spacc_g
     const int i = find_input(g, name, strlen(name));
     struct spacc_tensor *mine = *t;
 
-    if (i < 0)
-        return no_such_input(g, file, name, (int)strlen(name), err);
+    if (i < 0 && !is_extra(in, name, strlen(name)))
+        return in->keep ? SPACC_OK : no_such_input(in, g, file, name, (int)strlen(name), err);
     *t = NULL;
-    return put(in, g, (size_t)i, mine, file, err);
+    return i < 0 ? put_extra(in, mine, file, err) : put(in, g, (size_t)i, mine, file, err);
 }
 
 /* A .npz without a name: its members by name. */
@@ -147,15 +179,17 @@ static enum spacc_status load_spec(struct cli_inputs *in, const struct spacc_gra
         const int i = find_input(g, spec, (size_t)(equals - spec));
         if (i >= 0)
             return load_one(in, g, (size_t)i, equals + 1, err);
+        if (is_extra(in, spec, (size_t)(equals - spec)))
+            return load_extra(in, equals + 1, err);
         if (access(spec, F_OK) != 0)
-            return no_such_input(g, "--input", spec, (int)(equals - spec), err);
+            return no_such_input(in, g, "--input", spec, (int)(equals - spec), err);
     }
     if (cli_ends_with(spec, ".npz"))
         return load_members(in, g, spec, err);
     while (next < in->count && in->tensor[next])
         next++;
     if (next == in->count)
-        return spacc_fail(err, SPACC_ESHAPE, "%s: one input too many: %s has %zu", spec,
+        return spacc_fail(err, SPACC_ESHAPE, "%s: one %s too many: %s has %zu", spec, what(in),
                           g->file, in->count);
     return load_one(in, g, next, spec, err);
 }
@@ -276,13 +310,12 @@ static bool has_frames(const struct cli_inputs *in, const struct spacc_graph *g,
     return in->tensor[i] && v->rank >= 0 && in->tensor[i]->rank == v->rank + 1;
 }
 
-/* Keep the first `frames` of a stream. */
-static enum spacc_status limit_frames(struct spacc_tensor **t, uint64_t frames)
+enum spacc_status cli_limit_frames(struct spacc_tensor **t, uint64_t frames)
 {
     struct spacc_tensor *all = *t, *cut;
     int64_t dims[SPACC_RANK_MAX];
 
-    if ((uint64_t)all->dims[0] <= frames)
+    if (all->rank < 1 || (uint64_t)all->dims[0] <= frames)
         return SPACC_OK;
     memcpy(dims, all->dims, sizeof(dims));
     dims[0] = (int64_t)frames;
@@ -297,11 +330,11 @@ static enum spacc_status arrange_frames(struct cli_inputs *in, const struct spac
                                         const bool *state, struct spacc_error *err)
 {
     for (size_t i = 0; i < in->count; i++) {
-        if (state[i] || !has_frames(in, g, i))
+        if ((state[i] && !in->independent) || !has_frames(in, g, i))
             continue;
         in->stream = true;
         const enum spacc_status status =
-            in->frames ? limit_frames(&in->tensor[i], in->frames) : SPACC_OK;
+            in->frames ? cli_limit_frames(&in->tensor[i], in->frames) : SPACC_OK;
         if (status != SPACC_OK)
             return spacc_fail(err, status, "input %s: %s", input_value(g, i)->name,
                               spacc_status_text(status));
@@ -314,8 +347,8 @@ static enum spacc_status arrange_frames(struct cli_inputs *in, const struct spac
     return SPACC_OK;
 }
 
-enum spacc_status cli_inputs_load(struct cli_inputs *in, const struct spacc_graph *g,
-                                  const bool *state, struct spacc_error *err)
+enum spacc_status cli_inputs_read(struct cli_inputs *in, const struct spacc_graph *g,
+                                  struct spacc_error *err)
 {
     in->count = (size_t)g->inputs;
     in->tensor = calloc(in->count + 1, sizeof(struct spacc_tensor *));
@@ -323,6 +356,13 @@ enum spacc_status cli_inputs_load(struct cli_inputs *in, const struct spacc_grap
         return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", g->file);
     for (size_t s = 0; s < in->specs; s++)
         TRY(load_spec(in, g, in->spec[s], err));
+    return SPACC_OK;
+}
+
+enum spacc_status cli_inputs_load(struct cli_inputs *in, const struct spacc_graph *g,
+                                  const bool *state, struct spacc_error *err)
+{
+    TRY(cli_inputs_read(in, g, err));
     for (size_t i = 0; i < in->count; i++)
         if (!in->tensor[i])
             TRY(state[i] ? make_zero(in, g, i, err) : make_random(in, g, i, err));
@@ -335,6 +375,8 @@ void cli_inputs_release(struct cli_inputs *in)
         spacc_tensor_free(in->tensor[i]);
     free(in->tensor);
     in->tensor = NULL;
+    spacc_tensor_free(in->extra_tensor);
+    in->extra_tensor = NULL;
 }
 
 /* ---- one frame ---- */

@@ -7,12 +7,14 @@
 
 #include "host/cli/board.h"
 #include "host/cli/cli.h"
+#include "host/cli/quality.h"
+#include "host/prune/matrix.h"
 #include "models/io.h"
 #include "models/onnx.h"
 #include "models/op.h"
 #include "sparse/csb.h"
 
-enum { BANK_SIZE, JSON, BOARD, SPARSITY, DIM };
+enum { BANK_SIZE, JSON, AGAINST, BOARD, SPARSITY, DIM };
 enum { BANKS = 4 };
 
 static const size_t bank_sizes[BANKS] = {8, 16, 32, 64};
@@ -20,6 +22,7 @@ static const size_t bank_sizes[BANKS] = {8, 16, 32, 64};
 static const struct cli_option options[] = {
     [BANK_SIZE] = {"bank-size", 0, "B", "bank of the CSB sizes (default 16)"},
     [JSON] = {"json", 0, NULL, "as JSON"},
+    [AGAINST] = {"against", 0, "DENSE", "the model before pruning: energy kept, exactly"},
     [BOARD] = {"board", 0, "BOARD", "does it fit, at which clock, and how long is a run"},
     [SPARSITY] = {"sparsity", 0, "S", "with --board: prune to this share of zeros first"},
     [DIM] = {"dim", 0, "NAME=N", "with --board: size of a dynamic dimension (default 1)"},
@@ -28,6 +31,7 @@ static const struct cli_option options[] = {
 struct settings {
     size_t bank_size;
     bool json;
+    const char *against;
     struct cli_board on; /* of --board, and options with it */
 };
 
@@ -41,6 +45,15 @@ struct weights {
     size_t nonzeros;
     bool finite;
     struct banks bank[BANKS], csb; /* csb: of --bank-size */
+    struct cli_quality quality;
+};
+
+/* A model and its weight matrices; all zero: none. */
+struct model {
+    struct spacc_graph *g;
+    struct spacc_prune_matrix *m; /* [matrices] */
+    struct weights *w;            /* [matrices] */
+    size_t matrices;
 };
 
 static int take_dim(struct settings *set, const char *value)
@@ -56,6 +69,7 @@ static int take(void *to, int option, const char *value)
 
     switch (option) {
     case BANK_SIZE: return cli_bank_size(&set->bank_size, &cli_inspect, value);
+    case AGAINST: set->against = value; return CLI_OK;
     case BOARD: set->on.board = value; return CLI_OK;
     case SPARSITY: return cli_sparsity(&set->on.sparsity, &cli_inspect, value);
     case DIM: return take_dim(set, value);
@@ -91,7 +105,7 @@ static struct banks look_banks(const float *dense, size_t rows, size_t cols, siz
     return b;
 }
 
-static void look(struct weights *w, const struct cli_matrix *m, const float *dense,
+static void look(struct weights *w, const struct spacc_prune_matrix *m, const float *dense,
                  size_t bank_size)
 {
     w->nonzeros = count(dense, m->rows * m->cols);
@@ -101,10 +115,11 @@ static void look(struct weights *w, const struct cli_matrix *m, const float *den
     for (int b = 0; b < BANKS; b++)
         w->bank[b] = look_banks(dense, m->rows, m->cols, bank_sizes[b]);
     w->csb = look_banks(dense, m->rows, m->cols, bank_size);
+    w->quality = cli_quality_of(dense, m->rows, m->cols);
 }
 
-static size_t csb_bytes(const struct cli_matrix *m, const struct weights *w, size_t bank_size,
-                        enum spacc_csb_type type)
+static size_t csb_bytes(const struct spacc_prune_matrix *m, const struct weights *w,
+                        size_t bank_size, enum spacc_csb_type type)
 {
     float scale; /* one a row: counted, not read */
     const struct spacc_csb shape = {.rows = m->rows,
@@ -119,7 +134,7 @@ static size_t csb_bytes(const struct cli_matrix *m, const struct weights *w, siz
     return spacc_csb_bytes(&shape);
 }
 
-static double sparsity(const struct cli_matrix *m, const struct weights *w)
+static double sparsity(const struct spacc_prune_matrix *m, const struct weights *w)
 {
     return 1.0 - (double)w->nonzeros / (double)(m->rows * m->cols);
 }
@@ -178,7 +193,8 @@ static void print_operators(const struct spacc_graph *g)
     putchar('\n');
 }
 
-static void print_matrix(const struct cli_matrix *m, const struct weights *w, size_t bank_size)
+static void print_matrix(const struct spacc_prune_matrix *m, const struct weights *w,
+                         size_t bank_size)
 {
     printf("%-24.24s %-10s", m->node->name, m->label);
     if (m->why) {
@@ -196,7 +212,7 @@ static void print_matrix(const struct cli_matrix *m, const struct weights *w, si
            w->finite ? "" : "  not finite");
 }
 
-static void print_onnx(const struct spacc_graph *g, const struct cli_matrix *m,
+static void print_onnx(const struct spacc_graph *g, const struct spacc_prune_matrix *m,
                        const struct weights *w, size_t matrices, size_t bank_size)
 {
     printf("%s: ONNX, opset %d, IR version %d\n", g->file, g->opset, g->ir_version);
@@ -218,6 +234,14 @@ static void print_onnx(const struct spacc_graph *g, const struct cli_matrix *m,
     printf("\n=k: every bank keeps k weights (balanced); <k: at most k. CSB bytes at banks of "
            "%zu.\n",
            bank_size);
+    cli_quality_print_head();
+    for (size_t i = 0; i < matrices; i++)
+        if (!m[i].why)
+            cli_quality_print(&w[i].quality, m[i].node->name, m[i].label);
+    printf("\npattern N:M: at most N of M weights; energy kept, error: as spacc prune wrote, "
+           "or of "
+           "--against;\ndB: squares of the weights over those of their rounding, a scale a "
+           "row.\n");
 }
 
 static bool json_values(cJSON *o, const char *key, const struct spacc_graph *g, const int *list,
@@ -252,8 +276,8 @@ static bool json_banks(cJSON *o, const struct weights *w)
     return array != NULL;
 }
 
-static bool json_matrix(cJSON *list, const struct cli_matrix *m, const struct weights *w,
-                        size_t bank_size)
+static bool json_matrix(cJSON *list, const struct spacc_prune_matrix *m,
+                        const struct weights *w, size_t bank_size)
 {
     cJSON *o = cJSON_CreateObject();
 
@@ -269,6 +293,7 @@ static bool json_matrix(cJSON *list, const struct cli_matrix *m, const struct we
            cJSON_AddNumberToObject(o, "nonzeros", (double)w->nonzeros) &&
            cJSON_AddNumberToObject(o, "sparsity", sparsity(m, w)) &&
            cJSON_AddBoolToObject(o, "finite", w->finite) && json_banks(o, w) &&
+           cli_quality_json(o, &w->quality) &&
            cJSON_AddNumberToObject(o, "bytes_float32",
                                    (double)(m->rows * m->cols * sizeof(float))) &&
            cJSON_AddNumberToObject(o, "bytes_csb_int8",
@@ -277,7 +302,7 @@ static bool json_matrix(cJSON *list, const struct cli_matrix *m, const struct we
                                    (double)csb_bytes(m, w, bank_size, SPACC_CSB_I16));
 }
 
-static int json_onnx(const struct spacc_graph *g, const struct cli_matrix *m,
+static int json_onnx(const struct spacc_graph *g, const struct spacc_prune_matrix *m,
                      const struct weights *w, size_t matrices, size_t bank_size)
 {
     cJSON *o = cJSON_CreateObject(), *list = NULL;
@@ -297,46 +322,109 @@ static int json_onnx(const struct spacc_graph *g, const struct cli_matrix *m,
     return cli_fail("out of memory");
 }
 
-static bool look_all(struct weights *w, const struct cli_matrix *m, size_t matrices,
-                     size_t bank_size)
+static enum spacc_status look_one(struct weights *w, const struct spacc_prune_matrix *m,
+                                  const struct spacc_prune_matrix *before, size_t bank_size)
 {
-    for (size_t i = 0; i < matrices; i++) {
-        if (m[i].why)
-            continue;
-        float *dense = malloc(m[i].rows * m[i].cols * sizeof(*dense));
-        if (!dense)
-            return false;
-        cli_matrix_get(&m[i], m[i].init->data, dense);
-        look(&w[i], &m[i], dense, bank_size);
-        free(dense);
+    const size_t count = m->rows * m->cols;
+    float *dense = calloc(count, sizeof(*dense)), *old = NULL;
+    enum spacc_status status = SPACC_ENOMEM;
+
+    if (!dense)
+        goto out;
+    spacc_prune_matrix_get(m, m->init->data, dense);
+    look(w, m, dense, bank_size);
+    if (before) {
+        old = calloc(count, sizeof(*old));
+        if (!old)
+            goto out;
+        spacc_prune_matrix_get(before, before->init->data, old);
+        w->quality.energy_kept = cli_energy_kept(old, dense, count);
     }
-    return true;
+    status = SPACC_OK;
+out:
+    free(dense);
+    free(old);
+    return status;
+}
+
+/* The matrix of the same node and label in the other model, with contents of the same shape. */
+static enum spacc_status find_before(const struct spacc_prune_matrix **out,
+                                     const struct model *before,
+                                     const struct spacc_prune_matrix *m,
+                                     struct spacc_error *err)
+{
+    *out = NULL;
+    for (size_t i = 0; i < before->matrices && !*out; i++) {
+        const struct spacc_prune_matrix *b = &before->m[i];
+        if (!b->why && !strcmp(b->node->name, m->node->name) && !strcmp(b->label, m->label))
+            *out = b;
+    }
+    if (!*out)
+        return spacc_fail(err, SPACC_EINVAL, "--against %s: no weights %s of node %s there",
+                          before->g->file, m->label, m->node->name);
+    if ((*out)->rows == m->rows && (*out)->cols == m->cols)
+        return SPACC_OK;
+    return spacc_fail(err, SPACC_ESHAPE,
+                      "--against %s: weights %s of node %s are %zu x %zu there, %zu x %zu here",
+                      before->g->file, m->label, m->node->name, (*out)->rows, (*out)->cols,
+                      m->rows, m->cols);
+}
+
+static enum spacc_status look_all(struct model *model, const struct model *before,
+                                  size_t bank_size, struct spacc_error *err)
+{
+    cJSON *told = cli_quality_metadata(model->g);
+    enum spacc_status status = SPACC_OK;
+
+    for (size_t i = 0; i < model->matrices && status == SPACC_OK; i++) {
+        const struct spacc_prune_matrix *m = &model->m[i], *old = NULL;
+        struct weights *w = &model->w[i];
+        if (m->why)
+            continue;
+        if (before->g && (status = find_before(&old, before, m, err)) != SPACC_OK)
+            break;
+        if ((status = look_one(w, m, old, bank_size)) != SPACC_OK)
+            spacc_fail(err, status, "%s: out of memory", model->g->file);
+        else if (!old)
+            cli_quality_told(&w->quality, told, m->node->name, m->label, m->rows, m->cols);
+    }
+    cJSON_Delete(told);
+    return status;
+}
+
+static enum spacc_status load(struct model *model, const char *file, struct spacc_error *err)
+{
+    const enum spacc_status status = spacc_onnx_load(&model->g, file, err);
+
+    if (status != SPACC_OK)
+        return status;
+    if (spacc_prune_matrices(&model->m, &model->matrices, model->g) == SPACC_OK)
+        model->w = calloc(model->matrices + 1, sizeof(*model->w));
+    return model->w ? SPACC_OK : spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", file);
+}
+
+static void release(struct model *model)
+{
+    free(model->w);
+    free(model->m);
+    spacc_graph_free(model->g);
 }
 
 static int inspect_onnx(const char *file, const struct settings *set)
 {
-    struct spacc_graph *g;
-    struct cli_matrix *m;
+    struct model model = {0}, before = {0};
     struct spacc_error err = {0};
-    size_t matrices;
-    int status;
+    int status = CLI_OK;
 
-    if (spacc_onnx_load(&g, file, &err) != SPACC_OK)
-        return cli_fail_err(&err);
-    struct weights *w = NULL;
-    if (cli_matrices(&m, &matrices, g) == SPACC_OK)
-        w = calloc(matrices + 1, sizeof(*w));
-    if (!w || !look_all(w, m, matrices, set->bank_size)) {
-        status = cli_fail("%s: out of memory", file);
-    } else if (set->json) {
-        status = json_onnx(g, m, w, matrices, set->bank_size);
-    } else {
-        print_onnx(g, m, w, matrices, set->bank_size);
-        status = CLI_OK;
-    }
-    free(w);
-    free(m);
-    spacc_graph_free(g);
+    if (load(&model, file, &err) || (set->against && load(&before, set->against, &err)) ||
+        look_all(&model, &before, set->bank_size, &err))
+        status = cli_fail_err(&err);
+    else if (set->json)
+        status = json_onnx(model.g, model.m, model.w, model.matrices, set->bank_size);
+    else
+        print_onnx(model.g, model.m, model.w, model.matrices, set->bank_size);
+    release(&model);
+    release(&before);
     return status;
 }
 
@@ -344,6 +432,8 @@ static int inspect(struct settings *set, const char *file)
 {
     set->on.file = file;
     set->on.json = set->json;
+    if (set->against && (set->on.board || cli_ends_with(file, ".safetensors")))
+        return cli_usage(&cli_inspect, "--against is for ONNX files, without --board");
     if (set->on.board)
         return cli_board(&set->on);
     if (set->on.in.dims || set->on.sparsity > 0.0)

@@ -89,4 +89,49 @@ if [ "$sim" = 1 ]; then
 else
     json 'r["cards"] == []'
 fi
+
+# What pruning took and rounding would take, against plain Python: a product with the identity
+# gives the weights.
+PYTHONPATH=$source/tests/cli
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH PYTHONDONTWRITEBYTECODE
+make matmul dense.onnx --inputs 32 --hidden 6
+make matmul small.onnx --inputs 8 --hidden 6
+ok "$spacc" prune dense.onnx -o half.onnx --sparsity 0.5 --bank-size 4
+python3 - <<'END' || bad "identity"
+from arrays import *
+write("eye.npy", [float(i == j) for i in range(32) for j in range(32)], (32, 32))
+END
+ok "$spacc" run dense.onnx -i eye.npy -o dense.npy -q
+ok "$spacc" run half.onnx -i eye.npy -o half.npy -q
+cat >weights.py <<'END'
+from arrays import *
+import math
+before, after = (read(f)[0] for f in ("dense.npy", "half.npy"))
+kept = sum(b * b for a, b in zip(after, before) if a) / sum(b * b for b in before)
+def sqnr(most):
+    noise = signal = 0
+    for row in range(6):
+        w = after[row::6]
+        part, power = math.frexp(max(abs(x) for x in w) / most)
+        step = math.ceil(part * 2**15) * 2.0 ** (power - 15)  # what a multiplier can do
+        signal += sum(x * x for x in w)
+        noise += sum((x - round(x / step) * step) ** 2 for x in w)
+    return 10 * math.log10(signal / noise)
+END
+ok "$spacc" inspect half.onnx --against dense.onnx --json
+json '(exec(open("weights.py").read(), globals()), abs(r["matrices"][0]["energy_kept"] - kept) < 1e-6)[1]'
+json '(exec(open("weights.py").read(), globals()), abs(r["matrices"][0]["sqnr_int8_db"] - sqnr(127)) < 1e-4)[1]'
+json '(exec(open("weights.py").read(), globals()), abs(r["matrices"][0]["sqnr_int16_db"] - sqnr(32767)) < 1e-4)[1]'
+json '0.5 < r["matrices"][0]["energy_kept"] < 1 and r["matrices"][0]["pattern"] == "2:4"'
+ok "$spacc" inspect dense.onnx --json
+json 'r["matrices"][0]["pattern"] is None and r["matrices"][0]["sqnr_int8_db"] > 35'
+ok "$spacc" inspect half.onnx --against dense.onnx
+says "    2:4 "
+refused 1 "--against small.onnx: weights B of node" "$spacc" inspect half.onnx --against small.onnx
+complains "are 6 x 8 there, 6 x 32 here"
+refused 1 "--against lstm.onnx: no weights B of node" "$spacc" inspect half.onnx --against lstm.onnx
+refused 1 "absent.onnx" "$spacc" inspect half.onnx --against absent.onnx
+refused 2 "--against is for ONNX files, without --board" \
+    "$spacc" inspect half.onnx --against dense.onnx --board kv260
 finish

@@ -4,7 +4,7 @@
 ok "$spacc" --version
 says "spacc 0.1.0"
 ok "$spacc" --help
-for command in run bench prune pack inspect devices ops profile plan; do
+for command in run eval bench prune pack inspect devices ops profile plan; do
     ok "$spacc" --help
     says "$command"
     ok "$spacc" $command --help

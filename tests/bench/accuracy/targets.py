@@ -1,0 +1,77 @@
+"""targets.py - what the measurements were made for, met or not, a line each."""
+import page
+import trained
+import untrained
+
+BANKS = ("bank32", "bank64")
+
+
+def line(met, text):
+    return f"{'met' if met else 'MISSED'}: {text}"
+
+
+def without_training(tree, bank):
+    """At 50 %: obs against magnitude on every network; where it loses 2 % or less."""
+    lines, small, known = [], 0, 0
+    for task in untrained.TASKS:
+        for metric in task.metrics:
+            whole, part = (page.entry(tree, task, metric, untrained.cell_name(m, 0.5, bank))
+                           for m in ("magnitude", "obs"))
+            if whole is None or part is None:
+                continue
+            known, small = known + 1, small + (part[1] <= 0.02)
+            lines.append(line(part[1] <= max(0.0, whole[1] / 2),
+                              f"{task.name}, {metric.name}, 50 %, bank {bank}: magnitude loses "
+                              f"{page.percent(whole[1])}, obs {page.percent(part[1])}"))
+    if known:
+        lines.append(line(small >= 3, f"50 %, bank {bank}: obs loses 2 % or less on {small} of "
+                                      f"{known}, 3 are wanted"))
+    return lines
+
+
+def lost(task, of, value):
+    """Of a score `of`: percent for bits, points for shares."""
+    return 100 * (value / of - 1) if task.lower else of - value
+
+
+def with_training(a, task, most_dense, most_free):
+    known = trained.records(a, task)
+    dense, free = trained.dense_of(known), known.get(("unstructured", 0.875, True))
+    unit = "%" if task.lower else "points"
+    lines = []
+    for bank in BANKS:
+        cell = known.get((bank, 0.875, True))
+        if cell is None or dense is None or free is None:
+            continue
+        behind, beside = (lost(task, c["value"], cell["value"]) for c in (dense, free))
+        lines.append(line(behind <= most_dense, f"{task.name}, 87.5 %, {trained.NAMES[bank]}: "
+                          f"{behind:.2f} {unit} behind dense, {most_dense} allowed"))
+        lines.append(line(beside <= most_free, f"{task.name}, 87.5 %, {trained.NAMES[bank]}: "
+                          f"{beside:.2f} {unit} behind unstructured, {most_free} allowed"))
+    return lines
+
+
+def on_card(tree):
+    lines = []
+    for task in trained.TASKS:
+        known = tree.get(task.name, {})
+        off = {k[:-len(", int8")]: lost_share(task, known, k) for k in known if ", int8" in k}
+        if off:
+            worst = max(off, key=off.get)
+            lines.append(line(off[worst] <= 0.005, f"{task.name}: int8 on the card loses at most "
+                              f"{page.percent(off[worst])} of float ({worst}), 0.5 % allowed"))
+    return lines
+
+
+def lost_share(task, known, cell):
+    value, whole = known[cell]["value"], known[cell.replace("int8", "float")]["value"]
+    return value / whole - 1 if task.lower else 1 - value / whole
+
+
+def show(a):
+    tree = page.load(a, "untrained.json")
+    charlm, digits, _ = trained.TASKS
+    for text in [*without_training(tree, 16), *without_training(tree, 32),
+                 *with_training(a, charlm, 2.0, 0.5), *with_training(a, digits, 0.5, 0.2),
+                 *on_card(page.load(a, "trained.json"))]:
+        print(text)
