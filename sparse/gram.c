@@ -35,8 +35,10 @@ enum spacc_status spacc_gram_create(struct spacc_gram **out, size_t cols,
 
 void spacc_gram_free(struct spacc_gram *g)
 {
-    if (g)
+    if (g) {
         free(g->sum);
+        free(g->drift);
+    }
     free(g);
 }
 
@@ -84,6 +86,57 @@ enum spacc_status spacc_gram_add(struct spacc_gram *g, const float *x, size_t sa
     g->samples += samples;
     free(chunk);
     return SPACC_OK;
+}
+
+/* d = was - x, nothing for the constant. */
+static void copy_drift(float *to, const float *was, const float *x, size_t samples, size_t cols)
+{
+    for (size_t s = 0; s < samples; s++) {
+        for (size_t c = 0; c < cols; c++)
+            to[s * (cols + 1) + c] = was[s * cols + c] - x[s * cols + c];
+        to[s * (cols + 1) + cols] = 0.0F;
+    }
+}
+
+static void sum_drift(struct spacc_gram *g, float *d, float *chunk, const float *was,
+                      const float *x, size_t samples)
+{
+    const size_t n = g->cols + 1;
+
+    for (size_t s = 0; s < samples; s += CHUNK) {
+        const size_t count = samples - s < CHUNK ? samples - s : CHUNK;
+        copy_samples(chunk, x + s * g->cols, count, g->cols);
+        copy_drift(d, was + s * g->cols, x + s * g->cols, count, g->cols);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)n, (blasint)n,
+                    (blasint)count, 1.0F, d, (blasint)n, chunk, (blasint)n, 1.0F, g->drift,
+                    (blasint)n);
+    }
+}
+
+enum spacc_status spacc_gram_add_drift(struct spacc_gram *g, const float *was, const float *x,
+                                       size_t samples, struct spacc_error *err)
+{
+    const size_t n = g->cols + 1;
+    float *d = NULL, *chunk = NULL;
+    enum spacc_status status = check_samples(was, samples, g->cols, err);
+
+    if (status != SPACC_OK)
+        return status;
+    if (!g->drift)
+        g->drift = calloc(n, n * sizeof(*g->drift));
+    d = malloc(CHUNK * n * sizeof(*d));
+    chunk = malloc(CHUNK * n * sizeof(*chunk));
+    if (!g->drift || !d || !chunk) {
+        status = spacc_fail(err, SPACC_ENOMEM, "out of memory for %zu columns", n);
+        goto out;
+    }
+    status = spacc_gram_add(g, x, samples, err);
+    if (status == SPACC_OK)
+        sum_drift(g, d, chunk, was, x, samples);
+out:
+    free(chunk);
+    free(d);
+    return status;
 }
 
 void spacc_gram_norms(const struct spacc_gram *g, float *norm)

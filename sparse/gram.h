@@ -20,6 +20,7 @@ struct spacc_gram {
     size_t cols;    /* of the matrix, 1..65536; the constant is column `cols` */
     size_t samples; /* vectors added */
     float *sum;     /* [cols + 1][cols + 1], the lower triangle */
+    float *drift; /* [cols + 1][cols + 1], all of it: see spacc_gram_add_drift(); NULL: none */
 };
 
 /* SPACC_EINVAL for cols, SPACC_ENOMEM. Free with spacc_gram_free(). */
@@ -31,6 +32,11 @@ void spacc_gram_free(struct spacc_gram *g); /* NULL is allowed */
  * the sums are then as before. SPACC_ENOMEM. */
 enum spacc_status spacc_gram_add(struct spacc_gram *g, const float *x, size_t samples,
                                  struct spacc_error *err);
+
+/* Add x as above, and to `drift` the sum of (was - x) x^T: was float [samples][cols] is what x
+ * would be if nothing before the matrix had been changed. Samples of spacc_gram_add() have not drifted. */
+enum spacc_status spacc_gram_add_drift(struct spacc_gram *g, const float *was, const float *x,
+                                       size_t samples, struct spacc_error *err);
 
 /* norm[cols] = sqrt of the mean square of every input; 0 samples: all 0. */
 void spacc_gram_norms(const struct spacc_gram *g, float *norm);

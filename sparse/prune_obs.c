@@ -21,6 +21,10 @@ void dtrtri_(const char *uplo, const char *diag, const blasint *n, double *a,
  * so its weight is the first to go, and of several the smallest. */
 static const double dead_share = 1e-12;
 
+/* How much of the way to the dense model's outputs a matrix goes for those before it: all of it
+ * fits the calibration data too well (README.md). */
+static const double drift_taken = 0.5;
+
 enum { BANK_MAX = 65536, FRAC_MAX = 64 };
 
 /* ---- arguments ---- */
@@ -222,6 +226,51 @@ static void fill_hessian(struct spacc_obs *o, struct hessian *h)
             o->hessian[i * o->n + j] = o->hessian[j * o->n + i] = (float)entry(h, i, j);
 }
 
+/* ---- what pruning before this matrix did to its inputs ---- */
+
+/* Entry (i, j) of the drift, its covariances shrunk as those of the inputs are. The mean of
+ * what was taken from input i stands in the column of the constant. */
+static double drift_at(const struct hessian *h, size_t i, size_t j)
+{
+    const struct spacc_gram *g = h->gram;
+    const size_t n = g->cols + 1;
+    const double all = (double)g->drift[i * n + j], mean = (double)g->drift[i * n + g->cols];
+    const double by_means = mean * sum_at(g, g->cols, j) / (double)g->samples;
+
+    return i == j || j == g->cols ? all : by_means + (1.0 - h->shrink) * (all - by_means);
+}
+
+/* before += before D H^-1, with which (before x) would come nearest to (dense was): the least
+ * squares of the outputs that the model had, by the inputs that it now has; damped as the
+ * Hessian. Only part of it is taken. */
+static enum spacc_status aim(struct spacc_obs *o, const struct hessian *h,
+                             struct spacc_error *err)
+{
+    const blasint n = (blasint)o->n, rows = (blasint)o->rows;
+    double *drift = malloc(o->n * o->n * sizeof(*drift));
+    double *step = malloc(o->rows * o->n * sizeof(*step));
+    enum spacc_status status = SPACC_OK;
+
+    if (!drift || !step) {
+        status = spacc_fail(err, SPACC_ENOMEM, "out of memory for %zu columns", o->n);
+        goto out;
+    }
+    for (size_t i = 0; i < o->n; i++)
+        for (size_t j = 0; j < o->n; j++)
+            drift[i * o->n + j] = drift_at(h, i, j);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, n, n, 1.0, o->before, n, drift,
+                n, 0.0, step, n);
+    cblas_dtrmm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit, rows, n, 1.0,
+                o->upper, n, step, n);
+    cblas_dtrmm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, rows, n, 1.0,
+                o->upper, n, step, n);
+    cblas_daxpy(rows * n, drift_taken, step, 1, o->before, 1);
+out:
+    free(step);
+    free(drift);
+    return status;
+}
+
 /* ---- the whole ---- */
 
 static enum spacc_status alloc(struct spacc_obs *o, struct spacc_error *err)
@@ -277,8 +326,10 @@ static enum spacc_status prune(struct spacc_obs *o, const struct spacc_gram *gra
 
     inverse_deviations(gram, o->w); /* as scratch: n of it */
     result->shrink = h.shrink = shrinkage(gram, o->w);
-    memcpy(o->w, o->before, o->rows * o->n * sizeof(*o->w));
     enum spacc_status status = damp_enough(o, &h, &result->damp, err);
+    if (status == SPACC_OK && gram->drift)
+        status = aim(o, &h, err);
+    memcpy(o->w, o->before, o->rows * o->n * sizeof(*o->w));
     if (status == SPACC_OK)
         status = spacc_obs_walk(o, err);
     if (status != SPACC_OK)

@@ -88,7 +88,7 @@ static enum spacc_status run_obs(void)
     enum spacc_status status = spacc_gram_create(&g, 84, NULL);
     assert_true((status == SPACC_OK) == (g != NULL));
     for (int i = 0; i < 3 && status == SPACC_OK; i++)
-        status = spacc_gram_add(g, weights + i, 1, NULL);
+        status = spacc_gram_add_drift(g, weights + i + 1, weights + i, 1, NULL);
     if (status == SPACC_OK)
         status = spacc_prune_obs(copy, bias, 1, &how, g, &result, NULL);
     assert_true((status == SPACC_OK) == (memcmp(copy, weights, sizeof(copy)) != 0));

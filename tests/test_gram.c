@@ -157,10 +157,45 @@ static void bits_do_not_depend_on_the_threads(void **state)
     free(x);
 }
 
+static void drift_is_what_the_inputs_lack(void **state)
+{
+    (void)state;
+    enum { COLS = 21, SAMPLES = 530 };
+    float *x = random_values(COLS * SAMPLES), *was = random_values(COLS * SAMPLES);
+    struct spacc_gram *g = make(COLS), *plain = make(COLS);
+    struct spacc_error err;
+
+    assert_int_equal(spacc_gram_add_drift(g, was, x, 300, NULL), SPACC_OK);
+    assert_int_equal(
+        spacc_gram_add_drift(g, was + 300 * COLS, x + 300 * COLS, SAMPLES - 300, NULL),
+        SPACC_OK);
+    assert_int_equal(spacc_gram_add(plain, x, 300, NULL), SPACC_OK);
+    assert_int_equal(spacc_gram_add(plain, x + 300 * COLS, SAMPLES - 300, NULL), SPACC_OK);
+    assert_int_equal(g->samples, SAMPLES);
+    assert_memory_equal(g->sum, plain->sum, (COLS + 1) * (COLS + 1) * sizeof(float));
+    assert_null(plain->drift);
+    for (size_t i = 0; i <= COLS; i++)
+        for (size_t j = 0; j <= COLS; j++) {
+            double want = 0.0;
+            for (size_t s = 0; s < SAMPLES; s++)
+                want += (input(was, COLS, s, i) - input(x, COLS, s, i)) * input(x, COLS, s, j);
+            assert_true(fabs((double)g->drift[i * (COLS + 1) + j] - want) < 1e-5 * SAMPLES);
+        }
+    was[3 * COLS + 2] = NAN;
+    assert_int_equal(spacc_gram_add_drift(g, was, x, SAMPLES, &err), SPACC_EINVAL);
+    assert_string_equal(err.text, "sample 3, column 2 is nan, not finite");
+    assert_int_equal(g->samples, SAMPLES);
+    spacc_gram_free(plain);
+    spacc_gram_free(g);
+    free(was);
+    free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_those_of_all_samples),
+        cmocka_unit_test(drift_is_what_the_inputs_lack),
         cmocka_unit_test(errors_are_those_of_the_samples),
         cmocka_unit_test(nothing_is_zero),
         cmocka_unit_test(bad_samples_are_named_and_change_nothing),

@@ -38,7 +38,7 @@ static void look(struct seen *s, struct maker graph, int opset, bool apart, size
             if (s->g->input[k] == n->input[i])
                 in[i] = inputs_of(&s->x)[k];
     }
-    if (spacc_observe(s->gram, s->block, s->blocks, s->g, 0, in, limit, &err))
+    if (spacc_observe(s->gram, s->block, s->blocks, s->g, 0, in, NULL, limit, &err))
         fail_msg("%s", err.text);
 }
 

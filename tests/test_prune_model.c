@@ -174,6 +174,36 @@ static struct maker two_products(const char *first, const char *second)
     return g;
 }
 
+/* Constants that change behind its back do not matter to a lockstep that keeps its own. */
+static void a_kept_lockstep_goes_by_what_was(void **state)
+{
+    (void)state;
+    struct spacc_error err = {.text = ""};
+    struct spacc_lockstep *l = NULL, *kept = NULL, *dense = NULL;
+    double loss, ruined;
+    struct job j;
+
+    begin(&j, graph_of(two_products("x a", "p b"), 13));
+    random_requests(&j);
+    assert_int_equal(spacc_lockstep_new(&l, j.g, j.requests.count, j.requests.input, &err),
+                     SPACC_OK);
+    assert_int_equal(spacc_lockstep_fork(&dense, l, 1, &err), SPACC_OK);
+    assert_int_equal(spacc_loss_finish(dense, &err), SPACC_OK);
+    assert_int_equal(spacc_lockstep_fork(&kept, l, 1, &err), SPACC_OK);
+    assert_int_equal(spacc_lockstep_keep(kept, &err), SPACC_OK);
+    prune(&j, SPACC_PRUNE_MAGNITUDE, 8, 1, 0);
+    assert_int_equal(spacc_loss_finish(kept, &err), SPACC_OK);
+    assert_int_equal(spacc_loss_finish(l, &err), SPACC_OK);
+    assert_int_equal(spacc_loss(&loss, j.g, dense, kept, 1, &err), SPACC_OK);
+    assert_int_equal(spacc_loss(&ruined, j.g, dense, l, 1, &err), SPACC_OK);
+    assert_true(loss == 0.0);
+    assert_true(ruined > 0.1);
+    spacc_lockstep_free(kept);
+    spacc_lockstep_free(dense);
+    spacc_lockstep_free(l);
+    end(&j);
+}
+
 static void weights_of_two_nodes_are_pruned_once(void **state)
 {
     (void)state;
@@ -691,6 +721,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lockstep_is_the_same_as_runs),
+        cmocka_unit_test(a_kept_lockstep_goes_by_what_was),
         cmocka_unit_test(weights_of_two_nodes_are_pruned_once),
         cmocka_unit_test(weights_that_others_read_stay),
         cmocka_unit_test(the_error_told_is_that_of_the_outputs),

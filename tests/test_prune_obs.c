@@ -630,9 +630,38 @@ static void wanda_goes_by_weight_times_norm(void **state)
     }
 }
 
+/* Every input lost half of how it varied and 0.7 of its mean: half of that is made up for. */
+static void what_was_lost_before_is_made_up_for(void **state)
+{
+    (void)state;
+    enum { ROWS = 5, COLS = 12, SAMPLES = SAMPLES_MAX };
+    static float was[SAMPLES * COLS], w[ROWS * COLS], bias[ROWS];
+    const struct spacc_prune_part part = {COLS, 4, 4, 0};
+    struct problem *p = make(ROWS, COLS, SAMPLES);
+
+    spacc_gram_free(p->gram);
+    fill(p->x, SAMPLES * COLS);
+    for (size_t i = 0; i < SAMPLES * COLS; i++)
+        was[i] = 2.0F * p->x[i] + 0.7F;
+    assert_int_equal(spacc_gram_create(&p->gram, COLS, NULL), SPACC_OK);
+    assert_int_equal(spacc_gram_add_drift(p->gram, was, p->x, SAMPLES, NULL), SPACC_OK);
+    prune(p, w, bias, &part, 1, 0);
+    for (size_t r = 0; r < ROWS; r++) {
+        double sum = 0.0;
+        for (size_t c = 0; c < COLS; c++) {
+            const double before = (double)p->w[r * COLS + c];
+            assert_true(fabs((double)w[r * COLS + c] - 1.5 * before) < 0.03);
+            sum += before;
+        }
+        assert_true(fabs((double)bias[r] - (double)p->bias[r] - 0.35 * sum) < 0.1);
+    }
+    drop(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_lost_before_is_made_up_for),
         cmocka_unit_test(independent_inputs_make_it_pruning_by_magnitude),
         cmocka_unit_test(nothing_to_prune_changes_nothing),
         cmocka_unit_test(it_comes_near_the_best_choice_of_columns),

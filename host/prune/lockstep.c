@@ -121,6 +121,26 @@ enum spacc_status spacc_lockstep_fork(struct spacc_lockstep **out,
     return SPACC_OK;
 }
 
+/* The copy belongs to request 0. */
+static enum spacc_status keep(struct spacc_lockstep *l, size_t v, const struct spacc_tensor *t)
+{
+    const enum spacc_status s = spacc_tensor_copy(&l->own[v], t);
+
+    for (size_t r = 0; r < l->requests && !s; r++)
+        l->val[r * l->values + v] = l->own[v];
+    return s;
+}
+
+enum spacc_status spacc_lockstep_keep(struct spacc_lockstep *l, struct spacc_error *err)
+{
+    for (size_t v = 0; v < l->values; v++) {
+        const struct spacc_tensor *t = spacc_prune_constant(l->g, (int)v);
+        if (t && l->readers[v] && l->val[v] == t && keep(l, v, t))
+            return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", l->g->file);
+    }
+    return SPACC_OK;
+}
+
 size_t spacc_lockstep_requests(const struct spacc_lockstep *l)
 {
     return l->requests;

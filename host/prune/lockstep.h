@@ -26,6 +26,10 @@ enum spacc_status spacc_lockstep_fork(struct spacc_lockstep **out,
                                       struct spacc_error *err);
 void spacc_lockstep_free(struct spacc_lockstep *l); /* NULL is allowed */
 
+/* From now on go by copies of the constants as they are now: what becomes of those of the graph
+ * does not matter. SPACC_ENOMEM. */
+enum spacc_status spacc_lockstep_keep(struct spacc_lockstep *l, struct spacc_error *err);
+
 size_t spacc_lockstep_requests(const struct spacc_lockstep *l);
 
 /* Number of the node whose turn it is; g->nodes at the end. */

@@ -292,20 +292,27 @@ static void get(const struct look *k, const struct spacc_prune_block *b, size_t 
     }
 }
 
-/* All of `limit` that are chosen are i * count / limit: evenly spaced. */
-static enum spacc_status observe_block(struct look *k, struct spacc_gram *gram,
+/* All of `limit` that are chosen are i * count / limit: evenly spaced. was: NULL, or the same
+ * node in the model as it was. */
+static enum spacc_status observe_block(struct look *k, const struct look *was,
+                                       struct spacc_gram *gram,
                                        const struct spacc_prune_block *b, size_t limit)
 {
     const size_t count = count_of(k, b), take = count < limit ? count : limit;
     const size_t room = take < CHUNK ? take : CHUNK;
-    float *x = malloc((room * b->cols + 1) * sizeof(*x));
+    float *x = malloc((room * b->cols + 1) * 2 * sizeof(*x)), *before = x + room * b->cols;
     enum spacc_status s = x ? SPACC_OK : no_memory(k);
 
     for (size_t at = 0; at < take && !s; at += room) {
         const size_t now = take - at < room ? take - at : room;
-        for (size_t i = 0; i < now; i++)
+        for (size_t i = 0; i < now; i++) {
             get(k, b, (at + i) * count / take, x + i * b->cols);
-        if ((s = spacc_gram_add(gram, x, now, k->err)))
+            if (was)
+                get(was, b, (at + i) * count / take, before + i * b->cols);
+        }
+        s = was ? spacc_gram_add_drift(gram, before, x, now, k->err)
+                : spacc_gram_add(gram, x, now, k->err);
+        if (s)
             s = spacc_fail_in(k->err, s, "%s: node %s: its inputs", k->g->file, k->node->name);
     }
     free(x);
@@ -329,15 +336,20 @@ static enum spacc_status begin(struct look *k, int node, enum spacc_prune_kind k
 enum spacc_status spacc_observe(struct spacc_gram *const *gram,
                                 const struct spacc_prune_block *block, size_t blocks,
                                 const struct spacc_graph *g, int node,
-                                const struct spacc_tensor *const *in, size_t limit,
+                                const struct spacc_tensor *const *in,
+                                const struct spacc_tensor *const *was, size_t limit,
                                 struct spacc_error *err)
 {
     struct spacc_error own = {.text = ""};
     struct look k = {.g = g, .node = &g->node[node], .in = in, .err = &own};
+    struct look before = {.g = g, .node = &g->node[node], .in = was, .err = &own};
     enum spacc_status s = blocks ? begin(&k, node, kind_of(&block[0])) : SPACC_OK;
 
+    if (blocks && was && !s)
+        s = begin(&before, node, kind_of(&block[0]));
     for (size_t i = 0; i < blocks && !s; i++)
-        s = observe_block(&k, gram[i], &block[i], limit);
+        s = observe_block(&k, was ? &before : NULL, gram[i], &block[i], limit);
+    spacc_tensor_free(before.y);
     spacc_tensor_free(k.y);
     if (s && err)
         *err = own;

@@ -9,8 +9,10 @@
 extern "C" {
 #endif
 
-/* Add what one request gives a node: in[] are the node's inputs, as in spacc_op_call. gram[i],
- * of block[i].cols columns, gets at most `limit` vectors, evenly spaced over what there is:
+/* Add what one request gives a node: in[] are the node's inputs, as in spacc_op_call, and
+ * was[], NULL or of the same shapes, what they were before anything was pruned; then drifts are
+ * added, too. gram[i], of block[i].cols columns, gets at most `limit` vectors, evenly spaced
+ * over what there is:
  *
  *   MatMul, Gemm   the rows of A
  *   Conv           the patches of a group, padding as 0
@@ -23,7 +25,8 @@ extern "C" {
 enum spacc_status spacc_observe(struct spacc_gram *const *gram,
                                 const struct spacc_prune_block *block, size_t blocks,
                                 const struct spacc_graph *g, int node,
-                                const struct spacc_tensor *const *in, size_t limit,
+                                const struct spacc_tensor *const *in,
+                                const struct spacc_tensor *const *was, size_t limit,
                                 struct spacc_error *err);
 
 #ifdef __cplusplus

@@ -326,30 +326,48 @@ static void conclude(const struct spacc_prune_work *w, size_t i, const struct su
         r->error = sums->whole > 0.0 ? sums->error / sums->whole : 0.0;
 }
 
+/* Shapes may hang on contents, and so on pruning. */
+static bool same_shapes(const struct spacc_node *n, const struct spacc_tensor *const *a,
+                        const struct spacc_tensor *const *b)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (!a[i] != !b[i] || (a[i] && !spacc_tensor_same_shape(a[i], b[i])))
+            return false;
+    return true;
+}
+
 static enum spacc_status observe_all(const struct spacc_prune_node *n,
                                      const struct spacc_prune_work *w,
-                                     const struct spacc_lockstep *l, size_t samples)
+                                     const struct spacc_lockstep *l,
+                                     const struct spacc_lockstep *was, size_t samples)
 {
     const size_t requests = spacc_lockstep_requests(l);
     const size_t limit = samples > requests ? (samples + requests - 1) / requests : 1;
     const int node = spacc_lockstep_node(l);
-    const struct spacc_tensor **in = spacc_lockstep_room(l);
+    const struct spacc_tensor **in = spacc_lockstep_room(l), **before = spacc_lockstep_room(l);
     enum spacc_status s =
-        in ? SPACC_OK : spacc_fail(w->err, SPACC_ENOMEM, "%s: out of memory", w->g->file);
+        in && before ? SPACC_OK
+                     : spacc_fail(w->err, SPACC_ENOMEM, "%s: out of memory", w->g->file);
 
     for (size_t r = 0; r < requests && !s; r++) {
         spacc_lockstep_inputs(l, r, in);
-        s = spacc_observe(n->gram, n->block, n->blocks, w->g, node, in, limit, w->err);
+        if (was)
+            spacc_lockstep_inputs(was, r, before);
+        const bool both = was && same_shapes(&w->g->node[node], in, before);
+        s = spacc_observe(n->gram, n->block, n->blocks, w->g, node, in, both ? before : NULL,
+                          limit, w->err);
         if (!s && w->grid)
             s = spacc_grid_see(w->grid, node, in, w->err);
     }
+    free(before);
     free(in);
     return s;
 }
 
 static enum spacc_status make_grams(struct spacc_prune_node *n,
                                     const struct spacc_prune_work *w,
-                                    const struct spacc_lockstep *l, size_t samples)
+                                    const struct spacc_lockstep *l,
+                                    const struct spacc_lockstep *was, size_t samples)
 {
     const char *name = w->g->node[spacc_lockstep_node(l)].name;
     enum spacc_status s = SPACC_OK;
@@ -361,7 +379,7 @@ static enum spacc_status make_grams(struct spacc_prune_node *n,
         if ((s = spacc_gram_create(&n->gram[i], n->block[i].cols, w->err)))
             s = spacc_fail_in(w->err, s, "%s: node %s", w->g->file, name);
     if (!s)
-        s = observe_all(n, w, l, samples);
+        s = observe_all(n, w, l, was, samples);
     for (size_t i = 0; i < n->blocks && !s; i++)
         if (n->gram[i]->samples < 2)
             s = spacc_fail(w->err, SPACC_EINVAL,
@@ -374,7 +392,7 @@ static enum spacc_status make_grams(struct spacc_prune_node *n,
 enum spacc_status spacc_prune_node_look(struct spacc_prune_node *n,
                                         const struct spacc_prune_work *w, size_t first,
                                         size_t count, const struct spacc_lockstep *l,
-                                        size_t samples)
+                                        const struct spacc_lockstep *was, size_t samples)
 {
     bool use[MATRICES_MAX];
 
@@ -383,7 +401,7 @@ enum spacc_status spacc_prune_node_look(struct spacc_prune_node *n,
         use[i] = !w->result[first + i].why[0];
     const enum spacc_status s = spacc_prune_blocks(&n->block, &n->blocks, w->g, w->m + first,
                                                    use, count, w->grid != NULL, w->err);
-    return s || !l ? s : make_grams(n, w, l, samples);
+    return s || !l ? s : make_grams(n, w, l, was, samples);
 }
 
 void spacc_prune_node_release(struct spacc_prune_node *n)
@@ -439,13 +457,16 @@ enum spacc_status spacc_prune_reach(struct spacc_lockstep *l, int node, struct s
 }
 
 static enum spacc_status prune_node(const struct spacc_prune_work *w, size_t first,
-                                    size_t count, struct spacc_lockstep *l)
+                                    size_t count, struct spacc_lockstep *l,
+                                    struct spacc_lockstep *was)
 {
     struct spacc_prune_node n = {0};
     enum spacc_status s = spacc_prune_reach(l, w->m[first].number, w->err);
 
     if (!s)
-        s = spacc_prune_node_look(&n, w, first, count, l, SAMPLES);
+        s = spacc_prune_reach(was, w->m[first].number, w->err);
+    if (!s)
+        s = spacc_prune_node_look(&n, w, first, count, l, was, SAMPLES);
     if (!s)
         s = spacc_prune_node_run(&n, w);
     spacc_prune_node_release(&n);
@@ -453,7 +474,7 @@ static enum spacc_status prune_node(const struct spacc_prune_work *w, size_t fir
 }
 
 static enum spacc_status prune_all(const struct spacc_prune_work *w, size_t count,
-                                   struct spacc_lockstep *l)
+                                   struct spacc_lockstep *l, struct spacc_lockstep *was)
 {
     enum spacc_status s = SPACC_OK;
 
@@ -463,9 +484,20 @@ static enum spacc_status prune_all(const struct spacc_prune_work *w, size_t coun
             continue;
         if (w->how->progress)
             w->how->progress(w->how->user, (int)i, (int)count, w->m[i].node->name);
-        s = prune_node(w, i, n, l);
+        s = prune_node(w, i, n, l, was);
     }
     return s;
+}
+
+/* The requests through the model as it is now; NULL when the method does not ask for it. */
+static enum spacc_status follow(struct spacc_lockstep **was, const struct spacc_prune_work *w,
+                                const struct spacc_lockstep *l)
+{
+    if (w->how->method != SPACC_PRUNE_OBS)
+        return SPACC_OK;
+    const enum spacc_status s = spacc_lockstep_fork(was, l, 1, w->err);
+
+    return s ? s : spacc_lockstep_keep(*was, w->err);
 }
 
 /* The same over calibration requests, and what the outputs lost by it; -1 where none of them
@@ -475,17 +507,18 @@ static enum spacc_status prune_measured(const struct spacc_prune_work *w, size_t
                                         double *outputs_error)
 {
     const size_t every = spacc_loss_every(requests->count);
-    struct spacc_lockstep *l = NULL, *dense = NULL;
+    struct spacc_lockstep *l = NULL, *dense = NULL, *was = NULL;
     enum spacc_status s;
 
     if ((s = spacc_lockstep_new(&l, w->g, requests->count, requests->input, w->err)) ||
         (s = spacc_lockstep_fork(&dense, l, every, w->err)) ||
-        (s = spacc_loss_finish(dense, w->err)) || (s = prune_all(w, count, l)) ||
-        (s = spacc_loss_finish(l, w->err)))
+        (s = spacc_loss_finish(dense, w->err)) || (s = follow(&was, w, l)) ||
+        (s = prune_all(w, count, l, was)) || (s = spacc_loss_finish(l, w->err)))
         goto out;
     if (spacc_loss(outputs_error, w->g, dense, l, every, NULL))
         *outputs_error = -1.0;
 out:
+    spacc_lockstep_free(was);
     spacc_lockstep_free(dense);
     spacc_lockstep_free(l);
     return s;
@@ -503,7 +536,7 @@ enum spacc_status spacc_prune_model(struct spacc_pruned *result, bool *changed,
 
     *outputs_error = -1.0;
     if (!requests)
-        return prune_all(&w, count, NULL);
+        return prune_all(&w, count, NULL, NULL);
     if (how->weight_bits)
         s = spacc_grid_new(&w.grid, g, requests, err);
     if (!s)

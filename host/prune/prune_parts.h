@@ -31,11 +31,12 @@ size_t spacc_prune_node_matrices(const struct spacc_prune_matrix *m, size_t coun
                                  size_t first);
 
 /* Blocks of the matrices without a why and, with `l`, whose turn is this node's, about
- * `samples` vectors of their inputs. Release in any case. */
+ * `samples` vectors of their inputs; with `was`, the same requests through the model as it was,
+ * how far they have drifted. Release in any case. */
 enum spacc_status spacc_prune_node_look(struct spacc_prune_node *n,
                                         const struct spacc_prune_work *w, size_t first,
                                         size_t count, const struct spacc_lockstep *l,
-                                        size_t samples);
+                                        const struct spacc_lockstep *was, size_t samples);
 void spacc_prune_node_release(struct spacc_prune_node *n);
 
 /* Prune them as w->result says, and fill in what came of it. */

@@ -97,9 +97,9 @@ static enum spacc_status try_matrix(struct sense *s, size_t first, size_t count,
     for (size_t j = first; j < first + count; j++)
         snprintf(s->result[j].why, sizeof(s->result[j].why), "%s", j == i ? "" : "not now");
     make_levels(&s->curve[i], &s->work.m[i], s->bank_size);
-    status =
-        spacc_prune_node_look(&n, &s->work, first, count,
-                              s->how.method == SPACC_PRUNE_MAGNITUDE ? NULL : here, SAMPLES);
+    status = spacc_prune_node_look(&n, &s->work, first, count,
+                                   s->how.method == SPACC_PRUNE_MAGNITUDE ? NULL : here, NULL,
+                                   SAMPLES);
     if (!status)
         status = try_levels(s, &n, i, here, saved);
 out:
