@@ -1,9 +1,10 @@
 """ONNX files that `spacc` reads: opset 14, IR 7, metadata spacc.*."""
-import os
-
 import numpy as np
 import torch
 from onnx import TensorProto, checker, helper, numpy_helper
+
+from .masks import bank_of
+from .train import replacing
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
@@ -14,7 +15,7 @@ def array(tensor):
     return np.ascontiguousarray(a.astype(np.float32) if a.dtype.kind == "f" else a)
 
 
-def _gates(w, order):
+def reorder(w, order):
     """Rows in blocks of one gate each, blocks in another order."""
     blocks = np.split(array(w), len(order))
     return np.concatenate([blocks[i] for i in order])
@@ -22,17 +23,16 @@ def _gates(w, order):
 
 def lstm_gates(w):
     """torch's i, f, g, o rows [4H, ...] as ONNX's i, o, f, c."""
-    return _gates(w, (0, 3, 1, 2))
+    return reorder(w, (0, 3, 1, 2))
 
 
 def gru_gates(w):
     """torch's r, z, n rows [3H, ...] as ONNX's z, r, h (use linear_before_reset=1)."""
-    return _gates(w, (1, 0, 2))
+    return reorder(w, (1, 0, 2))
 
 
 def metadata(task, recipe, pruner=None, **more):
     """spacc.* entries; `recipe` says how the model was made, in a word or two."""
-    from .masks import bank_of
     pattern = pruner.pattern if pruner else "dense"
     share = pruner.true_sparsity()["all"] if pruner else 0.0
     meta = {"spacc.task": task, "spacc.sparsity": "%g" % share, "spacc.method": pattern,
@@ -69,6 +69,5 @@ class Graph:
         model.ir_version = 7
         helper.set_model_props(model, meta)
         checker.check_model(model)
-        with open(path + ".tmp", "wb") as f:
+        with replacing(path) as f:
             f.write(model.SerializeToString())
-        os.replace(path + ".tmp", path)

@@ -58,9 +58,8 @@ def _write(path, task, records):
     rank = {key_of(c): i for i, c in enumerate(cells())}
     records.sort(key=lambda r: rank.get(r["cell"], len(rank)))
     lines = ",\n".join("  " + json.dumps(r) for r in records)
-    with open(path + ".tmp", "w") as f:
-        f.write('{"task": "%s", "cells": [\n%s\n]}\n' % (task, lines))
-    os.replace(path + ".tmp", path)
+    with train.replacing(path) as f:
+        f.write(('{"task": "%s", "cells": [\n%s\n]}\n' % (task, lines)).encode())
 
 
 def add_result(path, task, record):

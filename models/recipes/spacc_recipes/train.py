@@ -1,4 +1,5 @@
 """What every recipe's training shares: seeds, the loop, checkpoints, soft targets."""
+import contextlib
 import math
 import os
 import random
@@ -15,10 +16,19 @@ def seed_all(seed):
     torch.manual_seed(seed)
 
 
+@contextlib.contextmanager
+def replacing(path):
+    """Yields a binary file that takes the place of `path` once it is whole."""
+    own = "%s.%d.tmp" % (path, os.getpid())
+    with open(own, "wb") as f:
+        yield f
+    os.replace(own, path)
+
+
 def save_atomic(obj, path):
     """torch.save() that leaves the old file or the new one, never half of one."""
-    torch.save(obj, path + ".tmp")
-    os.replace(path + ".tmp", path)
+    with replacing(path) as f:
+        torch.save(obj, f)
 
 
 def cosine(step, steps, warm=100, floor=0.02):

@@ -98,7 +98,7 @@ def pruned_by_spacc(w, sparsity, bank):
         g.save(before, {})
         subprocess.run([SPACC, "prune", before, "-o", after, "--sparsity", str(sparsity),
                         "--bank-size", str(bank), "--method", "magnitude"],
-                       check=True, stdout=subprocess.DEVNULL)
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return numpy_helper.to_array(onnx.load(after).graph.initializer[0]).T
 
 
