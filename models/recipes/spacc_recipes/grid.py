@@ -1,6 +1,6 @@
 """The evidence of one task: every pattern at every sparsity, with and without fine-tuning.
 
-    python3 -m spacc_recipes.grid charlm              everything that is missing, in ORDER
+    python3 -m spacc_recipes.grid charlm              everything that is missing
     python3 -m spacc_recipes.grid charlm --cell bank32 0.875 tuned
     python3 -m spacc_recipes.grid charlm --list       cells and whether they are done
 
@@ -96,9 +96,10 @@ def run_cell(task, cell, work):
     return record
 
 
-def run(task, wanted, work, results):
+def run(task, wanted, work, results, say=print):
     """Run those of `wanted` that the results file lacks."""
     os.makedirs(work, exist_ok=True)
+    os.makedirs(os.path.dirname(os.path.abspath(results)), exist_ok=True)
     task.data(work)
     for cell in wanted:
         if key_of(cell) in read_results(results):
@@ -106,17 +107,16 @@ def run(task, wanted, work, results):
         begin = time.time()
         record = run_cell(task, cell, work)
         add_result(results, task.NAME, record)
-        print("%s: %s %.4f (%.0f s)" % (record["cell"], record["metric"], record["value"],
-                                        time.time() - begin), flush=True)
+        say("%s: %s %.4f (%.0f s)" % (record["cell"], record["metric"], record["value"],
+                                      time.time() - begin))
 
 
 def main():
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("task", help="charlm, digits, cnn")
     ap.add_argument("--work", help="data, checkpoints, .onnx (build/recipes/TASK)")
-    ap.add_argument("--results", help="results file (results/TASK.json of the folder)")
+    ap.add_argument("--results", help="results file (models/recipes/results/TASK.json)")
     ap.add_argument("--cell", nargs=3, metavar=("PATTERN", "SPARSITY", "TUNED"))
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--list", action="store_true", help="print cells, run nothing")
@@ -125,7 +125,7 @@ def main():
     torch.set_num_threads(a.threads)
     task = importlib.import_module("spacc_recipes." + a.task)
     work = a.work or os.path.join("build", "recipes", a.task)
-    results = a.results or os.path.join(here, "results", a.task + ".json")
+    results = a.results or os.path.join("models", "recipes", "results", a.task + ".json")
     wanted = [(a.cell[0], float(a.cell[1]), a.cell[2] == "tuned")] if a.cell else cells()
     if not a.list:
         return run(task, wanted, work, results)
