@@ -85,8 +85,7 @@ class CharLM(torch.nn.Module):
     def forward(self, chars, h, c):
         """chars int64 [T,B], h and c [B,H] -> logits [T,B,37], last h, last c."""
         table = self.emb @ self.w.t() + self.b  # one product serves the whole vocabulary
-        xw = torch.nn.functional.embedding(chars, table)
-        hs, last = Recurrence.apply(xw, self.r, h, c)
+        hs, last = Recurrence.apply(table, chars, self.r, h, c)
         seen = hs
         if self.training and self.drop:  # one mask for the whole window
             keep = torch.rand(hs.shape[1:]).ge(self.drop).to(hs.dtype)

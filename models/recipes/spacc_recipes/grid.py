@@ -123,6 +123,7 @@ def main():
     a = ap.parse_args()
     import torch
     torch.set_num_threads(a.threads)
+    train.keep_memory()
     task = importlib.import_module("spacc_recipes." + a.task)
     work = a.work or os.path.join("build", "recipes", a.task)
     results = a.results or os.path.join("models", "recipes", "results", a.task + ".json")

@@ -9,14 +9,22 @@ C_FREE = 15.0   # cell states beyond +-C_FREE are pulled back, for fixed point
 C_PULL = 0.02   # strength: gradient per excess, over the mean of all cell states
 
 
-def _forward(xw, rt, h, c):
-    """Sigmoids [T,B,4H], tanh(c) and c [T,B,H], h [T,B,H]; xw and rt with c's part doubled."""
-    steps, batch, width = xw.shape
+def _twice_c(w):
+    """A copy of w [4H, ...] with the rows of gate c doubled."""
+    w = w.clone()
+    w[w.shape[0] // 4 * 3:] *= 2.0
+    return w
+
+
+def _forward(table, symbols, rt, h, c):
+    """Sigmoids [T,B,4H], tanh(c), c and h [T,B,H]; gate c of table and rt is doubled."""
+    (steps, batch), width = symbols.shape, table.shape[1]
     units = width // 4
-    s = xw.new_empty(steps, batch, width)
-    tc, cs, hs = (xw.new_empty(steps, batch, units) for _ in range(3))
+    s = table.new_empty(steps, batch, width)
+    tc, cs, hs = (table.new_empty(steps, batch, units) for _ in range(3))
     for t in range(steps):
-        torch.addmm(xw[t], h, rt, out=s[t]).sigmoid_()
+        torch.index_select(table, 0, symbols[t], out=s[t])
+        s[t].addmm_(h, rt).sigmoid_()
         o, i, f, g = s[t].view(batch, 4, units).unbind(1)
         torch.mul(c, f, out=cs[t]).addcmul_(i, g, value=2.0).sub_(i)
         torch.mul(cs[t], 2.0, out=tc[t]).sigmoid_().mul_(2.0).sub_(1.0)
@@ -48,23 +56,23 @@ def _pull(cs):
 
 
 class Recurrence(torch.autograd.Function):
-    """(xw [T,B,4H], R [4H,H], h0, c0 [B,H]) -> h [T,B,H], last c [B,H] (no gradient)."""
+    """(table [S,4H], symbols int64 [T,B] < S, R [4H,H], h0, c0 [B,H]) -> h [T,B,H], last c [B,H].
+
+    Row table[s] is what symbol s adds to the gates. No gradient for h0, c0 and through last c.
+    """
 
     @staticmethod
-    def forward(ctx, xw, r, h0, c0):
-        units = r.shape[1]
-        xw, twice = xw.clone(), r.clone()
-        xw[:, :, 3 * units:] *= 2.0
-        twice[3 * units:] *= 2.0
-        s, tc, cs, hs = _forward(xw, twice.t().contiguous(), h0, c0)
-        ctx.save_for_backward(s, tc, cs, hs, r, h0, c0)
+    def forward(ctx, table, symbols, r, h0, c0):
+        s, tc, cs, hs = _forward(_twice_c(table.t()).t().contiguous(), symbols,
+                                 _twice_c(r).t().contiguous(), h0, c0)
+        ctx.save_for_backward(s, tc, cs, hs, table, symbols, r, h0, c0)
         last = cs[-1].clone()
         ctx.mark_non_differentiable(last)
         return hs, last
 
     @staticmethod
     def backward(ctx, dhs, _):
-        s, tc, cs, hs, r, h0, c0 = ctx.saved_tensors
+        s, tc, cs, hs, table, symbols, r, h0, c0 = ctx.saved_tensors
         steps, batch, units = hs.shape
         slope, per_dh, forget = _slopes(s.clone(), tc, torch.cat([c0[None], cs[:-1]]))
         pull = _pull(cs)
@@ -81,4 +89,6 @@ class Recurrence(torch.autograd.Function):
             if t:
                 dh = torch.addmm(dhs[t - 1], dz[t], r)
         hprev = torch.cat([h0[None], hs[:-1]]).view(-1, units)
-        return dz, dz.view(-1, 4 * units).t() @ hprev, None, None
+        dz = dz.view(-1, 4 * units)
+        dtable = torch.zeros_like(table).index_add_(0, symbols.reshape(-1), dz)
+        return dtable, None, dz.t() @ hprev, None, None

@@ -41,10 +41,14 @@ def ramp(step, ramp_steps):
 class Pruner:
     """Masks for `views` by one pattern; see the top of the file for how to drive it."""
 
-    def __init__(self, views, pattern, sparsity, ramp_steps, settle_steps=0, every=10):
-        """every: steps between two selections. ramp_steps 0: pruned at once, masks frozen."""
+    def __init__(self, views, pattern, sparsity, ramp_steps, settle_steps=0, every=10, pull=0.02):
+        """every: steps between two selections. ramp_steps 0: pruned at once, masks frozen.
+
+        pull: share that a pruned shadow weight loses per step; what has no lasting gradient
+        stays small and does not come back by chance. 1: what is pruned stays pruned.
+        """
         self.views = [View(*v) for v in views]
-        self.pattern, self.every = pattern, every
+        self.pattern, self.every, self.pull = pattern, every, pull
         self.ramp_steps, self.last = ramp_steps, ramp_steps + settle_steps
         self.target = [sparsity if v.sparsity is None else v.sparsity for v in self.views]
         self.now, self.frozen = 0, False
@@ -87,8 +91,15 @@ class Pruner:
         self.now += 1
         if self.frozen:
             self._zero()
-        elif self.now % self.every == 0 or self.now >= self.last:
+            return
+        self._shrink()
+        if self.now % self.every == 0 or self.now >= self.last:
             self.select()
+
+    def _shrink(self):
+        with torch.no_grad():
+            for v, mask in zip(self.views, self.masks):
+                v.param.mul_(1.0 - self.pull * (1.0 - mask))
 
     def finish(self):
         """Write exact zeros; returns the true sparsity of each view by name, and "all"."""

@@ -14,10 +14,10 @@ from spacc_recipes.pruner import Pruner
 SPACC = os.environ.get("SPACC", "")
 
 
-def plain_lstm(xw, r, h, c):
-    """The definition: gates o, i, f, c; xw [T,B,4H]."""
+def plain_lstm(table, symbols, r, h, c):
+    """The definition: gates o, i, f, c; table [S,4H]."""
     out = []
-    for x in xw:
+    for x in table[symbols]:
         o, i, f, g = (x + h @ r.t()).chunk(4, 1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
@@ -38,25 +38,27 @@ class Recurrences(unittest.TestCase):
     def test_values_and_gradients_are_those_of_the_definition(self):
         torch.manual_seed(1)
         double = lambda *s: torch.randn(*s, dtype=torch.double)
-        xw, r = double(6, 3, 32).requires_grad_(), double(32, 8).requires_grad_()
+        table, r = double(5, 32).requires_grad_(), double(32, 8).requires_grad_()
+        symbols = torch.randint(0, 5, (6, 3))
         h, c, weight = double(3, 8), double(3, 8), double(6, 3, 8)
         results = []
         for run in (plain_lstm, Recurrence.apply):
-            hs, last = run(xw, r, h, c)
-            results.append((hs, last, *torch.autograd.grad((hs * weight).sum(), (xw, r))))
+            hs, last = run(table, symbols, r, h, c)
+            results.append((hs, last, *torch.autograd.grad((hs * weight).sum(), (table, r))))
         for a, b in zip(*results):
             self.assertLess(float((a - b).abs().max()), 1e-12)
 
     def test_large_cell_states_are_drawn_back(self):
-        xw = torch.zeros(4, 1, 8)
-        xw[:, :, 2:] = 4.0  # i, f and c of both units open: c grows by 1 a step
-        xw.requires_grad_()
+        table = torch.zeros(1, 8)
+        table[:, 2:] = 4.0  # i, f and c of both units open: c grows by 1 a step
+        table.requires_grad_()
         c = torch.tensor([[14.5, 3.0]])
-        hs, last = Recurrence.apply(xw, torch.zeros(8, 2), torch.zeros(1, 2), c)
+        symbols = torch.zeros(4, 1, dtype=torch.long)
+        hs, last = Recurrence.apply(table, symbols, torch.zeros(8, 2), torch.zeros(1, 2), c)
         (hs * 0.0).sum().backward()
         self.assertGreater(float(last[0, 0]), 15.0)
-        self.assertGreater(float(xw.grad[:, 0, 2].abs().sum()), 0.0)  # i of unit 0
-        self.assertEqual(float(xw.grad[:, 0, 3].abs().sum()), 0.0)    # i of unit 1
+        self.assertGreater(float(table.grad[0, 2].abs().sum()), 0.0)  # i of unit 0
+        self.assertEqual(float(table.grad[0, 3].abs().sum()), 0.0)    # i of unit 1
 
 
 class Streams(unittest.TestCase):

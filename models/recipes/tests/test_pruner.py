@@ -73,6 +73,18 @@ class StraightThrough(unittest.TestCase):
         self.assertEqual(p.masks[0][r, c], 1.0)
         self.assertEqual(int(p.masks[0][r].sum()), 8)
 
+    def test_pruned_shadow_weights_shrink(self):
+        model = net()
+        p = pruner_of(model, ramp_steps=4, every=100, pull=0.25)
+        p.now = 3
+        p.select()
+        before, pruned = model[0].weight.detach().clone(), p.masks[0] == 0
+        p.now = 0
+        p.step()
+        after = model[0].weight.detach()
+        self.assertTrue(torch.equal(after[pruned], 0.75 * before[pruned]))
+        self.assertTrue(torch.equal(after[~pruned], before[~pruned]))
+
     def test_frozen_masks_stay_and_zeros_are_exact(self):
         model = net()
         p = pruner_of(model)
