@@ -96,7 +96,7 @@ def run_cell(task, cell, work):
     return record
 
 
-def run(task, wanted, work, results, say=print):
+def run(task, wanted, work, results, say=train.tell):
     """Run those of `wanted` that the results file lacks."""
     os.makedirs(work, exist_ok=True)
     os.makedirs(os.path.dirname(os.path.abspath(results)), exist_ok=True)

@@ -10,6 +10,10 @@ import numpy as np
 import torch
 
 
+def tell(line):
+    print(line, flush=True)
+
+
 def keep_memory():
     """glibc keeps freed arrays for the next step; giving them back costs a quarter of it."""
     libc = ctypes.CDLL(None)
@@ -102,7 +106,7 @@ class _AverageState:
 
 
 def fit(model, loss_at, steps, lr, pruner=None, checkpoint=None, decay=0.01, clip=1.0,
-        ema=0.0, warm=100, stream=None, every=250, watch=None, say=print):
+        ema=0.0, warm=100, stream=None, every=250, watch=None, say=tell):
     """Adam with cosine decay for `steps` steps; resumes from `checkpoint`.
 
     loss_at(step)  the loss of that step, a scalar tensor; batches depend on `step` alone, or on

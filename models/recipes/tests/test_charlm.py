@@ -67,7 +67,7 @@ class Streams(unittest.TestCase):
         stream = charlm.Stream(ids, net)
         first, (h, _) = stream.at(0)
         self.assertEqual(float(h.abs().sum()), 0.0)
-        stream.loss(net, 0, 0.0)
+        stream.loss(net, 0)
         second, (h, _) = stream.at(1)
         self.assertTrue(torch.equal(second[0], first[-1] + 1))
         self.assertGreater(float(h.abs().sum()), 0.0)
