@@ -32,13 +32,14 @@ def gru_gates(w):
 
 
 def metadata(task, recipe, pruner=None, **more):
-    """spacc.* entries; `recipe` says how the model was made, in a word or two."""
-    pattern = pruner.pattern if pruner else "dense"
-    share = pruner.true_sparsity()["all"] if pruner else 0.0
-    meta = {"spacc.task": task, "spacc.sparsity": "%g" % share, "spacc.method": pattern,
-            "spacc.recipe": recipe}
-    if bank_of(pattern):
-        meta["spacc.bank_size"] = str(bank_of(pattern))
+    """spacc.* entries; `recipe` names the recipe, pruner None is the dense net."""
+    meta = {"spacc.task": task, "spacc.recipe": recipe, "spacc.sparsity": "0"}
+    if pruner and pruner.pattern != "dense":
+        meta["spacc.sparsity"] = "%g" % pruner.true_sparsity()["all"]
+        meta["spacc.method"] = "gradual" if pruner.last else "magnitude"
+        meta["spacc.pattern"] = pruner.pattern
+    if pruner and bank_of(pruner.pattern):
+        meta["spacc.bank_size"] = str(bank_of(pruner.pattern))
     meta.update({"spacc." + k: str(v) for k, v in more.items()})
     return meta
 

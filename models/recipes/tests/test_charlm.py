@@ -86,7 +86,7 @@ class Export(unittest.TestCase):
     def test_metadata_tell_task_sparsity_and_method(self):
         meta = {p.key: p.value for p in onnx.load(self.path).metadata_props}
         self.assertEqual((meta["spacc.task"], meta["spacc.bank_size"]), ("char-lm", "16"))
-        self.assertEqual((meta["spacc.sparsity"], meta["spacc.method"]), ("0.875", "bank16"))
+        self.assertEqual((meta["spacc.sparsity"], meta["spacc.method"]), ("0.875", "magnitude"))
         self.assertEqual(meta["spacc.vocab"], charlm.VOCAB)
 
     @unittest.skipUnless(SPACC, "skipped: SPACC names no program")
