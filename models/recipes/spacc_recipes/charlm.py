@@ -26,7 +26,7 @@ RESTART = 0.02                       # chance that a stream starts afresh at a w
 SEED = 20240611
 
 DENSE_STEPS, DENSE_LR, DENSE_DROP = 2500, 3e-3, 0.5
-STEPS, RAMP, SETTLE, LR = 3000, 700, 200, 3e-3
+STEPS, CYCLE, RAMP, SETTLE, LR = 6000, 3000, 700, 200, 3e-3
 
 
 # ---- text
@@ -200,12 +200,13 @@ class Best:
 
 
 def finetune(model, pruner, steps, work, name):
-    """The schedule of the dense training once more, under the pruner; returns seconds."""
+    """The dense training's schedule twice more, under the pruner; returns seconds."""
     kept = 1.0 - sum(pruner.target) / len(pruner.target)
     model.drop = DENSE_DROP * math.sqrt(kept)  # a net of fewer weights needs less
     stream = Stream(data(work)["train"], model)
     return train.fit(model, lambda step: stream.loss(model, step), steps, LR, pruner=pruner,
-                     checkpoint=os.path.join(work, name + ".ckpt"), stream=stream)
+                     checkpoint=os.path.join(work, name + ".ckpt"), stream=stream,
+                     cycle=CYCLE)
 
 
 # ---- what comes out

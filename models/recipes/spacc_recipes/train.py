@@ -106,7 +106,7 @@ class _AverageState:
 
 
 def fit(model, loss_at, steps, lr, pruner=None, checkpoint=None, decay=0.01, clip=1.0,
-        ema=0.0, warm=100, stream=None, every=250, watch=None, say=tell):
+        ema=0.0, warm=100, stream=None, every=250, watch=None, say=tell, cycle=None):
     """Adam with cosine decay for `steps` steps; resumes from `checkpoint`.
 
     loss_at(step)  the loss of that step, a scalar tensor; batches depend on `step` alone, or on
@@ -114,6 +114,7 @@ def fit(model, loss_at, steps, lr, pruner=None, checkpoint=None, decay=0.01, cli
     pruner         driven here; None trains as the model is
     decay, clip    weight decay (decoupled; matrices only), largest norm of the gradient
     ema            rate of a moving average that the model ends as (restarted when masks freeze)
+    cycle          steps after which the learning rate starts again; None: it falls once
     watch(step)    called every `every` steps, after the checkpoint; True stops the training
 
     Returns seconds of training, those before a resume included.
@@ -129,7 +130,7 @@ def fit(model, loss_at, steps, lr, pruner=None, checkpoint=None, decay=0.01, cli
     begin, total, count = time.time() - before, 0.0, 0
     while done < steps:
         for group in optimizer.param_groups:
-            group["lr"] = lr * cosine(done, steps, warm)
+            group["lr"] = lr * cosine(done % (cycle or steps), cycle or steps, warm)
         total, count = total + _one(model, loss_at, done, optimizer, pruner, clip), count + 1
         done += 1
         # before the masks freeze, an average would mix weights of different masks

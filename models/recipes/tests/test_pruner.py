@@ -118,6 +118,21 @@ class StraightThrough(unittest.TestCase):
         self.assertLess(results[1], 0.5 * results[0])
 
 
+class Rates(unittest.TestCase):
+    def test_the_learning_rate_starts_again_each_cycle(self):
+        model, moves, last = net(), [], [None]
+
+        def loss(step):  # a gradient of 1 for ever: Adam moves the bias by the learning rate
+            now = float(model[0].bias[0])
+            moves.append(now - last[0] if last[0] is not None else 0.0)
+            last[0] = now
+            return model[0].bias.sum() + 0.0 * sum(p.sum() for p in model.parameters())
+        train.fit(model, loss, 41, 1e-2, warm=1, cycle=20, decay=0.0, clip=1e9,
+                  say=lambda s: None)
+        self.assertLess(abs(moves[20]), 0.1 * abs(moves[1]))
+        self.assertAlmostEqual(moves[21], moves[1], 4)
+
+
 class Resuming(unittest.TestCase):
     def run_to(self, stops, path):
         """Train 20 steps in pieces that end at `stops`; the weights at the end."""
