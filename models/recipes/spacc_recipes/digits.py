@@ -1,0 +1,249 @@
+"""Recipe (b): spoken digits, an LSTM over log-mel features.
+
+    python3 -m spacc_recipes.digits --data FOLDER     dense nets, .onnx, sets for spacc eval
+    python3 -m spacc_recipes.grid digits              every cell, see grid.py
+
+300 recordings are few for a test, so each is tested once: FOLDS nets, each trained without two
+of the ten takes and tested on them, as they are and with noise. A "model" here is all FOLDS nets.
+"""
+import argparse
+import os
+
+import numpy as np
+import torch
+
+from . import digits_data as speech
+from . import export as onnx_export
+from . import train
+from .pruner import View
+
+NAME = "digits"
+FOLDS, UNITS, CLASSES = 5, 128, 10
+NOISE = (None, (10, 0.0), (10, 1.0), (5, 0.0), (5, 1.0))  # of the test: (dB, tilt of power)
+VERSIONS, CALIBRATE = 40, 256        # of a recording in training; vectors of a calibration set
+BATCH, HIDE, SMOOTH, DROP = 64, 6, 0.05, 0.3
+SEED = 20240613
+
+DENSE_STEPS, DENSE_LR = 1200, 1e-2
+STEPS, RAMP, SETTLE, LR = 300, 90, 30, 5e-3
+SOFT = 0.5                           # share of the dense net's answer in the loss
+
+
+# ---- data
+def data(work, folder=os.path.join("..", "shared", "data", "fsdd")):
+    """{"pool" float16 [VERSIONS][N][T][64], "test" float32 [5][N][T][64], "labels", "fold" [N]},
+    N recordings; made from `folder` once, then read from `work`."""
+    path = os.path.join(work, "data.npz")
+    if not os.path.exists(path):
+        with train.replacing(path) as f:
+            np.savez(f, **make_data(folder, VERSIONS))
+    return dict(np.load(path))
+
+
+def make_data(folder, versions):
+    waves, labels, takes = speech.load(folder)
+    each = lambda change: [speech.features(change(x)) for x in waves]
+    rng = np.random.default_rng([SEED, 1])
+    pool = [each(lambda x: speech.distort(x, rng)) for _ in range(versions)]
+    rng = np.random.default_rng([SEED, 2])
+    test = [each(lambda x: spoken_in(x, noise, rng)) for noise in NOISE]
+    return {"pool": np.array(pool, np.float16), "test": np.array(test, np.float32),
+            "labels": labels, "fold": takes * FOLDS // (takes.max() + 1)}
+
+
+def spoken_in(x, noise, rng):
+    """A recording amid its window, with noise of NOISE."""
+    x = speech.place(x)
+    return x if noise is None else speech.add_noise(x, rng, *noise)
+
+
+def hide(x, rng):
+    """Blank a stretch of up to HIDE steps and up to HIDE + 2 bands of every x [B][T][64]."""
+    steps, bands = np.arange(speech.STEPS), np.arange(speech.BANDS)
+    first = rng.integers(0, 29, (2, len(x), 1))
+    past = first + rng.integers(0, HIDE + 1, (2, len(x), 1)) + [[[0]], [[2]]]
+    out_steps = (steps >= first[0]) & (steps < past[0])
+    out_bands = np.tile((bands >= first[1]) & (bands < past[1]), speech.STACK)
+    return np.where(out_steps[:, :, None] | out_bands[:, None, :], np.float32(0), x)
+
+
+# ---- model
+class Net(torch.nn.Module):
+    """LSTM, mean over time, scores; x [T,B,64] -> [B,10]."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(speech.INPUTS, units)
+        self.drop = torch.nn.Dropout(DROP)
+        self.out = torch.nn.Linear(units, CLASSES)
+        with torch.no_grad():
+            self.lstm.bias_ih_l0[units:2 * units] += 1.0  # forget gate
+
+    def forward(self, x):
+        return self.out(self.drop(self.lstm(x)[0].mean(0)))
+
+
+def build_model(units=UNITS, folds=FOLDS):
+    """The untrained nets of all folds."""
+    torch.manual_seed(SEED)
+    return torch.nn.ModuleList(Net(units) for _ in range(folds))
+
+
+def views(model, sparsity):
+    """W [4H,64] and R [4H,H] of every net."""
+    return [View("%s%d" % (name, k), getattr(net.lstm, weight), sparsity)
+            for k, net in enumerate(model)
+            for name, weight in (("W", "weight_ih_l0"), ("R", "weight_hh_l0"))]
+
+
+# ---- training
+class Batches:
+    """Random training batches of each fold, the same for the same step."""
+
+    def __init__(self, parts, phase, soft=None):
+        """soft: answers of dense nets, float32 [folds][VERSIONS][N][10]."""
+        self.pool, self.labels, self.soft, self.phase = parts["pool"], parts["labels"], soft, phase
+        self.train = [np.flatnonzero(parts["fold"] != k) for k in range(FOLDS)]
+
+    def loss(self, model, step):
+        """The sum of the nets' losses."""
+        return sum(self._loss(net, k, step) for k, net in enumerate(model))
+
+    def _loss(self, net, k, step):
+        rng = np.random.default_rng([SEED, self.phase, k, step])
+        which = rng.choice(self.train[k], BATCH)
+        version = rng.integers(0, len(self.pool), BATCH)
+        x = hide(self.pool[version, which].astype(np.float32), rng)
+        torch.manual_seed(int(rng.integers(2**31)))
+        scores = net(torch.from_numpy(x).transpose(0, 1))
+        hard = torch.nn.functional.cross_entropy(scores, torch.from_numpy(self.labels[which]),
+                                                 label_smoothing=SMOOTH)
+        if self.soft is None:
+            return hard
+        soft = train.soft_loss(scores, self.soft[k, version, which])
+        return (1.0 - SOFT) * hard + SOFT * soft
+
+
+def train_dense(work):
+    """The trained dense nets."""
+    model, path = build_model(), os.path.join(work, "dense.pt")
+    if not os.path.exists(path):
+        batches = Batches(data(work), 3)
+        seconds = train.fit(model, lambda step: batches.loss(model, step), DENSE_STEPS, DENSE_LR,
+                            checkpoint=path + ".ckpt", clip=2.0)
+        train.save_atomic({"model": model.state_dict(), "seconds": seconds}, path)
+    model.load_state_dict(torch.load(path)["model"])
+    return model
+
+
+def soft_targets(work):
+    """The dense nets' scores [FOLDS,VERSIONS,N,10] of the training versions, kept on disk."""
+    path = os.path.join(work, "soft.pt")
+    if not os.path.exists(path):
+        pool = data(work)["pool"].astype(np.float32)
+        train.save_atomic(torch.stack([scores_of(net, pool) for net in train_dense(work)]), path)
+    return torch.load(path)
+
+
+def finetune(model, pruner, steps, work, name):
+    """Train under the pruner, partly towards the dense nets' answers; returns seconds."""
+    batches = Batches(data(work), 4, soft_targets(work))
+    return train.fit(model, lambda step: batches.loss(model, step), steps, LR, pruner=pruner,
+                     checkpoint=os.path.join(work, name + ".ckpt"), clip=2.0, warm=20)
+
+
+# ---- what comes out
+@torch.no_grad()
+def scores_of(net, x):
+    """Scores [..., 10] of features x [..., T, 64]."""
+    net.eval()
+    flat = torch.from_numpy(x.reshape(-1, *x.shape[-2:]))
+    out = torch.cat([net(part.transpose(0, 1)) for part in flat.split(500)])
+    net.train()
+    return out.view(*x.shape[:-2], CLASSES)
+
+
+def evaluate(model, work):
+    """Percent right over all recordings in all noises, each by the net that never heard it."""
+    parts = data(work)
+    scores = torch.empty(len(NOISE), len(parts["labels"]), CLASSES)
+    for k, net in enumerate(model):
+        held = np.flatnonzero(parts["fold"] == k)
+        scores[:, held] = scores_of(net, parts["test"][:, held])
+    labels = torch.from_numpy(parts["labels"])
+    right = (scores.argmax(2) == labels).double().mean(1) * 100
+    nats = torch.nn.functional.cross_entropy(scores.view(-1, CLASSES), labels.repeat(len(NOISE)))
+    return {"metric": "accuracy, percent", "value": round(float(right.mean()), 3),
+            "clean": round(float(right[0]), 3), "at_10_db": round(float(right[1:3].mean()), 3),
+            "at_5_db": round(float(right[3:5].mean()), 3), "trials": scores[..., 0].numel(),
+            "cross_entropy": round(float(nats), 4)}
+
+
+def of_fold(path, k):
+    """File of fold k: digits.onnx, digits.fold1.onnx, ..."""
+    stem, ending = os.path.splitext(path)
+    return path if k == 0 else "%s.fold%d%s" % (stem, k, ending)
+
+
+def export(model, path, work, pruner=None):
+    """features [T,1,64] -> logits [1,10]; the net of fold 0 at `path`, others beside it."""
+    for k, net in enumerate(model):
+        export_net(net, of_fold(path, k), pruner)
+
+
+def export_net(net, path, pruner):
+    g, units, lstm = onnx_export.Graph(NAME), net.lstm.hidden_size, net.lstm
+    gates = lambda w: onnx_export.reorder(w, (0, 3, 1, 2))[None]  # i, f, g, o to i, o, f, c
+    g.input("features", [speech.STEPS, 1, speech.INPUTS])
+    g.output("logits", [1, CLASSES])
+    bias = np.concatenate([gates(lstm.bias_ih_l0), gates(lstm.bias_hh_l0)], 1)
+    for name, w in (("W", gates(lstm.weight_ih_l0)), ("R", gates(lstm.weight_hh_l0)),
+                    ("B", bias), ("out_weight", net.out.weight), ("out_bias", net.out.bias),
+                    ("squeeze_axes", np.array([1], np.int64))):
+        g.weight(name, w)
+    g.node("LSTM", ["features", "W", "R", "B"], ["y"], "lstm", hidden_size=units,
+           direction="forward")
+    g.node("Squeeze", ["y", "squeeze_axes"], ["h"], "squeeze")
+    g.node("ReduceMean", ["h"], ["mean"], "mean", axes=[0], keepdims=0)
+    g.node("Gemm", ["mean", "out_weight", "out_bias"], ["logits"], "out", transB=1)
+    g.save(path, onnx_export.metadata("classify", NAME, pruner))
+
+
+def write_sets(work):
+    """eval.npz (recordings of fold 0 in all noises) and calibrate.npz (training versions), and
+    those of the other folds: features float32 [N,T,1,64], labels int64 [N]."""
+    parts = data(work)
+    for k in range(FOLDS):
+        held, others = (np.flatnonzero(part) for part in (parts["fold"] == k, parts["fold"] != k))
+        save_set(of_fold(os.path.join(work, "eval.npz"), k), parts["test"][:, held],
+                 np.tile(parts["labels"][held], len(NOISE)))
+        rng = np.random.default_rng([SEED, 5, k])
+        which, version = rng.choice(others, CALIBRATE), rng.integers(0, VERSIONS, CALIBRATE)
+        save_set(of_fold(os.path.join(work, "calibrate.npz"), k), parts["pool"][version, which],
+                 parts["labels"][which])
+
+
+def save_set(path, x, labels):
+    x = x.reshape(-1, speech.STEPS, 1, speech.INPUTS).astype(np.float32)
+    with train.replacing(path) as f:
+        np.savez(f, features=x, labels=labels)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--data", default=os.path.join("..", "shared", "data", "fsdd"))
+    ap.add_argument("--work", default=os.path.join("build", "recipes", NAME))
+    a = ap.parse_args()
+    torch.set_num_threads(1)
+    os.makedirs(a.work, exist_ok=True)
+    print("digits: seed %d, %d folds" % (SEED, FOLDS), flush=True)
+    data(a.work, a.data)
+    model = train_dense(a.work)
+    print(evaluate(model, a.work))
+    export(model, os.path.join(a.work, "dense.onnx"), a.work)
+    write_sets(a.work)
+
+
+if __name__ == "__main__":
+    main()
