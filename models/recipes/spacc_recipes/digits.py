@@ -14,25 +14,25 @@ import torch
 
 from . import digits_data as speech
 from . import export as onnx_export
-from . import train
+from . import lstm_folds, train
 from .pruner import View
 
 NAME = "digits"
 FOLDS, UNITS, CLASSES = 5, 128, 10
 NOISE = (None,) + 2 * ((10, 0.0), (10, 1.0), (5, 0.0), (5, 1.0))  # of the test: (dB, tilt)
 VERSIONS, CALIBRATE = 40, 256        # of a recording in training; vectors of a calibration set
-HIDE, SMOOTH, DROP = 6, 0.05, 0.3
+HIDE, SMOOTH, DROP, BATCH = 4, 0.05, 0.3, 32
 SEED = 20240613
 
-DENSE_STEPS, DENSE_BATCH, DENSE_LR = 1200, 64, 1e-2
-STEPS, RAMP, SETTLE, BATCH, LR = 300, 90, 30, 32, 4e-3
+DENSE_STEPS, DENSE_LR = 1500, 1e-2
+STEPS, RAMP, SETTLE, LR = 600, 200, 60, 5e-3
 SOFT = 0.5                           # share of the dense net's answer in the loss
 
 
 # ---- data
 def data(work, folder=os.path.join("..", "shared", "data", "fsdd")):
-    """{"pool" float16 [VERSIONS][N][T][64], "test" float32 [noises][N][T][64], "labels", "fold" [N]},
-    N recordings; made from `folder` once, then read from `work`."""
+    """{"pool" float16 [VERSIONS][N][T][64], "test" float32 [noises][N][T][64], "labels" and
+    "fold" int64 [N]}, N recordings; made from `folder` once, then read from `work`."""
     path = os.path.join(work, "data.npz")
     if not os.path.exists(path):
         with train.replacing(path) as f:
@@ -60,7 +60,7 @@ def spoken_in(x, noise, rng):
 def hide(x, rng):
     """Blank a stretch of up to HIDE steps and up to HIDE + 2 bands of every x [B][T][64]."""
     steps, bands = np.arange(speech.STEPS), np.arange(speech.BANDS)
-    first = rng.integers(0, 29, (2, len(x), 1))
+    first = rng.integers(0, [[[speech.STEPS - HIDE]], [[speech.BANDS - HIDE]]], (2, len(x), 1))
     past = first + rng.integers(0, HIDE + 1, (2, len(x), 1)) + [[[0]], [[2]]]
     out_steps = (steps >= first[0]) & (steps < past[0])
     out_bands = np.tile((bands >= first[1]) & (bands < past[1]), speech.STACK)
@@ -69,18 +69,25 @@ def hide(x, rng):
 
 # ---- model
 class Net(torch.nn.Module):
-    """LSTM, mean over time, scores; x [T,B,64] -> [B,10]."""
+    """LSTM (gates o, i, f, c), mean over time, scores: w [4H,64], r [4H,H], b [4H], out."""
 
     def __init__(self, units):
         super().__init__()
-        self.lstm = torch.nn.LSTM(speech.INPUTS, units)
-        self.drop = torch.nn.Dropout(DROP)
+        draw = lambda *s: torch.nn.Parameter(torch.empty(*s).uniform_(-1, 1) / units ** 0.5)
+        self.w, self.r = draw(4 * units, speech.INPUTS), draw(4 * units, units)
+        self.b = torch.nn.Parameter(torch.zeros(4 * units))
         self.out = torch.nn.Linear(units, CLASSES)
         with torch.no_grad():
-            self.lstm.bias_ih_l0[units:2 * units] += 1.0  # forget gate
+            self.b[2 * units:3 * units] = 1.0  # forget gate
 
-    def forward(self, x):
-        return self.out(self.drop(self.lstm(x)[0].mean(0)))
+
+def answers(nets, x, drop=0.0):
+    """Scores [K,B,10] of the K nets, each of its own features x [K,T,B,64]."""
+    stack = lambda pick: torch.stack([pick(net) for net in nets])
+    h = lstm_folds.run(x, stack(lambda n: n.w), stack(lambda n: n.r), stack(lambda n: n.b))
+    mean = torch.nn.functional.dropout(h.mean(0), drop)
+    return torch.baddbmm(stack(lambda n: n.out.bias)[:, None], mean,
+                         stack(lambda n: n.out.weight).transpose(1, 2))
 
 
 def build_model(units=UNITS, folds=FOLDS):
@@ -90,46 +97,45 @@ def build_model(units=UNITS, folds=FOLDS):
 
 
 def views(model, sparsity):
-    """W [4H,64] and R [4H,H] of every net."""
-    return [View("%s%d" % (name, k), getattr(net.lstm, weight), sparsity)
-            for k, net in enumerate(model)
-            for name, weight in (("W", "weight_ih_l0"), ("R", "weight_hh_l0"))]
+    """W and R of every net."""
+    return [View("%s%d" % (name.upper(), k), getattr(net, name), sparsity)
+            for k, net in enumerate(model) for name in ("w", "r")]
 
 
 # ---- training
 class Batches:
     """Random training batches of each fold, the same for the same step."""
 
-    def __init__(self, parts, phase, batch, soft=None):
+    def __init__(self, parts, phase, soft=None):
         """phase: part of the seed; soft: dense nets' scores [folds,VERSIONS,N,10]."""
-        self.pool, self.labels = parts["pool"], parts["labels"]
-        self.phase, self.batch, self.soft = phase, batch, soft
+        self.pool, self.labels, self.phase, self.soft = parts["pool"], parts["labels"], phase, soft
         self.train = [np.flatnonzero(parts["fold"] != k) for k in range(FOLDS)]
+
+    def _pick(self, k, step):
+        """Features [T,BATCH,64], labels and soft targets (or None) of one fold."""
+        rng = np.random.default_rng([SEED, self.phase, k, step])
+        which = rng.choice(self.train[k], BATCH)
+        version = rng.integers(0, len(self.pool), BATCH)
+        x = hide(self.pool[version, which].astype(np.float32), rng)
+        return (torch.from_numpy(x).transpose(0, 1), torch.from_numpy(self.labels[which]),
+                None if self.soft is None else self.soft[k, version, which])
 
     def loss(self, model, step):
         """The sum of the nets' losses."""
-        return sum(self._loss(net, k, step) for k, net in enumerate(model))
-
-    def _loss(self, net, k, step):
-        rng = np.random.default_rng([SEED, self.phase, k, step])
-        which = rng.choice(self.train[k], self.batch)
-        version = rng.integers(0, len(self.pool), self.batch)
-        x = hide(self.pool[version, which].astype(np.float32), rng)
-        torch.manual_seed(int(rng.integers(2**31)))
-        scores = net(torch.from_numpy(x).transpose(0, 1))
-        hard = torch.nn.functional.cross_entropy(scores, torch.from_numpy(self.labels[which]),
-                                                 label_smoothing=SMOOTH)
-        if self.soft is None:
-            return hard
-        soft = train.soft_loss(scores, self.soft[k, version, which])
-        return (1.0 - SOFT) * hard + SOFT * soft
+        x, labels, soft = zip(*(self._pick(k, step) for k in range(len(model))))
+        torch.manual_seed(SEED + step)
+        scores = answers(model, torch.stack(x), DROP).view(-1, CLASSES)
+        loss = torch.nn.functional.cross_entropy(scores, torch.cat(labels), label_smoothing=SMOOTH)
+        if self.soft is not None:
+            loss = (1.0 - SOFT) * loss + SOFT * train.soft_loss(scores, torch.cat(soft))
+        return len(model) * loss
 
 
 def train_dense(work):
     """The trained dense nets."""
     model, path = build_model(), os.path.join(work, "dense.pt")
     if not os.path.exists(path):
-        batches = Batches(data(work), 3, DENSE_BATCH)
+        batches = Batches(data(work), 3)
         seconds = train.fit(model, lambda step: batches.loss(model, step), DENSE_STEPS, DENSE_LR,
                             checkpoint=path + ".ckpt", clip=2.0)
         train.save_atomic({"model": model.state_dict(), "seconds": seconds}, path)
@@ -148,7 +154,7 @@ def soft_targets(work):
 
 def finetune(model, pruner, steps, work, name):
     """Train under the pruner, partly towards the dense nets' answers; returns seconds."""
-    batches = Batches(data(work), 4, BATCH, soft_targets(work))
+    batches = Batches(data(work), 4, soft_targets(work))
     return train.fit(model, lambda step: batches.loss(model, step), steps, LR, pruner=pruner,
                      checkpoint=os.path.join(work, name + ".ckpt"), clip=2.0, warm=20)
 
@@ -157,10 +163,8 @@ def finetune(model, pruner, steps, work, name):
 @torch.no_grad()
 def scores_of(net, x):
     """Scores [..., 10] of features x [..., T, 64]."""
-    net.eval()
     flat = torch.from_numpy(x.reshape(-1, *x.shape[-2:]))
-    out = torch.cat([net(part.transpose(0, 1)) for part in flat.split(500)])
-    net.train()
+    out = torch.cat([answers([net], part.transpose(0, 1)[None])[0] for part in flat.split(500)])
     return out.view(*x.shape[:-2], CLASSES)
 
 
@@ -193,13 +197,13 @@ def export(model, path, work, pruner=None):
 
 
 def export_net(net, path, pruner):
-    g, units, lstm = onnx_export.Graph(NAME), net.lstm.hidden_size, net.lstm
-    gates = lambda w: onnx_export.reorder(w, (0, 3, 1, 2))[None]  # i, f, g, o to i, o, f, c
+    g, units = onnx_export.Graph(NAME), net.r.shape[1]
+    gates = lambda w: onnx_export.reorder(w, (1, 0, 2, 3))[None]  # o, i, f, c to i, o, f, c
     g.input("features", [speech.STEPS, 1, speech.INPUTS])
     g.output("logits", [1, CLASSES])
-    bias = np.concatenate([gates(lstm.bias_ih_l0), gates(lstm.bias_hh_l0)], 1)
-    for name, w in (("W", gates(lstm.weight_ih_l0)), ("R", gates(lstm.weight_hh_l0)),
-                    ("B", bias), ("out_weight", net.out.weight), ("out_bias", net.out.bias),
+    bias = np.concatenate([gates(net.b), np.zeros((1, 4 * units), np.float32)], 1)
+    for name, w in (("W", gates(net.w)), ("R", gates(net.r)), ("B", bias),
+                    ("out_weight", net.out.weight), ("out_bias", net.out.bias),
                     ("squeeze_axes", np.array([1], np.int64))):
         g.weight(name, w)
     g.node("LSTM", ["features", "W", "R", "B"], ["y"], "lstm", hidden_size=units,
@@ -237,6 +241,7 @@ def main():
     ap.add_argument("--work", default=os.path.join("build", "recipes", NAME))
     a = ap.parse_args()
     torch.set_num_threads(1)
+    train.keep_memory()
     os.makedirs(a.work, exist_ok=True)
     print("digits: seed %d, %d folds" % (SEED, FOLDS), flush=True)
     data(a.work, a.data)

@@ -19,11 +19,11 @@ from .pruner import View
 NAME = "glyphs"
 TRAIN_EACH, TEST_EACH, CALIBRATE = 20, 8, 256   # images of a character of a font; of a set
 WIDTH = (64, 64, 128, 128)                      # channels: 9 Cin fills banks of 64
-BATCH, SMOOTH, DROP = 64, 0.05, 0.3
+SMOOTH, DROP = 0.05, 0.3
 SEED = 20240614
 
-DENSE_STEPS, DENSE_LR = 2000, 2e-3
-STEPS, RAMP, SETTLE, LR = 400, 130, 50, 1e-3
+DENSE_STEPS, DENSE_BATCH, DENSE_LR = 2000, 64, 2e-3
+STEPS, RAMP, SETTLE, BATCH, LR = 900, 300, 100, 32, 2e-3
 SOFT = 0.5                                      # share of the dense net's answer in the loss
 
 
@@ -79,14 +79,14 @@ def views(model, sparsity):
 class Batches:
     """Random training batches, the same for the same step."""
 
-    def __init__(self, parts, phase, soft=None):
-        """soft: a dense net's scores, float32 [N][34]."""
-        self.x, self.labels, self.soft, self.phase = (parts["train"], parts["train_labels"], soft,
-                                                      phase)
+    def __init__(self, parts, phase, batch, soft=None):
+        """phase: part of the seed; soft: a dense net's scores [N,34]."""
+        self.x, self.labels = parts["train"], parts["train_labels"]
+        self.phase, self.batch, self.soft = phase, batch, soft
 
     def loss(self, model, step):
         rng = np.random.default_rng([SEED, self.phase, step])
-        which = rng.integers(0, len(self.x), BATCH)
+        which = rng.integers(0, len(self.x), self.batch)
         torch.manual_seed(int(rng.integers(2**31)))
         scores = model(torch.from_numpy(self.x[which].astype(np.float32)))
         hard = torch.nn.functional.cross_entropy(scores, torch.from_numpy(self.labels[which]),
@@ -100,7 +100,7 @@ def train_dense(work):
     """The trained dense net."""
     model, path = build_model(), os.path.join(work, "dense.pt")
     if not os.path.exists(path):
-        batches = Batches(data(work), 3)
+        batches = Batches(data(work), 3, DENSE_BATCH)
         seconds = train.fit(model, lambda step: batches.loss(model, step), DENSE_STEPS, DENSE_LR,
                             checkpoint=path + ".ckpt")
         train.save_atomic({"model": model.state_dict(), "seconds": seconds}, path)
@@ -118,7 +118,7 @@ def soft_targets(work):
 
 def finetune(model, pruner, steps, work, name):
     """Train under the pruner, partly towards the dense net's answers; returns seconds."""
-    batches = Batches(data(work), 4, soft_targets(work))
+    batches = Batches(data(work), 4, BATCH, soft_targets(work))
     return train.fit(model, lambda step: batches.loss(model, step), steps, LR, pruner=pruner,
                      checkpoint=os.path.join(work, name + ".ckpt"), warm=20)
 
@@ -190,6 +190,7 @@ def main():
     ap.add_argument("--work", default=os.path.join("build", "recipes", NAME))
     a = ap.parse_args()
     torch.set_num_threads(1)
+    train.keep_memory()
     os.makedirs(a.work, exist_ok=True)
     print("glyphs: seed %d" % SEED, flush=True)
     model = train_dense(a.work)

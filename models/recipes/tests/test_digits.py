@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import onnx
 import torch
-from spacc_recipes import digits, train
+from spacc_recipes import digits, lstm_folds, train
 from spacc_recipes import digits_data as speech
 from spacc_recipes.pruner import Pruner
 
@@ -77,11 +77,29 @@ class Speech(Folder):
             speech.load(self.folder.name)
 
 
+class Folds(unittest.TestCase):
+    def test_values_and_gradients_of_shared_runs_are_those_of_torch(self):
+        torch.manual_seed(1)
+        lstms = [torch.nn.LSTM(5, 8).double() for _ in range(3)]
+        x = torch.randn(3, 6, 4, 5, dtype=torch.double)
+        order = lambda w: torch.cat([w.chunk(4)[i] for i in (3, 0, 1, 2)])  # to o, i, f, c
+        w, r, b = (torch.stack([order(p) for p in ps]).detach().requires_grad_() for ps in (
+            [m.weight_ih_l0 for m in lstms], [m.weight_hh_l0 for m in lstms],
+            [m.bias_ih_l0 + m.bias_hh_l0 for m in lstms]))
+        got, want = lstm_folds.run(x, w, r, b), torch.stack([m(y)[0] for m, y in zip(lstms, x)], 1)
+        self.assertLess(float((got - want).abs().max()), 1e-12)
+        for out in (got, want):
+            (out * torch.arange(8)).square().sum().backward()
+        for mine, name in ((w, "weight_ih_l0"), (r, "weight_hh_l0"), (b, "bias_ih_l0")):
+            theirs = torch.stack([order(getattr(m, name).grad) for m in lstms])
+            self.assertLess(float((mine.grad - theirs).abs().max()), 1e-9)
+
+
 class Training(Folder):
     def test_every_recording_is_tested_once_and_never_trained_on_there(self):
         write_recordings(self.folder.name)
         parts = digits.make_data(self.folder.name, 1)
-        batches = digits.Batches(parts, 0, 16)
+        batches = digits.Batches(parts, 0)
         self.assertEqual(np.bincount(parts["fold"]).tolist(), [4] * digits.FOLDS)
         for k, which in enumerate(batches.train):
             self.assertFalse((parts["fold"][which] == k).any())
@@ -90,13 +108,13 @@ class Training(Folder):
         write_recordings(self.folder.name)
         parts = digits.make_data(self.folder.name, 2)
         model = digits.build_model(16)
-        batches = digits.Batches(parts, 0, 16)
+        batches = digits.Batches(parts, 0)
         pruner = Pruner(digits.views(model, 0.75), "bank16", 0.75, 1)
         before = float(batches.loss(model, 0).detach())
         train.fit(model, lambda step: batches.loss(model, 0), 2, 1e-2, pruner, warm=1,
                   say=lambda text: None)
         self.assertLess(float(batches.loss(model, 0).detach()), before)
-        kept = (model[0].lstm.weight_hh_l0.view(64, 1, 16) != 0).sum(2)
+        kept = (model[0].r.view(64, 1, 16) != 0).sum(2)
         self.assertTrue((kept == 4).all())
 
     def test_hidden_stretches_are_no_longer_than_told(self):

@@ -57,7 +57,7 @@ class Training(unittest.TestCase):
         rng = np.random.default_rng(1)
         parts = {"train": rng.normal(size=(80, 1, 28, 28)).astype(np.float16),
                  "train_labels": rng.integers(0, len(drawn.CLASSES), 80)}
-        model, batches = glyphs.build_model((16, 16, 16, 16)), glyphs.Batches(parts, 0)
+        model, batches = glyphs.build_model((16, 16, 16, 16)), glyphs.Batches(parts, 0, 64)
         pruner = Pruner(glyphs.views(model, 0.75), "bank16", 0.75, 1)
         before = float(batches.loss(model, 0).detach())
         train.fit(model, lambda step: batches.loss(model, 0), 2, 2e-3, pruner, warm=1,
