@@ -2,7 +2,7 @@
 
 The recordings are the Free Spoken Digit Dataset, 8 kHz mono int16 files
 `{digit}_{speaker}_{take}.wav`. One utterance stands in a window of 0.78 s (few are
-longer and lose both ends) and becomes 24 steps of 64 numbers: two frames of 32 log-mel bands.
+longer and lose both ends) and becomes 16 steps of 64 numbers: two frames of 32 log-mel bands.
 """
 import os
 import re
@@ -11,8 +11,8 @@ import wave
 import numpy as np
 
 RATE = 8000
-FRAME, HOP, FRAMES = 256, 128, 48          # samples, samples, frames a window
-WINDOW = (FRAMES - 1) * HOP + FRAME        # 6272 samples
+FRAME, HOP, FRAMES = 256, 192, 32          # samples, samples, frames a window
+WINDOW = (FRAMES - 1) * HOP + FRAME        # 6208 samples
 BANDS, STACK = 32, 2
 STEPS, INPUTS = FRAMES // STACK, BANDS * STACK
 LEVEL = 0.1                                # rms of an utterance
