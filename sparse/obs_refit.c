@@ -11,7 +11,7 @@
 
 #include "sparse/obs_parts.h"
 
-enum { ITERATIONS = 6 }; /* README.md has what more gain */
+enum { ITERATIONS = 16 }; /* README.md has what more gain */
 
 struct refit {
     struct spacc_obs *o;
