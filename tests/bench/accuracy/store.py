@@ -8,11 +8,14 @@ class Store:
         self.file = file
         self.again = again
         self.fresh = set()
+        self.tree = self.read()
+
+    def read(self):
         try:
-            with open(file, encoding="utf-8") as f:
-                self.tree = json.load(f)
+            with open(self.file, encoding="utf-8") as f:
+                return json.load(f)
         except FileNotFoundError:
-            self.tree = {}
+            return {}
 
     def get(self, part, cell):
         """What is known, or None."""
@@ -21,8 +24,9 @@ class Store:
         return self.tree.get(part, {}).get(cell)
 
     def put(self, part, cell, scores):
-        """Keep it, in the file too: a run may end at any time."""
+        """Keep it, in the file too: a run may end at any time. Another may write to it."""
         self.fresh.add((part, cell))
+        self.tree = self.read()
         self.tree.setdefault(part, {})[cell] = scores
         text = json.dumps(self.tree, indent=1, sort_keys=True) + "\n"
         os.makedirs(os.path.dirname(self.file), exist_ok=True)

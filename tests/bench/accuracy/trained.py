@@ -1,8 +1,8 @@
 """trained.py - the recipes' tasks: their own records of every cell, and their models in spacc:
 float, the card's int16 and int8.
 
-The records are models/recipes/results/TASK.json; the models lie in build/recipes/TASK
-(./dev recipes makes them)."""
+The records are models/recipes/results/TASK.json, or results.json beside the models, which lie in
+build/recipes/TASK."""
 import json
 
 import figures
@@ -31,8 +31,10 @@ TASKS = [Task(Charlm, "Character language model", "bits per character", True),
 
 def records(a, task):
     """{(pattern, sparsity, tuned): record}"""
-    file = a.source / f"models/recipes/results/{task.name}.json"
-    if not file.exists():
+    files = [a.source / f"models/recipes/results/{task.name}.json",
+             a.models / task.name / "results.json"]
+    file = next((f for f in files if f.exists()), None)
+    if file is None:
         return {}
     with open(file, encoding="utf-8") as f:
         cells = json.load(f)["cells"]
