@@ -36,7 +36,7 @@ def lost(task, of, value):
 
 def with_training(a, task, most_dense, most_free):
     known = trained.records(a, task)
-    dense, free = trained.dense_of(known), known.get(("unstructured", 0.875, True))
+    dense, free = trained.dense_of(task, known), known.get(("unstructured", 0.875, True))
     unit = "%" if task.lower else "points"
     lines = []
     for bank in BANKS:

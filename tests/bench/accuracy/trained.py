@@ -41,12 +41,10 @@ def records(a, task):
     return {(c["pattern"], c["sparsity"], c["tuned"]): c for c in cells}
 
 
-def dense_of(known):
-    """The dense net after as many steps as the pruned ones, where it is known."""
-    for tuned in (True, False):
-        if ("dense", 0.0, tuned) in known:
-            return known["dense", 0.0, tuned]
-    return None
+def dense_of(task, known):
+    """The better of the dense nets: as trained, and after the steps of fine-tuning."""
+    nets = [c for (pattern, _, _), c in known.items() if pattern == "dense"]
+    return (min if task.lower else max)(nets, key=lambda c: c["value"], default=None)
 
 
 # ---- the models in spacc
@@ -143,7 +141,7 @@ def page(a):
     tree, lines = load(a, "trained.json"), []
     for task in TASKS:
         known = records(a, task)
-        dense = dense_of(known)
+        dense = dense_of(task, known)
         if dense is None:
             continue
         a.results.mkdir(exist_ok=True)
