@@ -11,6 +11,7 @@ matplotlib.rcParams.update({"svg.hashsalt": "spacc", "svg.fonttype": "path", "fo
 COLOURS = {"unstructured": "#555555", "bank16": "#9ecae1", "bank32": "#3182bd",
            "bank64": "#08306b", "block4x4": "#d95f02",
            "magnitude": "#d95f02", "wanda": "#7570b3", "obs": "#1b9e77"}
+MOST = 110  # losses beyond it are not drawn
 NAMES = {"bank16": "bank 16", "bank32": "bank 32", "bank64": "bank 64", "block4x4": "block 4x4"}
 
 
@@ -70,4 +71,5 @@ def losses(axes, title, unit, lines):
         axes.plot([100 * s for s, _ in points], [v for _, v in points],
                   color=COLOURS[method], marker="o", markersize=3,
                   linestyle="-" if bank == 32 else ":", label=f"{method}, bank {bank}")
-    axes.set_ylim(bottom=0)
+    values = [v for points in lines.values() for _, v in points]
+    axes.set_ylim(min(0, 1.1 * min(values)), min(1.05 * max(max(values), 1), MOST))

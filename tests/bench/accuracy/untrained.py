@@ -18,7 +18,7 @@ def cell_name(method, sparsity, bank):
     return f"{method} {100 * sparsity:g} % bank {bank}"
 
 
-CARD_OF = ("obs", 0.5, 16)
+CARD_OF, LAST_OF_HALF = ("obs", 0.5, 16), ("obs", 0.5, 32)
 CARD_CELLS = {f"obs 50 % bank 16, card {bits}": [*CARD, bits] for bits in ("int16", "int8")}
 
 
@@ -75,9 +75,14 @@ def run(jobs):
     for cell in cells():
         for job in jobs:
             job.keep(cell_name(*cell), lambda: job.pruned(cell))
-    for cell, options in CARD_CELLS.items():
+        if cell == LAST_OF_HALF:
+            on_card(jobs)
+
+
+def on_card(jobs):
+    for name, options in CARD_CELLS.items():
         for job in jobs:
-            job.keep(cell, lambda: job.pruned(CARD_OF, options))
+            job.keep(name, lambda: job.pruned(CARD_OF, options))
 
 
 def measure(a, program):
