@@ -25,7 +25,8 @@ HIDE, SMOOTH, BATCH = 2, 0.05, 32
 SEED = 20240613
 
 DENSE_STEPS, DENSE_LR, DENSE_DROP = 1200, 6e-3, 0.3
-STEPS, RAMP, SETTLE, LR, DROP = 400, 130, 40, 4e-3, 0.1
+AGAIN = 400                          # steps in which dense nets learn from themselves
+STEPS, RAMP, SETTLE, LR, DROP = 800, 250, 80, 4e-3, 0.1
 SOFT = 0.8                           # share of the dense net's answer in the loss
 
 
@@ -106,18 +107,19 @@ def views(model, sparsity):
 class Batches:
     """Random training batches of each fold, the same for the same step.
 
-    Dense nets learn with stretches of the features hidden and much dropout. Under a pruner nets
-    see whole features and learn from the dense nets' answers: they have fewer weights to overfit.
+    First lessons hide stretches of the features and use much dropout; later ones, of dense and of
+    pruned nets, show whole features and the answers of the nets before.
     """
 
-    def __init__(self, parts, soft=None):
-        """soft: dense nets' scores [folds,VERSIONS,N,10]; None trains dense nets."""
-        self.pool, self.labels, self.soft = parts["pool"], parts["labels"], soft
+    def __init__(self, parts, phase, soft=None):
+        """phase: part of the seed; soft: scores [folds,VERSIONS,N,10], None in first lessons."""
+        self.pool, self.labels = parts["pool"], parts["labels"]
+        self.phase, self.soft = phase, soft
         self.train = [np.flatnonzero(parts["fold"] != k) for k in range(FOLDS)]
 
     def _pick(self, k, step):
         """Features [T,BATCH,64], labels and soft targets (or None) of one fold."""
-        rng = np.random.default_rng([SEED, 3 if self.soft is None else 4, k, step])
+        rng = np.random.default_rng([SEED, self.phase, k, step])
         which = rng.choice(self.train[k], BATCH)
         version = rng.integers(0, len(self.pool), BATCH)
         x = self.pool[version, which].astype(np.float32)
@@ -138,10 +140,21 @@ class Batches:
 
 
 def train_dense(work):
-    """The trained dense nets."""
+    """The trained dense nets: first lessons, then AGAIN steps from their own answers."""
     model, path = build_model(), os.path.join(work, "dense.pt")
     if not os.path.exists(path):
-        batches = Batches(data(work))
+        first = _first_lessons(work)
+        seconds = _lessons(first, work, 4, AGAIN, soft_targets(first, work, "first"), "dense")
+        train.save_atomic({"model": first.state_dict(), "seconds": seconds}, path)
+    model.load_state_dict(torch.load(path)["model"])
+    return model
+
+
+def _first_lessons(work):
+    """Nets trained from nothing, with dropout and hidden features; kept in first.pt."""
+    model, path = build_model(), os.path.join(work, "first.pt")
+    if not os.path.exists(path):
+        batches = Batches(data(work), 3)
         seconds = train.fit(model, lambda step: batches.loss(model, step), DENSE_STEPS, DENSE_LR,
                             checkpoint=path + ".ckpt", clip=2.0)
         train.save_atomic({"model": model.state_dict(), "seconds": seconds}, path)
@@ -149,20 +162,26 @@ def train_dense(work):
     return model
 
 
-def soft_targets(work):
-    """The dense nets' scores [FOLDS,VERSIONS,N,10] of the training versions, kept on disk."""
-    path = os.path.join(work, "soft.pt")
+def soft_targets(model, work, name):
+    """The nets' scores [FOLDS,VERSIONS,N,10] of the training versions, kept in NAME-soft.pt."""
+    path = os.path.join(work, name + "-soft.pt")
     if not os.path.exists(path):
         pool = data(work)["pool"].astype(np.float32)
-        train.save_atomic(torch.stack([scores_of(net, pool) for net in train_dense(work)]), path)
+        train.save_atomic(torch.stack([scores_of(net, pool) for net in model]), path)
     return torch.load(path)
 
 
-def finetune(model, pruner, steps, work, name):
-    """Train under the pruner, partly towards the dense nets' answers; returns seconds."""
-    batches = Batches(data(work), soft_targets(work))
+def _lessons(model, work, phase, steps, soft, name, pruner=None):
+    """Train with soft targets; returns seconds."""
+    batches = Batches(data(work), phase, soft)
     return train.fit(model, lambda step: batches.loss(model, step), steps, LR, pruner=pruner,
                      checkpoint=os.path.join(work, name + ".ckpt"), clip=2.0, warm=20)
+
+
+def finetune(model, pruner, steps, work, name):
+    """Train under the pruner, mostly towards the dense nets' answers; returns seconds."""
+    soft = soft_targets(train_dense(work), work, "dense")
+    return _lessons(model, work, 5, steps, soft, name, pruner)
 
 
 # ---- what comes out

@@ -99,7 +99,7 @@ class Training(Folder):
     def test_every_recording_is_tested_once_and_never_trained_on_there(self):
         write_recordings(self.folder.name)
         parts = digits.make_data(self.folder.name, 1)
-        batches = digits.Batches(parts)
+        batches = digits.Batches(parts, 0)
         self.assertEqual(np.bincount(parts["fold"]).tolist(), [4] * digits.FOLDS)
         for k, which in enumerate(batches.train):
             self.assertFalse((parts["fold"][which] == k).any())
@@ -108,7 +108,7 @@ class Training(Folder):
         write_recordings(self.folder.name)
         parts = digits.make_data(self.folder.name, 2)
         model = digits.build_model(16)
-        batches = digits.Batches(parts)
+        batches = digits.Batches(parts, 0)
         pruner = Pruner(digits.views(model, 0.75), "bank16", 0.75, 1)
         before = float(batches.loss(model, 0).detach())
         train.fit(model, lambda step: batches.loss(model, 0), 2, 1e-2, pruner, warm=1,
