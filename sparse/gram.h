@@ -34,7 +34,8 @@ enum spacc_status spacc_gram_add(struct spacc_gram *g, const float *x, size_t sa
                                  struct spacc_error *err);
 
 /* Add x as above, and to `drift` the sum of (was - x) x^T: was float [samples][cols] is what x
- * would be if nothing before the matrix had been changed. Samples of spacc_gram_add() have not drifted. */
+ * would be if nothing before the matrix had been changed. Samples of spacc_gram_add() have not
+ * drifted. */
 enum spacc_status spacc_gram_add_drift(struct spacc_gram *g, const float *was, const float *x,
                                        size_t samples, struct spacc_error *err);
 

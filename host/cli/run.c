@@ -98,7 +98,7 @@ static enum spacc_status execute(struct work *w, const char *file, struct spacc_
 {
     const struct settings *set = w->set;
     const struct cli_case c = {.run = &w->run, .of = -1};
-    const struct cli_task *task;
+    const struct cli_task *task = NULL;
     enum spacc_status status = cli_execution_load(&w->run, file, err);
 
     if (status == SPACC_OK)

@@ -80,7 +80,7 @@ class Export(unittest.TestCase):
     def test_metadata_tell_task_and_method(self):
         meta = {p.key: p.value for p in onnx.load(self.path("net.onnx")).metadata_props}
         self.assertEqual((meta["spacc.task"], meta["spacc.method"], meta["spacc.sparsity"]),
-                         ("classify", "bank64", "0.875"))
+                         ("classify", "magnitude", "0.875"))
 
     @unittest.skipUnless(SPACC, "skipped: SPACC names no program")
     def test_the_program_computes_what_the_net_does(self):
