@@ -204,7 +204,8 @@ def evaluate(model, work):
     right = (scores.argmax(2) == labels).double().mean(1) * 100
     nats = torch.nn.functional.cross_entropy(scores.view(-1, CLASSES), labels.repeat(len(NOISE)))
     at = lambda db: round(float(right[[n is not None and n[0] == db for n in NOISE]].mean()), 3)
-    return {"metric": "accuracy, percent", "value": round(float(right.mean()), 3),
+    return {"metric": "accuracy, percent", "better": "higher",
+            "value": round(float(right.mean()), 3),
             "clean": round(float(right[0]), 3), "at_10_db": at(10), "at_5_db": at(5),
             "trials": scores[..., 0].numel(), "cross_entropy": round(float(nats), 4)}
 

@@ -139,7 +139,8 @@ def evaluate(model, work):
     scores, labels = scores_of(model, parts["test"]), torch.from_numpy(parts["test_labels"])
     right = (scores.argmax(1) == labels).double().mean() * 100
     nats = torch.nn.functional.cross_entropy(scores, labels)
-    return {"metric": "accuracy, percent", "value": round(float(right), 3),
+    return {"metric": "accuracy, percent", "better": "higher",
+            "value": round(float(right), 3),
             "trials": len(labels), "cross_entropy": round(float(nats), 4)}
 
 

@@ -77,10 +77,10 @@ class Export(unittest.TestCase):
         glyphs.export(self.model, self.path("net.onnx"), self.folder.name,
                       Pruner(glyphs.views(self.model, 0.875), "bank64", 0.875, 0))
 
-    def test_metadata_tell_task_and_method(self):
+    def test_metadata_tell_task_and_pattern(self):
         meta = {p.key: p.value for p in onnx.load(self.path("net.onnx")).metadata_props}
-        self.assertEqual((meta["spacc.task"], meta["spacc.method"], meta["spacc.sparsity"]),
-                         ("classify", "magnitude", "0.875"))
+        self.assertEqual((meta["spacc.task"], meta["spacc.pattern"], meta["spacc.sparsity"]),
+                         ("classify", "bank64", "0.875"))
 
     @unittest.skipUnless(SPACC, "skipped: SPACC names no program")
     def test_the_program_computes_what_the_net_does(self):
