@@ -109,8 +109,8 @@ def write(a):
     rows = card_rows(tree)
     if rows:
         lines += ["The same networks after `obs`, 50 % zeros in banks of 16, on the card (lost "
-                  "against dense):", ""]
-        lines += table(["network", "float", "int16", "int8"], rows)
+                  "against dense); the last two with `--precision int8` in the same pass:", ""]
+        lines += table(["network", "float", "int16", "int8", "on the grid: float", "int8"], rows)
     untrained_figure(a, tree)
     put(a.source / "models/README.md", lines)
 

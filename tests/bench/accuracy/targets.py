@@ -2,6 +2,7 @@
 import page
 import trained
 import untrained
+from metrics import AGREEMENT, SAME
 
 BANKS = ("bank32", "bank64")
 
@@ -68,10 +69,25 @@ def lost_share(task, known, cell):
     return value / whole - 1 if task.lower else 1 - value / whole
 
 
+def grid_on_card(tree):
+    """int8 on the card against float, of what obs left on the card's grid."""
+    lines = []
+    for task in untrained.TASKS:
+        for metric in task.metrics:
+            got = [tree.get(task.name, {}).get("obs int8 50 % bank 16" + c, {}).get(metric.name)
+                   for c in ("", ", card int8")]
+            if None in got or metric is SAME:
+                continue
+            lost = metric.share(*got) if metric is not AGREEMENT else got[0] - got[1]
+            lines.append(line(lost <= 0.005, f"{task.name}, {metric.name}, 50 % by obs to int8: the "
+                              f"card loses {100 * lost:.2f} % of float, 0.5 % allowed"))
+    return lines
+
+
 def show(a):
     tree = page.load(a, "untrained.json")
     charlm, digits, _ = trained.TASKS
     for text in [*without_training(tree, 16), *without_training(tree, 32),
-                 *with_training(a, charlm, 2.0, 0.5), *with_training(a, digits, 0.5, 0.2),
+                 *grid_on_card(tree), *with_training(a, charlm, 2.0, 0.5), *with_training(a, digits, 0.5, 0.2),
                  *on_card(page.load(a, "trained.json"))]:
         print(text)

@@ -19,7 +19,11 @@ def cell_name(method, sparsity, bank):
 
 
 CARD_OF, LAST_OF_HALF = ("obs", 0.5, 16), ("obs", 0.5, 32)
-CARD_CELLS = {f"obs 50 % bank 16, card {bits}": [*CARD, bits] for bits in ("int16", "int8")}
+ON_GRID = (*CARD_OF, "int8")
+CARD_CELLS = {"obs 50 % bank 16, card int16": (CARD_OF, [*CARD, "int16"]),
+              "obs 50 % bank 16, card int8": (CARD_OF, [*CARD, "int8"]),
+              "obs int8 50 % bank 16": (ON_GRID, []),
+              "obs int8 50 % bank 16, card int8": (ON_GRID, [*CARD, "int8"])}
 
 
 def cells():
@@ -34,14 +38,17 @@ class Job:
         self.task, self.store, self.folder, self.program = task, store, folder, program
         self.calibration = None
 
-    def prune(self, method, sparsity, bank):
+    def prune(self, method, sparsity, bank, grid=None):
+        """Models by their names; grid: int8 or int16, where obs leaves the weights."""
         made = {}
         if self.calibration is None and method != "magnitude":
             self.calibration = self.task.calibrate()
         for name, file in self.task.models.items():
-            made[name] = self.folder / f"{name}_{method}_{sparsity}_{bank}.onnx"
+            made[name] = self.folder / f"{name}_{method}_{sparsity}_{bank}_{grid}.onnx"
             words = self.calibration[name] if method != "magnitude" else ()
-            more = self.task.more(name) if method != "magnitude" else ()
+            more = self.task.more(name) if method != "magnitude" else []
+            if grid:
+                more = [*more, "--precision", grid]
             self.program.prune(file, made[name], method, sparsity, bank, words, more)
         return made
 
@@ -80,9 +87,9 @@ def run(jobs):
 
 
 def on_card(jobs):
-    for name, options in CARD_CELLS.items():
+    for name, (cell, options) in CARD_CELLS.items():
         for job in jobs:
-            job.keep(name, lambda: job.pruned(CARD_OF, options))
+            job.keep(name, lambda: job.pruned(cell, options))
 
 
 def measure(a, program):
