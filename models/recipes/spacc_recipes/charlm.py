@@ -26,7 +26,8 @@ RESTART = 0.02                       # chance that a stream starts afresh at a w
 SEED = 20240611
 
 DENSE_STEPS, DENSE_LR, DENSE_DROP = 2500, 3e-3, 0.5
-STEPS, CYCLE, RAMP, SETTLE, LR = 6000, 3000, 700, 200, 3e-3
+STEPS, RAMP, SETTLE, LR, ELSEWHERE = 6000, 1500, 1000, 3e-3, 3
+CYCLE = STEPS // 2
 
 
 # ---- text
@@ -98,16 +99,20 @@ def build_model():
     return CharLM()
 
 
-def views(model, sparsity):
-    """W and R; see dual()."""
-    sparse_w, sparse_r = dual(sparsity)
+def views(model, sparsity, pattern):
+    """W and R: alike where no fine-tuning follows, else see dual()."""
+    if pattern is None:
+        return [View("W", model.w, sparsity), View("R", model.r, sparsity)]
+    sparse_w, sparse_r = dual(sparsity, 16 if pattern == "bank16" else 32)
     return [View("W", model.w, sparse_w), View("R", model.r, sparse_r)]
 
 
-def dual(sparsity):
-    """W keeps half of the average share, R the rest: 37 symbols need little of W."""
+def dual(sparsity, bank):
+    """Sparsities of W and R: 37 symbols need little of W. It keeps a quarter of the average share,
+    or a half, or all of it: the first that is about a weight of a bank or more."""
     kept = 1.0 - sparsity
-    return (1.0 - kept / 2, 1.0 - kept * 1.5) if 0.5 <= sparsity < 0.93 else (sparsity, sparsity)
+    share = next((s for s in (0.25, 0.5) if s * kept * bank >= 0.75), 1.0)
+    return 1.0 - kept * share, 1.0 - kept * (2.0 - share)
 
 
 # ---- training
@@ -200,13 +205,13 @@ class Best:
 
 
 def finetune(model, pruner, steps, work, name):
-    """The dense training's schedule twice more, under the pruner; returns seconds."""
+    """Cycles of the dense training's schedule, under the pruner; returns seconds."""
     kept = 1.0 - sum(pruner.target) / len(pruner.target)
     model.drop = DENSE_DROP * math.sqrt(kept)  # a net of fewer weights needs less
     stream = Stream(data(work)["train"], model)
     return train.fit(model, lambda step: stream.loss(model, step), steps, LR, pruner=pruner,
                      checkpoint=os.path.join(work, name + ".ckpt"), stream=stream,
-                     cycle=CYCLE)
+                     cycle=min(steps, CYCLE))
 
 
 # ---- what comes out

@@ -26,7 +26,7 @@ SEED = 20240613
 
 DENSE_STEPS, DENSE_LR, DENSE_DROP = 1200, 6e-3, 0.3
 AGAIN = 400                          # steps in which dense nets learn from themselves
-STEPS, RAMP, SETTLE, LR, DROP = 1400, 250, 80, 4e-3, 0.1
+STEPS, RAMP, SETTLE, LR, DROP, ELSEWHERE = 1400, 250, 80, 4e-3, 0.1, 3
 SOFT = 0.8                           # share of the dense net's answer in the loss
 
 
@@ -97,7 +97,7 @@ def build_model(units=UNITS, folds=FOLDS):
     return torch.nn.ModuleList(Net(units) for _ in range(folds))
 
 
-def views(model, sparsity):
+def views(model, sparsity, _):
     """W and R of every net."""
     return [View("%s%d" % (name.upper(), k), getattr(net, name), sparsity)
             for k, net in enumerate(model) for name in ("w", "r")]

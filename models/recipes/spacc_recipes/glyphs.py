@@ -23,7 +23,7 @@ SMOOTH, DROP = 0.05, 0.3
 SEED = 20240614
 
 DENSE_STEPS, DENSE_BATCH, DENSE_LR = 2000, 64, 2e-3
-STEPS, RAMP, SETTLE, BATCH, LR = 900, 300, 100, 32, 2e-3
+STEPS, RAMP, SETTLE, BATCH, LR, ELSEWHERE = 900, 300, 100, 32, 2e-3, 1
 SOFT = 0.5                                      # share of the dense net's answer in the loss
 
 
@@ -69,7 +69,7 @@ def build_model(width=WIDTH):
     return Net(width)
 
 
-def views(model, sparsity):
+def views(model, sparsity, _):
     """The convolutions behind the first, whose rows of 9 columns are no bank; the last layer, a
     ninth of the weights, stays dense too."""
     return [View("conv%d" % k, model.conv[k].weight, sparsity) for k in range(1, len(model.conv))]

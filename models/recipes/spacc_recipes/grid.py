@@ -7,10 +7,12 @@
 A task is a module of this package with
 
     NAME, STEPS, RAMP, SETTLE             name; fine-tuning steps, of which ramp and settling
+    ELSEWHERE                             at sparsities other than 87.5 % all three divided by it
     data(work)                            makes what the others read, once
     build_model()                         the untrained net, seeded
     train_dense(work)                     the trained dense net; resumes
-    views(model, sparsity)                what to prune: [pruner.View]
+    views(model, sparsity, pattern)       what to prune: [pruner.View]; pattern: of the
+                                          fine-tuning, None where none follows
     finetune(model, pruner, steps, work, name)   trains under the pruner; resumes
     evaluate(model, work)                 {"metric": ..., "value": ..., and others}
     export(model, path, work, pruner)     the .onnx file; pruner None: the dense net
@@ -71,25 +73,31 @@ def add_result(path, task, record):
         _write(path, task, list(known.values()))
 
 
+def schedule(task, sparsity):
+    """(steps, ramp, settle) of fine-tuning; the whole of it for dense and the targets' 87.5 %."""
+    part = 1 if sparsity in (0.0, SPARSITIES[0]) else task.ELSEWHERE
+    return tuple(n // part for n in (task.STEPS, task.RAMP, task.SETTLE))
+
+
 def pruner_of(task, model, cell):
     """The pruner of a cell; without fine-tuning it prunes at once."""
     pattern, sparsity, tuned = cell
-    views = task.views(model, sparsity)
-    if not tuned:
-        return Pruner(views, pattern, sparsity, 0)
-    return Pruner(views, pattern, sparsity, task.RAMP, task.SETTLE)
+    _, ramp, settle = schedule(task, sparsity) if tuned else (0, 0, 0)
+    views = task.views(model, sparsity, pattern if tuned else None)
+    return Pruner(views, pattern, sparsity, ramp, settle)
 
 
 def run_cell(task, cell, work):
     """Train and evaluate one cell; returns its record. The model goes to WORK/<cell>.onnx."""
-    model, seconds, name = task.train_dense(work), 0.0, key_of(cell)
+    model, seconds, steps, name = task.train_dense(work), 0.0, 0, key_of(cell)
     train.seed_all(SEED)
     pruner = pruner_of(task, model, cell)
     if cell[2]:
-        seconds = task.finetune(model, pruner, task.STEPS, work, name)
+        steps = schedule(task, cell[1])[0]
+        seconds = task.finetune(model, pruner, steps, work, name)
     share = pruner.finish()
     record = {"cell": name, "pattern": cell[0], "sparsity": cell[1], "tuned": cell[2],
-              "true_sparsity": round(share["all"], 6), "seconds": round(seconds)}
+              "true_sparsity": round(share["all"], 6), "steps": steps, "seconds": round(seconds)}
     record.update(task.evaluate(model, work))
     if cell[2] or cell[0] == "dense":
         task.export(model, os.path.join(work, name + ".onnx"), work, pruner)

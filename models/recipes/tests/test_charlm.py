@@ -9,6 +9,7 @@ import onnx
 import torch
 from spacc_recipes import charlm, train
 from spacc_recipes.lstm import Recurrence
+from spacc_recipes.masks import kept_of
 from spacc_recipes.pruner import Pruner
 
 SPACC = os.environ.get("SPACC", "")
@@ -80,8 +81,15 @@ class Export(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
         self.path = os.path.join(self.folder.name, "net.onnx")
         self.net = small_net()
-        self.pruner = Pruner(charlm.views(self.net, 0.875), "bank16", 0.875, 0)
+        self.pruner = Pruner(charlm.views(self.net, 0.875, "bank16"), "bank16", 0.875, 0)
         charlm.export(self.net, self.path, self.folder.name, self.pruner)
+
+    def test_parts_keep_whole_weights_of_a_bank_and_the_average_share(self):
+        for bank, kept in ((16, (1, 3)), (32, (1, 7)), (64, (2, 14))):
+            parts = charlm.dual(0.875, 16 if bank == 16 else 32)
+            self.assertEqual(tuple(kept_of(s, bank) for s in parts), kept)
+        alike = charlm.views(self.net, 0.5, None)
+        self.assertEqual([v.sparsity for v in alike], [0.5, 0.5])
 
     def test_metadata_tell_task_sparsity_and_method(self):
         meta = {p.key: p.value for p in onnx.load(self.path).metadata_props}

@@ -109,7 +109,7 @@ class Training(Folder):
         parts = digits.make_data(self.folder.name, 2)
         model = digits.build_model(16)
         batches = digits.Batches(parts, 0)
-        pruner = Pruner(digits.views(model, 0.75), "bank16", 0.75, 1)
+        pruner = Pruner(digits.views(model, 0.75, "bank16"), "bank16", 0.75, 1)
         before = float(batches.loss(model, 0).detach())
         train.fit(model, lambda step: batches.loss(model, 0), 2, 1e-2, pruner, warm=1,
                   say=lambda text: None)
@@ -129,7 +129,7 @@ class Export(Folder):
         super().setUp()
         self.model = digits.build_model(32, 2)
         digits.export(self.model, self.path("net.onnx"), self.folder.name,
-                      Pruner(digits.views(self.model, 0.75), "bank32", 0.75, 0))
+                      Pruner(digits.views(self.model, 0.75, "bank32"), "bank32", 0.75, 0))
 
     def test_there_is_a_file_for_each_fold_with_the_task_in_it(self):
         for name in ("net.onnx", "net.fold1.onnx"):

@@ -58,7 +58,7 @@ class Training(unittest.TestCase):
         parts = {"train": rng.normal(size=(80, 1, 28, 28)).astype(np.float16),
                  "train_labels": rng.integers(0, len(drawn.CLASSES), 80)}
         model, batches = glyphs.build_model((16, 16, 16, 16)), glyphs.Batches(parts, 0, 64)
-        pruner = Pruner(glyphs.views(model, 0.75), "bank16", 0.75, 1)
+        pruner = Pruner(glyphs.views(model, 0.75, "bank16"), "bank16", 0.75, 1)
         before = float(batches.loss(model, 0).detach())
         train.fit(model, lambda step: batches.loss(model, 0), 2, 2e-3, pruner, warm=1,
                   say=lambda text: None)
@@ -75,7 +75,7 @@ class Export(unittest.TestCase):
         self.path = lambda name: os.path.join(self.folder.name, name)
         self.model = glyphs.build_model()
         glyphs.export(self.model, self.path("net.onnx"), self.folder.name,
-                      Pruner(glyphs.views(self.model, 0.875), "bank64", 0.875, 0))
+                      Pruner(glyphs.views(self.model, 0.875, "bank64"), "bank64", 0.875, 0))
 
     def test_metadata_tell_task_and_pattern(self):
         meta = {p.key: p.value for p in onnx.load(self.path("net.onnx")).metadata_props}

@@ -12,7 +12,7 @@ from spacc_recipes.pruner import View
 
 def small_task():
     """Fits a random linear map; counts its trainings."""
-    task = types.SimpleNamespace(NAME="small", STEPS=6, RAMP=2, SETTLE=1, trained=[])
+    task = types.SimpleNamespace(NAME="small", STEPS=6, RAMP=2, SETTLE=1, ELSEWHERE=2, trained=[])
     want = torch.randn(8, 32, generator=torch.Generator().manual_seed(1))
 
     def train_dense(work):
@@ -33,7 +33,7 @@ def small_task():
         with train.replacing(path) as f:
             f.write(b"onnx")
     task.data = lambda work: None
-    task.views = lambda model, sparsity: [View("weight", model.weight)]
+    task.views = lambda model, sparsity, _: [View("weight", model.weight)]
     task.train_dense, task.finetune = train_dense, finetune
     task.evaluate, task.export = evaluate, export
     return task
@@ -71,6 +71,11 @@ class Grid(unittest.TestCase):
         error = [known[grid.key_of(c)]["value"] for c in wanted]
         self.assertLess(error[0], error[1])
         self.assertLess(error[1], error[2])
+
+    def test_the_targets_sparsity_is_tuned_longest(self):
+        wanted = [("bank32", 0.875, True), ("bank32", 0.5, True), ("bank32", 0.5, False)]
+        known = self.run_cells(small_task(), wanted)
+        self.assertEqual([known[grid.key_of(c)]["steps"] for c in wanted], [6, 3, 0])
 
     def test_the_file_has_a_line_per_cell(self):
         self.run_cells(small_task(), [("dense", 0.0, False), ("bank64", 0.5, False)])

@@ -132,7 +132,8 @@ def on_card(task, tree):
             rows.append([cell] + [number(g["value"], places) for g in got] + [f"{lost:+.2f} %"])
     if not rows:
         return []
-    return ["On the card (`--fpga model:16x16`), whole test set:", ""] + \
+    what = "20,000 of the characters" if task.lower else "the whole test set"
+    return [f"On the card (`--fpga model:16x16`), {what}:", ""] + \
         table(["model", "float", "int16", "int8", "int8 loses of float"], rows)
 
 
