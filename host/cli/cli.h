@@ -40,7 +40,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_run, cli_predict, cli_bench, cli_prune, cli_pack,
-    cli_inspect, cli_devices, cli_ops, cli_plan, cli_profile, cli_eval;
+    cli_inspect, cli_devices, cli_ops, cli_plan, cli_profile, cli_eval, cli_selftest;
 
 /* Takes option number `option` of the table. Returns CLI_OK or the exit status. */
 typedef int (*cli_take_fn)(void *to, int option, const char *value);

@@ -6,7 +6,7 @@
 
 static const struct cli_command *const commands[] = {
     &cli_run,     &cli_predict, &cli_eval, &cli_bench,   &cli_prune, &cli_pack,
-    &cli_inspect, &cli_devices, &cli_ops,  &cli_profile, &cli_plan};
+    &cli_inspect, &cli_devices, &cli_ops,  &cli_profile, &cli_plan,  &cli_selftest};
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_help(FILE *to)
