@@ -23,7 +23,7 @@ static const double dead_share = 1e-12;
 
 /* How much of the way to the dense model's outputs a matrix goes for those before it: all of it
  * fits the calibration data too well (README.md). */
-static const double drift_taken = 0.5;
+static const double drift_taken = 0.25;
 
 enum { BANK_MAX = 65536, FRAC_MAX = 64 };
 

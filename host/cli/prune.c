@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/prune/contest.h"
 #include "host/prune/sensitivity.h"
 #include "host/session.h"
 #include "models/metadata.h"
@@ -75,6 +76,8 @@ struct job {
     struct cli_states states;
     struct spacc_requests requests; /* count 0: none */
     double outputs_error;
+    bool compared, alike; /* allocation: see struct cli_pruned */
+    double loss[2];
     struct spacc_permuted *order;
     size_t permuted;
 };
@@ -318,6 +321,9 @@ static struct cli_pruned tell(const struct job *j, const struct settings *set)
                                .sparsity = set->sparsity,
                                .sparsity_h = set->sparsity_h,
                                .allocate = set->allocate,
+                               .compared = j->compared,
+                               .alike = j->alike,
+                               .loss = {j->loss[0], j->loss[1]},
                                .bank_size = set->how.bank_size,
                                .matrices = j->matrices,
                                .requests = j->requests.count,
@@ -329,6 +335,31 @@ static struct cli_pruned tell(const struct job *j, const struct settings *set)
                                .order = j->order};
 }
 
+/* By sensitivity, unless all alike lose less: where the bank has that sparsity exactly. */
+static enum spacc_status contest(struct job *j, const struct settings *set,
+                                 struct spacc_error *err)
+{
+    struct spacc_pruned *alike = malloc((j->matrices + 1) * sizeof(*alike));
+    size_t k;
+    enum spacc_status s;
+
+    if (!alike)
+        return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", j->g->file);
+    j->compared = !spacc_prune_kept(&k, set->sparsity, set->how.bank_size, NULL);
+    memcpy(alike, j->result, j->matrices * sizeof(*alike));
+    for (size_t i = 0; i < j->matrices && j->compared; i++) {
+        alike[i].k = k;
+        alike[i].loss = -1.0;
+    }
+    s = j->compared ? spacc_prune_contest(j->result, alike, j->changed, j->g, j->m, j->matrices,
+                                          &set->how, requests_of(j), &j->outputs_error, j->loss,
+                                          &j->alike, err)
+                    : spacc_prune_model(j->result, j->changed, j->g, j->m, j->matrices,
+                                        &set->how, requests_of(j), &j->outputs_error, err);
+    free(alike);
+    return s;
+}
+
 static enum spacc_status prune(struct job *j, struct settings *set, const char *file,
                                struct spacc_error *err)
 {
@@ -337,6 +368,8 @@ static enum spacc_status prune(struct job *j, struct settings *set, const char *
     if ((s = load(j, set, file, err)) || (s = calibrate(j, set, file, err)) ||
         (s = arrange(j, set, err)))
         return s;
+    if (set->allocate)
+        return contest(j, set, err);
     return spacc_prune_model(j->result, j->changed, j->g, j->m, j->matrices, &set->how,
                              requests_of(j), &j->outputs_error, err);
 }
@@ -417,7 +450,9 @@ const struct cli_command cli_prune = {
         "memory; a matrix is measured behind the matrices pruned before it.\n"
         "--allocate sensitivity prunes each matrix alone to ten levels on eight requests "
         "(with\n"
-        "obs by wanda's scores) and takes those by which the outputs lose least together.\n"
+        "obs by wanda's scores) and takes those by which the outputs lose least together; then "
+        "it\n"
+        "prunes by them and with the same share everywhere, and keeps what loses less.\n"
         "--permute puts columns in another order before they are cut in banks, where the "
         "layers\n"
         "around can be renumbered with them, and says where not.\n"

@@ -10,7 +10,9 @@ struct cli_pruned {
     const struct spacc_graph *g;
     const char *out, *pack, *method, *precision; /* pack, precision: NULL: not asked for */
     double sparsity, sparsity_h;                 /* h: negative: as the rest */
-    bool allocate;
+    bool allocate, compared,
+        alike;      /* alike: compared with it, the same k everywhere lost less */
+    double loss[2]; /* compared: by sensitivity, and all alike */
     size_t bank_size, matrices, requests; /* requests 0: without calibration */
     const struct spacc_prune_matrix *m;
     const struct spacc_pruned *result;

@@ -111,6 +111,12 @@ void cli_prune_text(const struct cli_pruned *p)
         printf("; mean square error of the outputs: %.4g %% of their mean square",
                100.0 * p->outputs_error);
     putchar('\n');
+    if (p->compared)
+        printf(
+            "by sensitivity the outputs lose %.4g %%, with the same share everywhere %.4g %%: "
+            "%s\n",
+            100.0 * p->loss[0], 100.0 * p->loss[1],
+            p->alike ? "the same share is taken" : "sensitivity is taken");
     print_notes(p);
 }
 
@@ -130,6 +136,14 @@ static bool add_number(cJSON *o, const char *key, double value)
 static bool add_measured(cJSON *o, const char *key, double value)
 {
     return value < 0.0 || add_number(o, key, value);
+}
+
+/* Who won, and what both lose. */
+static bool add_contest(cJSON *o, const struct cli_pruned *p)
+{
+    return !p->compared || (add_text(o, "taken", p->alike ? "uniform" : "sensitivity") &&
+                            add_measured(o, "loss_by_sensitivity", p->loss[0]) &&
+                            add_measured(o, "loss_uniform", p->loss[1]));
 }
 
 static bool add_matrix(cJSON *list, const struct cli_pruned *p, size_t i)
@@ -188,7 +202,7 @@ static bool add_all(cJSON *o, const struct cli_pruned *p)
               add_measured(o, "sparsity_h", p->sparsity_h) &&
               add_number(o, "bank_size", (double)p->bank_size) &&
               add_number(o, "requests", (double)p->requests) &&
-              add_measured(o, "outputs_error", p->outputs_error);
+              add_measured(o, "outputs_error", p->outputs_error) && add_contest(o, p);
     cJSON *list = ok ? cJSON_AddArrayToObject(o, "matrices") : NULL;
 
     ok = list != NULL;

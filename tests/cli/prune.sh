@@ -94,7 +94,12 @@ json 'r["requests"] == 30'
 # every matrix has the same share.
 ok "$spacc" prune lstm.onnx -o out.onnx -q --sparsity 0.75 --method wanda --calibrate x.npy --allocate sensitivity --json
 json 'sum(m["rows"] * m["columns"] * (1 - m["sparsity"]) for m in r["matrices"]) <= 0.25 * sum(m["rows"] * m["columns"] for m in r["matrices"])'
-json 'all(m["loss"] >= 0 for m in r["matrices"]) and len({m["k"] for m in r["matrices"]}) > 1'
+json 'r["taken"] == ("uniform" if r["loss_uniform"] < r["loss_by_sensitivity"] else "sensitivity")'
+json 'r["outputs_error"] == min(r["loss_uniform"], r["loss_by_sensitivity"])'
+json '(r["taken"] == "uniform") == (len({m["k"] for m in r["matrices"]}) == 1)'
+cp out.txt won.json
+ok "$spacc" prune lstm.onnx -o out.onnx -q --sparsity 0.75 --method wanda --calibrate x.npy --json
+json 'r["outputs_error"] == json.load(open("won.json"))["loss_uniform"]'
 refused 1 "sparsity 0.99 leaves" "$spacc" prune lstm.onnx -o out2.onnx -q --sparsity 0.99 --method wanda --calibrate x.npy --allocate sensitivity
 absent out2.onnx
 
