@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Evaluate the exported models in numpy and write heldout_bpc.json.
 
-Independent of train.py: weights and vocabulary come from the .onnx files, the
+Independent of the recipe: weights and vocabulary come from the .onnx files, the
 LSTM is written out here in float64. Where onnxruntime is installed, its
 float32 result is written beside it.
 
 Bits per character of N characters, from the zero state:
     -1/(N-1) * sum over t of log2 softmax(logits[t])[chars[t+1]],  t = 0..N-2
 """
-import argparse
 import json
 import os
 import sys
@@ -74,10 +73,10 @@ def ort_logits(path, ids, n):
     return y[:, 0, :]
 
 
-def one(path, text, split):
+def one(path, text):
     w, meta = read(path)
     vocab, n = meta["spacc.vocab"], w["R"].shape[2]
-    bank = int(meta["spacc.bank_size"])
+    bank = int(meta.get("spacc.bank_size", 16))  # dense: any
     enc = lambda s: np.array([vocab.index(c) for c in s], np.int64)
     ids = enc(text)
     npy = np.load(os.path.join(HERE, "heldout.npy"))
@@ -98,9 +97,6 @@ def one(path, text, split):
         r["bpc_full_onnxruntime"] = bits(y, ids)
         r["bpc_first_2000_onnxruntime"] = bits(y[:N_SHORT], ids[:N_SHORT])
         r["max_abs_logit_difference_onnxruntime"] = float(np.abs(y - logits).max())
-    if y is not None and split is not None:
-        k = enc(split)
-        r["bpc_heldout_split_onnxruntime"] = bits(ort_logits(path, k, n), k)
     r["max_abs_c"], r["max_abs_z"], r["max_abs_logit"] = cmax, zmax, lmax
     r["max_abs_embedding"] = float(np.abs(w["embedding"]).max())
     r["max_abs_bias"] = float(np.abs(w["B"]).max())
@@ -109,21 +105,11 @@ def one(path, text, split):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__,
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--text", help="text.txt of train.py: also evaluate the "
-                    "whole held-out split (its last 100,000 characters)")
-    a = ap.parse_args()
     with open(os.path.join(HERE, "heldout.txt"), encoding="ascii") as f:
         text = f.read()
-    split = None
-    if a.text:
-        with open(a.text, encoding="ascii") as f:
-            split = f.read()[-100_000:]
-        assert text in split
     res = {"characters_full": len(text), "characters_short": N_SHORT,
-           "dense": one(os.path.join(HERE, "charlm_dense.onnx"), text, split),
-           "pruned": one(os.path.join(HERE, "charlm.onnx"), text, split)}
+           "dense": one(os.path.join(HERE, "charlm_dense.onnx"), text),
+           "pruned": one(os.path.join(HERE, "charlm.onnx"), text)}
     for key in ("bpc_full", "bpc_first_2000"):
         res["pruned_over_dense_" + key] = res["pruned"][key] / res["dense"][key]
     with open(os.path.join(HERE, "heldout_bpc.json"), "w") as f:
