@@ -351,7 +351,7 @@ enum spacc_status spacc_ladder_lstm(struct spacc_ladder *l, struct spacc_error *
 
 /* ---- time-out --------------------------------------------------------------------- */
 
-enum { SHORT = 4, LONG_CYCLES = 400000, LONG_STEPS = 1 << 15 };
+enum { SHORT = 4, LONG_CYCLES = 800000, LONG_STEPS = 1 << 15 };
 
 /* Steps of about LONG_CYCLES, and what a run of so many takes; fewer where memory is short. */
 static enum spacc_status find_long(struct spacc_ladder *l, struct bench *b, size_t *steps,
@@ -376,7 +376,7 @@ static enum spacc_status find_long(struct spacc_ladder *l, struct bench *b, size
     return status;
 }
 
-/* The long run has half of its time; the short one behind it then has more than enough. */
+/* The long run has a quarter of its time; the short one behind it then has more than enough. */
 static enum spacc_status give_up(struct spacc_ladder *l, struct bench *b, size_t steps,
                                  uint64_t limit_us, struct spacc_error *err)
 {
@@ -416,7 +416,7 @@ enum spacc_status spacc_ladder_timeout(struct spacc_ladder *l, struct spacc_erro
     release(&b);
     if (status != SPACC_OK)
         return status;
-    const uint64_t limit_us = (uint64_t)(us / 2.0) + 1;
+    const uint64_t limit_us = (uint64_t)(us / 4.0) + 1;
     status = begin(l, &b, limit_us, err);
     if (status == SPACC_OK)
         status = give_up(l, &b, steps, limit_us, err);

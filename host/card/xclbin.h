@@ -1,0 +1,22 @@
+/* xclbin.h - what is asked of an .xclbin (container of a bitstream, "axlf" of XRT) before it
+ * goes to a board: that it is one, that our kernel is in it, and its clock. */
+#ifndef SPACC_XCLBIN_H
+#define SPACC_XCLBIN_H
+
+#include "sparse/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Clock of the kernel named `kernel`. SPACC_EIO (file, reason), SPACC_EFORMAT: not an xclbin,
+ * cut off, a section outside of the file, no kernel of that name (names those there are), no
+ * clock. */
+enum spacc_status spacc_xclbin_clock(const char *file, const char *kernel, double *clock_hz,
+                                     struct spacc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,429 @@
+#include "host/card/xrt.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/card/xclbin.h"
+#include "host/card/xrt_api.h"
+#include "rtl/card_map.h"
+
+/* Arguments in the order of kernel.xml: registers up to here are XRT's to write. */
+enum { POINTERS = 4, ARGUMENTS = 9 };
+static const uint32_t argument[ARGUMENTS] = {
+    SPACC_REG_PROGRAM_PTR, SPACC_REG_WEIGHTS_PTR,   SPACC_REG_INPUT_PTR,
+    SPACC_REG_OUTPUT_PTR,  SPACC_REG_PROGRAM_BYTES, SPACC_REG_WEIGHTS_BYTES,
+    SPACC_REG_INPUT_BYTES, SPACC_REG_OUTPUT_BYTES,  SPACC_REG_WATCHDOG_CYCLES,
+};
+enum {
+    ARGUMENT_END = SPACC_REG_WATCHDOG_CYCLES + 4,
+    CTRL_START = 1,
+    CTRL_DONE = 2,
+    CTRL_IDLE = 4,
+    RESET_LIMIT_US = 1000000,
+};
+
+struct buffer {
+    struct buffer *next;
+    void *handle;
+    uint64_t address;
+    size_t size_bytes;
+};
+
+struct spacc_xrt {
+    struct spacc_xrt_api api;
+    void *device, *kernel, *run;
+    unsigned char uuid[16];
+    uint32_t group;                   /* bank of all buffers */
+    uint32_t value[ARGUMENT_END / 4]; /* arguments as last written */
+    bool done;                        /* the last run has ended, and nobody has been told */
+    bool running;
+    struct buffer *buffers;
+};
+
+/* ---- memory ----------------------------------------------------------------------- */
+
+static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
+                               struct spacc_error *err)
+{
+    struct spacc_xrt *x = self;
+    struct buffer *b = calloc(1, sizeof(*b));
+
+    *address = 0;
+    if (!b || size_bytes == 0) {
+        free(b);
+        return size_bytes ? spacc_fail(err, SPACC_ENOMEM, "xrt: out of memory")
+                          : spacc_fail(err, SPACC_EINVAL, "xrt: a buffer of 0 bytes");
+    }
+    b->handle = x->api.BOAlloc(x->device, size_bytes, 0, x->group);
+    if (!b->handle) {
+        free(b);
+        return spacc_fail(err, SPACC_ENOMEM,
+                          "xrt: no buffer of %zu bytes in bank %" PRIu32 " of the board",
+                          size_bytes, x->group);
+    }
+    b->address = x->api.BOAddress(b->handle);
+    b->size_bytes = size_bytes;
+    b->next = x->buffers;
+    x->buffers = b;
+    *address = b->address;
+    return SPACC_OK;
+}
+
+static void release(void *self, uint64_t address)
+{
+    struct spacc_xrt *x = self;
+
+    for (struct buffer **link = &x->buffers; *link; link = &(*link)->next)
+        if ((*link)->address == address) {
+            struct buffer *gone = *link;
+            *link = gone->next;
+            x->api.BOFree(gone->handle);
+            free(gone);
+            return;
+        }
+}
+
+/* The buffer that has these bytes, or NULL. */
+static const struct buffer *holder(const struct spacc_xrt *x, uint64_t address,
+                                   size_t size_bytes)
+{
+    for (const struct buffer *b = x->buffers; b; b = b->next)
+        if (address >= b->address && address - b->address <= b->size_bytes &&
+            size_bytes <= b->size_bytes - (address - b->address))
+            return b;
+    return NULL;
+}
+
+static enum spacc_status outside(const char *what, uint64_t address, size_t size_bytes,
+                                 struct spacc_error *err)
+{
+    return spacc_fail(err, SPACC_EINVAL,
+                      "xrt: %s of %zu bytes at 0x%" PRIx64 " is in no buffer", what, size_bytes,
+                      address);
+}
+
+static enum spacc_status write_memory(void *self, uint64_t address, const void *from,
+                                      size_t size_bytes, struct spacc_error *err)
+{
+    struct spacc_xrt *x = self;
+    const struct buffer *b = holder(x, address, size_bytes);
+
+    if (!b)
+        return outside("write", address, size_bytes, err);
+    const size_t at = (size_t)(address - b->address);
+    if (x->api.BOWrite(b->handle, from, size_bytes, at) ||
+        x->api.BOSync(b->handle, SPACC_XRT_TO_DEVICE, size_bytes, at))
+        return spacc_fail(err, SPACC_EDEVICE, "xrt: %zu bytes to 0x%" PRIx64 ": %s", size_bytes,
+                          address, strerror(errno));
+    return SPACC_OK;
+}
+
+static enum spacc_status read_memory(void *self, uint64_t address, void *to, size_t size_bytes,
+                                     struct spacc_error *err)
+{
+    struct spacc_xrt *x = self;
+    const struct buffer *b = holder(x, address, size_bytes);
+
+    if (!b)
+        return outside("read", address, size_bytes, err);
+    const size_t at = (size_t)(address - b->address);
+    if (x->api.BOSync(b->handle, SPACC_XRT_FROM_DEVICE, size_bytes, at) ||
+        x->api.BORead(b->handle, to, size_bytes, at))
+        return spacc_fail(err, SPACC_EDEVICE, "xrt: %zu bytes from 0x%" PRIx64 ": %s",
+                          size_bytes, address, strerror(errno));
+    return SPACC_OK;
+}
+
+/* ---- runs ------------------------------------------------------------------------- */
+
+static uint64_t pointer(const struct spacc_xrt *x, uint32_t offset)
+{
+    return x->value[offset / 4] | (uint64_t)x->value[offset / 4 + 1] << 32;
+}
+
+/* A pointer nobody reads through (0 bytes) still has to be a buffer for XRT: the program's. */
+static enum spacc_status set_pointer(struct spacc_xrt *x, int index, struct spacc_error *err)
+{
+    const uint64_t address = pointer(x, argument[index]);
+    const struct buffer *b = holder(x, address ? address : pointer(x, argument[0]), 1);
+
+    if (!b || (address && b->address != address))
+        return spacc_fail(err, SPACC_EINVAL,
+                          "xrt: argument %d is 0x%" PRIx64 ", which is the start of no buffer",
+                          index, address);
+    return x->api.RunSetArg(x->run, index, b->handle)
+               ? spacc_fail(err, SPACC_EDEVICE, "xrt: argument %d was refused: %s", index,
+                            strerror(errno))
+               : SPACC_OK;
+}
+
+static enum spacc_status start(struct spacc_xrt *x, struct spacc_error *err)
+{
+    enum spacc_status status = SPACC_OK;
+
+    x->done = false;
+    for (int i = 0; i < POINTERS && status == SPACC_OK; i++)
+        status = set_pointer(x, i, err);
+    for (int i = POINTERS; i < ARGUMENTS && status == SPACC_OK; i++)
+        if (x->api.RunSetArg(x->run, i, x->value[argument[i] / 4]))
+            status = spacc_fail(err, SPACC_EDEVICE, "xrt: argument %d was refused: %s", i,
+                                strerror(errno));
+    if (status == SPACC_OK && x->api.RunStart(x->run))
+        status =
+            spacc_fail(err, SPACC_EDEVICE, "xrt: the run was refused: %s", strerror(errno));
+    x->running = status == SPACC_OK;
+    return status;
+}
+
+static const char *state_text(int state)
+{
+    switch (state) {
+    case SPACC_XRT_ERROR: return "error: the kernel could not be started";
+    case SPACC_XRT_ABORT: return "aborted: the board was reset or removed";
+    case SPACC_XRT_NORESPONSE: return "no response: the kernel or the board hangs";
+    default: return "a state that XRT's headers do not have";
+    }
+}
+
+/* XRT counts milliseconds; the card's limit is rounded up. */
+static enum spacc_status wait_done(void *self, uint64_t limit_us, bool *interrupted,
+                                   struct spacc_error *err)
+{
+    struct spacc_xrt *x = self;
+    const uint64_t ms = (limit_us + 999) / 1000;
+    const int state = x->api.RunWaitFor(x->run, ms == 0          ? 1
+                                                : ms > INT32_MAX ? INT32_MAX
+                                                                 : (unsigned)ms);
+
+    *interrupted = x->done = state == SPACC_XRT_COMPLETED;
+    x->running = x->running && !x->done;
+    switch (state) {
+    case SPACC_XRT_COMPLETED:
+    case SPACC_XRT_NEW:
+    case SPACC_XRT_QUEUED:
+    case SPACC_XRT_RUNNING:
+    case SPACC_XRT_SUBMITTED:
+    case SPACC_XRT_TIMEOUT: return SPACC_OK;
+    default:
+        return spacc_fail(err, SPACC_EDEVICE, "xrt: the run ended with state %d, %s", state,
+                          state_text(state));
+    }
+}
+
+/* ---- registers -------------------------------------------------------------------- */
+
+static enum spacc_status reg_read_real(struct spacc_xrt *x, uint32_t offset, uint32_t *value,
+                                       struct spacc_error *err)
+{
+    *value = 0;
+    return x->api.KernelReadRegister(x->kernel, offset, value)
+               ? spacc_fail(err, SPACC_EDEVICE,
+                            "xrt: register 0x%03" PRIx32 " cannot be read: %s", offset,
+                            strerror(errno))
+               : SPACC_OK;
+}
+
+static enum spacc_status reg_write_real(struct spacc_xrt *x, uint32_t offset, uint32_t value,
+                                        struct spacc_error *err)
+{
+    return x->api.KernelWriteRegister(x->kernel, offset, value)
+               ? spacc_fail(err, SPACC_EDEVICE,
+                            "xrt: register 0x%03" PRIx32 " cannot be written: %s", offset,
+                            strerror(errno))
+               : SPACC_OK;
+}
+
+/* Control and interrupts belong to XRT's scheduler: a start becomes a run. Arguments are kept
+ * for it, and written as well, so that what is read back is what the card has. */
+static enum spacc_status reg_write(void *self, uint32_t offset, uint32_t value,
+                                   struct spacc_error *err)
+{
+    struct spacc_xrt *x = self;
+
+    if (offset == SPACC_REG_AP_CTRL)
+        return value & CTRL_START ? start(x, err) : SPACC_OK;
+    if (offset < SPACC_REG_PROGRAM_PTR)
+        return SPACC_OK;
+    if (offset < ARGUMENT_END)
+        x->value[offset / 4] = value;
+    return reg_write_real(x, offset, value, err);
+}
+
+static enum spacc_status reg_read(void *self, uint32_t offset, uint32_t *value,
+                                  struct spacc_error *err)
+{
+    struct spacc_xrt *x = self;
+
+    if (offset >= SPACC_REG_PROGRAM_PTR)
+        return reg_read_real(x, offset, value, err);
+    *value = offset == SPACC_REG_AP_CTRL && x->done ? CTRL_DONE | CTRL_IDLE : 0;
+    if (offset == SPACC_REG_AP_CTRL)
+        x->done = false;
+    return SPACC_OK;
+}
+
+/* XRT has no call that stops a kernel. A watchdog of one cycle makes the card end the run
+ * itself at the first cycle without progress, and XRT's scheduler sees it end: its done bit is
+ * cleared by reading, so nobody else may look for it. */
+static enum spacc_status reset(void *self, struct spacc_error *err)
+{
+    struct spacc_xrt *x = self;
+    bool ended = false;
+    enum spacc_status status;
+
+    if (!x->running)
+        return SPACC_OK;
+    status = reg_write_real(x, SPACC_REG_WATCHDOG_CYCLES, 1, err);
+    if (status == SPACC_OK)
+        status = wait_done(x, RESET_LIMIT_US, &ended, err);
+    if (status == SPACC_OK && !ended)
+        status = spacc_fail(err, SPACC_ETIMEOUT,
+                            "xrt: the card is still busy after %d s; `xbutil reset` helps",
+                            RESET_LIMIT_US / 1000000);
+    x->done = false;
+    return status == SPACC_OK ? reg_write_real(x, SPACC_REG_WATCHDOG_CYCLES,
+                                               x->value[SPACC_REG_WATCHDOG_CYCLES / 4], err)
+                              : status;
+}
+
+/* ---- opening and closing ---------------------------------------------------------- */
+
+static void close_card(void *self)
+{
+    struct spacc_xrt *x = self;
+
+    while (x->buffers)
+        release(x, x->buffers->address);
+    if (x->run)
+        x->api.RunClose(x->run);
+    if (x->kernel)
+        x->api.KernelClose(x->kernel);
+    if (x->device)
+        x->api.DeviceClose(x->device);
+    spacc_xrt_api_unload(&x->api);
+    free(x);
+}
+
+static const struct spacc_card_ops ops = {
+    .kind = "xrt",
+    .close = close_card,
+    .alloc = alloc,
+    .release = release,
+    .write = write_memory,
+    .read = read_memory,
+    .reg_write = reg_write,
+    .reg_read = reg_read,
+    .wait = wait_done,
+    .reset = reset,
+};
+
+static enum spacc_status open_device(struct spacc_xrt *x, unsigned index, const char *xclbin,
+                                     struct spacc_error *err)
+{
+    x->device = x->api.DeviceOpen(index);
+    if (!x->device)
+        return spacc_fail(err, SPACC_EDEVICE, "xrt: no device %u (`xbutil examine` lists them)",
+                          index);
+    if (x->api.DeviceLoadXclbinFile(x->device, xclbin))
+        return spacc_fail(err, SPACC_EDEVICE,
+                          "xrt: device %u refuses %s: %s (made for another platform?)", index,
+                          xclbin, strerror(errno));
+    if (x->api.DeviceGetXclbinUUID(x->device, x->uuid))
+        return spacc_fail(err, SPACC_EDEVICE,
+                          "xrt: device %u does not say what it has loaded: %s", index,
+                          strerror(errno));
+    return SPACC_OK;
+}
+
+/* All four pointers leave by one AXI master, so a buffer serves for any. */
+static enum spacc_status find_bank(struct spacc_xrt *x, const char *xclbin,
+                                   struct spacc_error *err)
+{
+    int bank[POINTERS];
+
+    for (int i = 0; i < POINTERS; i++) {
+        bank[i] = x->api.KernelArgGroupId(x->kernel, i);
+        if (bank[i] < 0)
+            return spacc_fail(err, SPACC_EDEVICE, "xrt: %s: kernel '%s' has no argument %d",
+                              xclbin, SPACC_KERNEL_NAME, i);
+        if (bank[i] != bank[0])
+            return spacc_fail(err, SPACC_EDEVICE,
+                              "xrt: %s: argument 0 is in bank %d, argument %d in bank %d; link "
+                              "them to one (v++ --sp)",
+                              xclbin, bank[0], i, bank[i]);
+    }
+    x->group = (uint32_t)bank[0];
+    return SPACC_OK;
+}
+
+static enum spacc_status open_kernel(struct spacc_xrt *x, const char *xclbin,
+                                     struct spacc_error *err)
+{
+    x->kernel = x->api.PLKernelOpenExclusive(x->device, x->uuid, SPACC_KERNEL_NAME);
+    if (!x->kernel)
+        return spacc_fail(err, SPACC_EDEVICE,
+                          "xrt: kernel '%s' of %s cannot be opened: %s (in use?)",
+                          SPACC_KERNEL_NAME, xclbin, strerror(errno));
+    x->run = x->api.RunOpen(x->kernel);
+    if (!x->run)
+        return spacc_fail(err, SPACC_EDEVICE, "xrt: no run of kernel '%s': %s",
+                          SPACC_KERNEL_NAME, strerror(errno));
+    const enum spacc_status status = find_bank(x, xclbin, err);
+    if (status != SPACC_OK)
+        return status;
+    return reg_read_real(x, SPACC_REG_WATCHDOG_CYCLES, &x->value[SPACC_REG_WATCHDOG_CYCLES / 4],
+                         err);
+}
+
+/* ":2=FILE" to 2 and FILE. */
+static enum spacc_status parse(const char *which, unsigned *index, const char **xclbin,
+                               struct spacc_error *err)
+{
+    char *end = (char *)(uintptr_t)which;
+
+    *index = 0;
+    *xclbin = getenv("SPACC_XCLBIN");
+    if (*end == ':')
+        *index = (unsigned)strtoul(which + 1, &end, 10);
+    if (end == which + 1 || (*end && *end != '='))
+        return spacc_fail(err, SPACC_EINVAL, "card 'xrt%s': xrt, xrt:N or xrt:N=FILE.xclbin",
+                          which);
+    if (*end == '=')
+        *xclbin = end + 1;
+    if (!*xclbin || !**xclbin)
+        return spacc_fail(
+            err, SPACC_EINVAL,
+            "card 'xrt%s': no .xclbin named (xrt:%u=FILE.xclbin, or SPACC_XCLBIN)", which,
+            *index);
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which,
+                                      struct spacc_error *err)
+{
+    struct spacc_xrt *x = calloc(1, sizeof(*x));
+    double clock_hz = 0.0;
+    const char *xclbin;
+    unsigned index;
+    enum spacc_status status;
+
+    *out = NULL;
+    if (!x)
+        return spacc_fail(err, SPACC_ENOMEM, "xrt: out of memory");
+    status = parse(which, &index, &xclbin, err);
+    if (status == SPACC_OK)
+        status = spacc_xclbin_clock(xclbin, SPACC_KERNEL_NAME, &clock_hz, err);
+    if (status == SPACC_OK)
+        status = spacc_xrt_api_load(&x->api, err);
+    if (status == SPACC_OK)
+        status = open_device(x, index, xclbin, err);
+    if (status == SPACC_OK)
+        status = open_kernel(x, xclbin, err);
+    if (status == SPACC_OK)
+        return spacc_card_attach(out, &ops, x, clock_hz, err);
+    close_card(x);
+    return status;
+}

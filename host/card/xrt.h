@@ -1,0 +1,26 @@
+/* xrt.h - a board behind Xilinx XRT: the .xclbin loaded, our kernel opened for ourselves alone,
+ * runs through XRT's scheduler, everything else through the kernel's registers. */
+#ifndef SPACC_XRT_H
+#define SPACC_XRT_H
+
+#include "host/card/card.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Our kernel's name in kernel.xml and in the .xclbin. */
+#define SPACC_KERNEL_NAME "spacc_card"
+
+/* `which`: "" (device 0) or ":N", then maybe "=FILE.xclbin"; without it the file is that of
+ * $SPACC_XCLBIN. SPACC_EUNSUPPORTED: no XRT here. SPACC_EINVAL: no such text, no file named.
+ * SPACC_EDEVICE: no such device, .xclbin refused, no kernel, buffers of its arguments in
+ * several banks. Errors of spacc_xclbin_clock() and spacc_card_attach(). */
+enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which,
+                                      struct spacc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
