@@ -1,0 +1,258 @@
+/* AVX2 and FMA. Codes are multiplied in pairs by vpmaddubsw, whose 16-bit sums are kept for as
+ * many steps as they cannot overflow: 156 with 4-bit codes (2 * 15 * 7 a step), 35 with 5, 8
+ * with 6. With 7 and 8 bits the high and the low nibble go apart: 17 and 8 steps. */
+#include "sparse/seernet_avx2.h"
+
+#include "sparse/cpu.h"
+#include "sparse/seernet_body.h"
+
+enum { PIXELS = 4 }; /* of a group; times two vectors of 8 channels */
+
+struct pass {
+    const uint8_t *pixel;
+    size_t steps;   /* without overflow */
+    __m256i factor; /* 16 or 1, as 16-bit integers */
+    bool add;       /* to sums that are there */
+};
+
+/* `quads` steps of four codes each for n pixels and 16 channels, 16-bit sums of pairs. */
+static inline __attribute__((always_inline)) void multiply(const uint8_t *const *pixel,
+                                                           size_t at, const int8_t *w,
+                                                           size_t quads, int n,
+                                                           __m256i acc[PIXELS][2])
+{
+    for (size_t i = 0; i < quads; i++) {
+        const __m256i w0 = _mm256_load_si256((const __m256i *)(const void *)(w + 64 * i));
+        const __m256i w1 = _mm256_load_si256((const __m256i *)(const void *)(w + 64 * i + 32));
+#pragma GCC unroll 4
+        for (int p = 0; p < n; p++) {
+            int32_t four;
+            memcpy(&four, pixel[p] + at + 4 * i, sizeof(four));
+            const __m256i x = _mm256_set1_epi32(four);
+            acc[p][0] = _mm256_add_epi16(acc[p][0], _mm256_maddubs_epi16(x, w0));
+            acc[p][1] = _mm256_add_epi16(acc[p][1], _mm256_maddubs_epi16(x, w1));
+        }
+    }
+}
+
+/* 16-bit sums of pairs to 32-bit sums of fours, times the factor. */
+static inline __attribute__((always_inline)) void flush(__m256i acc[PIXELS][2], int n,
+                                                        __m256i factor, bool add, int32_t *sums)
+{
+#pragma GCC unroll 4
+    for (int p = 0; p < n; p++)
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; h++) {
+            __m256i *to = (__m256i *)(void *)(sums + p * SPACC_SEER_BLOCK + 8 * h);
+            const __m256i sum = _mm256_madd_epi16(acc[p][h], factor);
+            _mm256_storeu_si256(to, add ? _mm256_add_epi32(_mm256_loadu_si256(to), sum) : sum);
+            acc[p][h] = _mm256_setzero_si256();
+        }
+}
+
+static inline __attribute__((always_inline)) void
+group(const struct spacc_seer_sums *job, const struct pass *pass, size_t first, int n)
+{
+    const uint8_t *pixel[PIXELS];
+    __m256i acc[PIXELS][2];
+    const int8_t *w = job->weights;
+    int32_t *sums = job->sums + first * SPACC_SEER_BLOCK;
+    size_t room = pass->steps;
+    bool add = pass->add;
+
+#pragma GCC unroll 4
+    for (int p = 0; p < n; p++) {
+        pixel[p] = pass->pixel + (first + (size_t)p) * job->step;
+        acc[p][0] = acc[p][1] = _mm256_setzero_si256();
+    }
+    for (size_t r = 0; r < job->runs; r++)
+        for (size_t i = 0; i < job->quads;) {
+            const size_t count = job->quads - i < room ? job->quads - i : room;
+            multiply(pixel, job->offset[r] + 4 * i, w, count, n, acc);
+            w += 64 * count;
+            i += count;
+            room -= count;
+            if (room == 0) {
+                flush(acc, n, pass->factor, add, sums);
+                add = true;
+                room = pass->steps;
+            }
+        }
+    flush(acc, n, pass->factor, add, sums);
+}
+
+static void run_pass(const struct spacc_seer_sums *job, const uint8_t *pixel, short factor,
+                     bool add)
+{
+    const size_t largest = 2 * (size_t)job->most * (size_t)job->largest;
+    const struct pass pass = {.pixel = pixel,
+                              .steps = INT16_MAX / largest,
+                              .factor = _mm256_set1_epi16(factor),
+                              .add = add};
+    size_t p = 0;
+
+    for (; p + PIXELS <= job->pixels; p += PIXELS)
+        group(job, &pass, p, PIXELS);
+    if (job->pixels - p == 3)
+        group(job, &pass, p, 3);
+    if (job->pixels - p == 2)
+        group(job, &pass, p, 2);
+    if (job->pixels - p == 1)
+        group(job, &pass, p, 1);
+}
+
+static void sums(const struct spacc_seer_sums *job)
+{
+    run_pass(job, job->pixel, job->low ? 16 : 1, false);
+    if (job->low)
+        run_pass(job, job->low, 1, true);
+}
+
+/* --- f32 --- */
+
+enum { GROUP = 6 }; /* pixels; two vectors of sums each, two of weights */
+
+/* Vectors of 8 floats to their sums: lanes 4 apart, then neighbours. */
+static inline __attribute__((always_inline)) void trees(const __m256 acc[GROUP][2], int n,
+                                                        float *sum)
+{
+    __m128 half[8];
+
+#pragma GCC unroll 8
+    for (int p = 0; p < 8; p++) {
+        const __m256 v = p < n ? _mm256_add_ps(acc[p][0], acc[p][1]) : _mm256_setzero_ps();
+        half[p] = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    }
+    const __m128 pairs0 = _mm_hadd_ps(half[0], half[1]), pairs1 = _mm_hadd_ps(half[2], half[3]);
+    const __m128 pairs2 = _mm_hadd_ps(half[4], half[5]);
+    const __m128 first = _mm_hadd_ps(pairs0, pairs1), second = _mm_hadd_ps(pairs2, pairs2);
+    float all[8];
+    _mm_storeu_ps(all, first);
+    _mm_storeu_ps(all + 4, second);
+    memcpy(sum, all, (size_t)n * sizeof(*sum));
+}
+
+static inline __attribute__((always_inline)) void
+dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *sum)
+{
+    const float *x[GROUP], *w = d->w;
+    __m256 acc[GROUP][2];
+
+#pragma GCC unroll 6
+    for (int p = 0; p < n; p++) {
+        x[p] = d->x + at[p];
+        acc[p][0] = acc[p][1] = _mm256_setzero_ps();
+    }
+    for (size_t r = 0; r < d->runs; r++, w += d->length) {
+        const size_t offset = d->offset[r];
+        for (size_t i = 0; i < d->length; i += SPACC_SEER_LANES) {
+            const __m256 w0 = _mm256_load_ps(w + i), w1 = _mm256_load_ps(w + i + 8);
+#pragma GCC unroll 6
+            for (int p = 0; p < n; p++) {
+                const float *from = x[p] + offset + i;
+                acc[p][0] = _mm256_fmadd_ps(_mm256_loadu_ps(from), w0, acc[p][0]);
+                acc[p][1] = _mm256_fmadd_ps(_mm256_loadu_ps(from + 8), w1, acc[p][1]);
+            }
+        }
+    }
+    trees((const __m256(*)[2])acc, n, sum);
+}
+
+/* Groups as even as they can be: small ones wait for their sums. */
+static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count, float *sum)
+{
+    for (size_t left = (count + GROUP - 1) / GROUP; left > 0; left--) {
+        const size_t n = (count + left - 1) / left;
+        switch (n) {
+        case 6: dot_group(d, at, 6, sum); break;
+        case 5: dot_group(d, at, 5, sum); break;
+        case 4: dot_group(d, at, 4, sum); break;
+        case 3: dot_group(d, at, 3, sum); break;
+        case 2: dot_group(d, at, 2, sum); break;
+        default: dot_group(d, at, 1, sum); break;
+        }
+        at += n;
+        sum += n;
+        count -= n;
+    }
+}
+
+/* --- int8: low nibbles times weights, 8 steps of 2 * 15 * 127 fit 16 bits --- */
+
+enum { GROUP8 = 6, STEPS8 = 8 };
+
+static inline int32_t sum_lanes(__m256i v)
+{
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+    return _mm_cvtsi128_si32(half);
+}
+
+static inline __attribute__((always_inline)) void
+dot8_group(const struct spacc_seer_dot8 *d, const uint32_t *at, int n, int32_t *sum)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    const int8_t *w = d->w;
+    __m256i acc[GROUP8];
+
+#pragma GCC unroll 6
+    for (int p = 0; p < n; p++)
+        acc[p] = _mm256_setzero_si256();
+    for (size_t r = 0; r < d->runs; r++, w += d->length)
+        for (size_t i = 0; i < d->length;) {
+            const size_t left = d->length - i, most = 32 * STEPS8;
+            const size_t end = i + (left < most ? left : most);
+            __m256i part[GROUP8];
+#pragma GCC unroll 6
+            for (int p = 0; p < n; p++)
+                part[p] = _mm256_setzero_si256();
+            for (; i < end; i += 32) {
+                const __m256i w0 = _mm256_loadu_si256((const __m256i *)(const void *)(w + i));
+#pragma GCC unroll 6
+                for (int p = 0; p < n; p++) {
+                    const uint8_t *from = d->x + at[p] + d->offset[r] + i;
+                    const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)from);
+                    part[p] = _mm256_add_epi16(part[p], _mm256_maddubs_epi16(x, w0));
+                }
+            }
+#pragma GCC unroll 6
+            for (int p = 0; p < n; p++)
+                acc[p] = _mm256_add_epi32(acc[p], _mm256_madd_epi16(part[p], ones));
+        }
+#pragma GCC unroll 6
+    for (int p = 0; p < n; p++)
+        sum[p] = sum_lanes(acc[p]);
+}
+
+static void dot8(const struct spacc_seer_dot8 *d, const uint32_t *at, size_t count,
+                 int32_t *sum)
+{
+    for (size_t left = (count + GROUP8 - 1) / GROUP8; left > 0; left--) {
+        const size_t n = (count + left - 1) / left;
+        switch (n) {
+        case 6: dot8_group(d, at, 6, sum); break;
+        case 5: dot8_group(d, at, 5, sum); break;
+        case 4: dot8_group(d, at, 4, sum); break;
+        case 3: dot8_group(d, at, 3, sum); break;
+        case 2: dot8_group(d, at, 2, sum); break;
+        default: dot8_group(d, at, 1, sum); break;
+        }
+        at += n;
+        sum += n;
+        count -= n;
+    }
+}
+
+extern const struct spacc_seer_kernel spacc_seer_avx2;
+const struct spacc_seer_kernel spacc_seer_avx2 = {.name = "avx2",
+                                                  .needs = SPACC_CPU_AVX2,
+                                                  .run_multiple = 4,
+                                                  .most_bits = 6,
+                                                  .sums = sums,
+                                                  .compare = seer_avx2_compare,
+                                                  .window = seer_avx2_window,
+                                                  .dot = dot,
+                                                  .dot8 = dot8,
+                                                  .range = seer_range,
+                                                  .quantise = seer_quantise};

@@ -1,0 +1,50 @@
+/* seernet_body.h - loops that compilers make vectors of: the same text, compiled with the
+ * flags of each instruction set. */
+#ifndef SPACC_SEERNET_BODY_H
+#define SPACC_SEERNET_BODY_H
+
+#include <string.h>
+
+#include "sparse/seernet_kernels.h"
+
+static inline void seer_range(const float *x, size_t count, uint32_t range[2])
+{
+    uint32_t largest = range[0], raw = range[1];
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof(bits));
+        const uint32_t without_sign = bits & 0x7fffffffU;
+        raw = raw > bits ? raw : bits;
+        largest = largest > without_sign ? largest : without_sign;
+    }
+    range[0] = largest;
+    range[1] = raw;
+}
+
+static inline uint8_t seer_code(const struct spacc_seer_code *q, float x)
+{
+    float v = x * q->scale + q->zero;
+    v = v < q->lowest ? q->lowest : v;
+    v = v > q->most ? q->most : v;
+    return (uint8_t)(int32_t)v;
+}
+
+static inline void seer_quantise(const struct spacc_seer_code *q, const float *restrict x,
+                                 size_t count, uint8_t *restrict code, uint8_t *restrict low)
+{
+    const struct spacc_seer_code k = *q;
+
+    if (!low) {
+        for (size_t i = 0; i < count; i++)
+            code[i] = seer_code(&k, x[i]);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t c = seer_code(&k, x[i]);
+        code[i] = c >> 4;
+        low[i] = c & 15;
+    }
+}
+
+#endif

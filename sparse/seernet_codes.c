@@ -1,0 +1,93 @@
+/* Weights as n-bit codes, one scale an output channel, in the order the kernels read them. */
+#include "sparse/seernet_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Weight of output o at input channel c and tap t. */
+static float weight(const struct spacc_seernet *s, const float *weights, size_t o, size_t c,
+                    size_t t)
+{
+    return weights[(o * s->shape.in.channels + c) * s->shape.taps + t];
+}
+
+/* Where a weight's code stands in its block: runs hold taps side by side when not dilated. */
+static size_t code_at(const struct spacc_seernet *s, size_t c, size_t t, size_t lane)
+{
+    const size_t side = s->code_runs.count == s->shape.taps ? 1 : s->shape.in.kernel[1];
+    const size_t at = t / side * s->code_runs.padded + t % side * s->code_channels + c;
+    return at / 4 * 4 * SPACC_SEER_BLOCK + lane * 4 + at % 4;
+}
+
+static void measure(struct seer_channel *m, const float *w, size_t count, int most)
+{
+    float largest = 0.0F;
+    double square = 0.0, sum = 0.0;
+
+    for (size_t i = 0; i < count; i++) {
+        largest = fmaxf(largest, fabsf(w[i]));
+        square += (double)w[i] * (double)w[i];
+        sum += fabs((double)w[i]);
+    }
+    m->scale = largest / (float)most;
+    m->norm2 = (float)sqrt(square);
+    m->norm1 = (float)sum;
+}
+
+static void quantise_channel(struct spacc_seernet *s, const float *weights, size_t o)
+{
+    const size_t channels = s->shape.in.channels, taps = s->shape.taps;
+    const size_t block = s->code_runs.count * s->code_runs.padded * SPACC_SEER_BLOCK;
+    const int most = (1 << (s->options.bits - 1)) - 1;
+    struct seer_channel *m = s->channel + o;
+    int8_t *codes = s->codes + o / SPACC_SEER_BLOCK * block;
+    double error = 0.0;
+
+    measure(m, weights + o * channels * taps, channels * taps, most);
+    for (size_t i = 0; i < channels * taps && m->scale > 0.0F; i++) {
+        const float w = weight(s, weights, o, i / taps, i % taps);
+        const float q = fminf(fmaxf(rintf(w / m->scale), (float)-most), (float)most);
+        codes[code_at(s, i / taps, i % taps, o % SPACC_SEER_BLOCK)] = (int8_t)q;
+        m->code_sum += (int32_t)q;
+        error += fabs((double)w - (double)m->scale * (double)q);
+    }
+    m->error1 = (float)error;
+}
+
+/* Kernels read whole runs at pixels beyond a row's end: that much is kept behind the image. */
+static void size_image(struct spacc_seernet *s)
+{
+    const struct spacc_seer_shape *in = &s->shape.in;
+
+    s->code_channels = seer_round_up(in->channels, 4);
+    s->code_height = in->height + in->pads[0] + in->pads[2];
+    s->code_width = in->width + in->pads[1] + in->pads[3];
+    s->two_planes = s->options.bits > s->kernel->most_bits;
+    const size_t image = s->code_height * s->code_width * s->code_channels;
+    const size_t beyond = s->kernel->pixels * in->stride[1] * s->code_channels;
+    s->code_bytes = seer_round_up(image + beyond + s->kernel->run_multiple, SEER_ALIGN);
+}
+
+enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights)
+{
+    const struct seer_shape *y = &s->shape;
+
+    if (s->options.bits == SPACC_SEER_EXACT)
+        return SPACC_OK;
+    size_image(s);
+    const enum spacc_status status =
+        seer_runs_new(&s->code_runs, &y->in, s->code_channels, s->code_channels,
+                      s->code_width * s->code_channels, s->kernel->run_multiple);
+    if (status != SPACC_OK)
+        return status;
+    const size_t bytes =
+        y->blocks * SPACC_SEER_BLOCK * s->code_runs.count * s->code_runs.padded;
+    s->codes = aligned_alloc(SEER_ALIGN, seer_round_up(bytes, SEER_ALIGN));
+    if (!s->codes)
+        return SPACC_ENOMEM;
+    memset(s->codes, 0, bytes);
+    for (size_t o = 0; o < y->in.outputs; o++)
+        quantise_channel(s, weights, o);
+    return SPACC_OK;
+}

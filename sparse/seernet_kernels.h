@@ -1,0 +1,101 @@
+/* seernet_kernels.h - the inner loops of seernet.h and how to choose them. The first is the
+ * definition; all give the same bits. */
+#ifndef SPACC_SEERNET_KERNELS_H
+#define SPACC_SEERNET_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    SPACC_SEER_BLOCK = 16, /* output channels that are predicted together */
+    SPACC_SEER_LANES = 16, /* partial sums of an output */
+    SPACC_SEER_TILE = 64,  /* most pixels of a tile: bits of a word */
+};
+
+/* Sums of codes for `pixels` pixels of one row and one block of channels:
+ *   sums[p][c] = sum over runs r and bytes i of
+ *                pixel[p * step + offset[r] + i] * weights[(r * quads + i / 4) * 64 + 4 c + i %
+ * 4] A run is 4 * quads bytes that lie side by side. `low` is NULL, or pixel's twin: then codes
+ * are 16 * pixel + low. Codes of pixel and low are at most `most`. */
+struct spacc_seer_sums {
+    const uint8_t *pixel, *low;
+    size_t step, pixels;
+    const uint32_t *offset; /* [runs] */
+    size_t runs, quads;
+    const int8_t *weights;
+    unsigned most;
+    int largest; /* of |weights| */
+    int32_t *sums;
+};
+
+/* bits[p]: bit c is sums[p][c] > above[c]. */
+typedef void spacc_seer_compare_fn(const int32_t *sums, size_t pixels, const int32_t *above,
+                                   uint16_t *bits);
+/* Bit c of bits[i]: at[i][c] is the first largest of at[0 .. count - 1][c], and is above. */
+typedef void spacc_seer_window_fn(const int32_t *const *at, size_t count, const int32_t *above,
+                                  uint16_t *bits);
+
+/* One channel at some pixels of a tile, f32: for pixel i, lanes l = 0 .. 15,
+ *   lane[l] = fma(x[at[i] + offset[r] + l + 16 j], w[...], lane[l]) over runs r, then j;
+ *   sum[i] = the tree: 8 + 8 lanes, 4 + 4, then (0 + 1) + (2 + 3).
+ * w: [runs][length], 64-byte aligned; length is a multiple of 16. */
+struct spacc_seer_dot {
+    const float *x, *w;
+    const uint32_t *offset; /* [runs] */
+    size_t runs, length;
+};
+typedef void spacc_seer_dot_fn(const struct spacc_seer_dot *d, const uint32_t *at, size_t count,
+                               float *sum);
+
+/* The same in integers: x codes of at most 15 each times w, exact. length a multiple of 32. */
+struct spacc_seer_dot8 {
+    const uint8_t *x;
+    const int8_t *w;
+    const uint32_t *offset;
+    size_t runs, length;
+};
+typedef void spacc_seer_dot8_fn(const struct spacc_seer_dot8 *d, const uint32_t *at,
+                                size_t count, int32_t *sum);
+
+/* Largest of the bits of |x|, and of the bits of x as they are, merged into range[2]. */
+typedef void spacc_seer_range_fn(const float *x, size_t count, uint32_t range[2]);
+/* code = (int)clamp(x * scale + (zero + 0.5), lowest, most + 0.5), each operation rounded. With
+ * `low`: code >> 4 and code & 15. */
+struct spacc_seer_code {
+    float scale, zero, lowest, most;
+};
+typedef void spacc_seer_quantise_fn(const struct spacc_seer_code *q, const float *x,
+                                    size_t count, uint8_t *code, uint8_t *low);
+
+struct spacc_seer_kernel {
+    const char *name;
+    unsigned needs;        /* SPACC_CPU_ features */
+    unsigned run_multiple; /* bytes of a run are rounded up to this */
+    unsigned pixels;       /* pixels of a row that are read beyond its end */
+    int most_bits;         /* more bits than these need two planes of codes */
+    void (*sums)(const struct spacc_seer_sums *job);
+    spacc_seer_compare_fn *compare;
+    spacc_seer_window_fn *window;
+    spacc_seer_dot_fn *dot;
+    spacc_seer_dot8_fn *dot8;
+    spacc_seer_range_fn *range;
+    spacc_seer_quantise_fn *quantise;
+};
+
+/* Slowest first; the first needs no feature. */
+extern const struct spacc_seer_kernel *const spacc_seer_kernels[];
+extern const size_t spacc_seer_kernel_count;
+
+/* The last that these features allow. Never NULL. */
+const struct spacc_seer_kernel *spacc_seer_kernel_best(unsigned cpu_features);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

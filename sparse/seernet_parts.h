@@ -1,0 +1,127 @@
+/* seernet_parts.h - what the files of seernet share. */
+#ifndef SPACC_SEERNET_PARTS_H
+#define SPACC_SEERNET_PARTS_H
+
+#include "sparse/seernet.h"
+#include "sparse/seernet_kernels.h"
+
+enum { SEER_ALIGN = 64, SEER_MASK_BITS = 64 };
+
+/* Sizes of a layer, checked. */
+struct seer_shape {
+    struct spacc_seer_shape in;
+    size_t rows, cols, pixels; /* of y */
+    size_t words;              /* of a pixel's mask */
+    size_t blocks;             /* of output channels */
+    size_t taps;
+};
+
+/* The window of an output as runs of values that lie side by side: whole kernel rows, or
+ * single taps when the columns are dilated. */
+struct seer_runs {
+    size_t count, values; /* values of a run: taps side by side times their channels */
+    size_t padded;        /* values of a run as stored, zeros behind the last */
+    uint32_t *offset;     /* [count], values from the first tap */
+};
+
+/* y is cut in tiles; a tile's x, pads included, is copied to a patch. */
+struct seer_tiles {
+    size_t height, width;             /* pixels of a tile, at most 64 together */
+    size_t down, across, count;       /* tiles of y */
+    size_t patch_height, patch_width; /* pixels of x */
+};
+
+/* Input channels first .. first + channels - 1 of all full weights. */
+struct seer_segment {
+    size_t first, channels;
+    size_t patch_row; /* values of a row of a patch */
+    struct seer_runs runs;
+    const float *weights; /* [outputs][runs.count][runs.padded] */
+};
+
+/* What is known of an output channel's weights; see seernet_threshold.c. */
+struct seer_channel {
+    float bias, scale; /* s_w; 0: no weights */
+    float norm2;       /* square root of the sum of squares */
+    float norm1;       /* sum of |w| */
+    float error1;      /* sum of |w - s_w code| */
+    int32_t code_sum;
+};
+
+struct spacc_seernet {
+    struct seer_shape shape;
+    struct spacc_seer_options options;
+    const struct spacc_seer_kernel *kernel;
+
+    /* Prediction. Codes of x are an image with pads, `code_channels` bytes a pixel. */
+    size_t code_channels, code_height, code_width;
+    size_t code_bytes; /* of a plane, with what kernels read behind it */
+    bool two_planes;
+    struct seer_runs code_runs;
+    int8_t *codes; /* [blocks][runs][padded / 4][16][4] */
+    struct seer_channel *channel;
+
+    struct seer_tiles tiles;
+    size_t patch_values; /* of a part's patch */
+    size_t segments;
+    struct seer_segment *segment;
+    float *weights;
+    size_t weight_values;
+};
+
+/* What quantising found out. */
+struct seer_state {
+    float scale; /* s_x; 0: x is all zero */
+    int zero;    /* code of 0 */
+    int most;    /* largest distance of a code from it */
+    bool finite;
+};
+
+/* Where things are in the scratch. */
+struct seer_scratch {
+    struct seer_state *state;
+    int32_t *above, *high; /* [blocks * 16] */
+    uint8_t *code, *low;   /* planes of codes; low is NULL when one does */
+    uint64_t *tile;        /* [tiles][words * 64] pixels to compute */
+    char *parts;           /* each part's own memory */
+    size_t part_bytes;
+};
+
+/* Bytes up to the parts' memory. With scratch NULL only that. */
+size_t seer_scratch(const struct spacc_seernet *s, void *scratch, struct seer_scratch *at);
+
+enum spacc_status seer_shape_check(struct seer_shape *to, const struct spacc_seer_shape *in,
+                                   struct spacc_error *err);
+/* Rows and columns of the pool's output. */
+void seer_pool_size(const struct seer_shape *y, const struct spacc_seer_pool *pool,
+                    size_t size[2]);
+/* Pixels of window `at` along one axis (0 rows, 1 columns): first .. end - 1. */
+void seer_pool_span(const struct seer_shape *y, const struct spacc_seer_pool *pool, int axis,
+                    size_t at, size_t span[2]);
+/* Windows whose rows touch rows[0] .. rows[1] - 1 of y. */
+void seer_pool_windows(const struct seer_shape *y, const struct spacc_seer_pool *pool,
+                       const size_t rows[2], size_t windows[2]);
+
+enum spacc_status seer_runs_new(struct seer_runs *r, const struct spacc_seer_shape *in,
+                                size_t channels, size_t pixel, size_t row, size_t multiple);
+struct seer_tiles seer_tiles(const struct seer_shape *y, size_t channels, size_t value_bytes);
+
+/* seernet_codes.c and seernet_full.c: the weights of each half. */
+enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights);
+enum spacc_status seer_full_new(struct spacc_seernet *s, const float *weights);
+
+/* seernet_threshold.c */
+void seer_thresholds(const struct spacc_seernet *s, const struct seer_state *state,
+                     int32_t *above, int32_t *high);
+
+static inline size_t seer_round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static inline size_t seer_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+#endif

@@ -1,0 +1,300 @@
+/* x to codes, and codes to the mask. */
+#include "sparse/seernet_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+struct run {
+    const struct spacc_seernet *s;
+    const struct spacc_seer_buffers *b;
+    struct seer_scratch at;
+    int parts;
+};
+
+static void start(struct run *r, const struct spacc_seernet *s,
+                  const struct spacc_seer_buffers *b)
+{
+    *r = (struct run){.s = s, .b = b, .parts = spacc_parallel_parts(b->parallel)};
+    seer_scratch(s, b->scratch, &r->at);
+}
+
+static char *memory(const struct run *r, int part)
+{
+    return r->at.parts + (size_t)part * r->at.part_bytes;
+}
+
+static void part_of(const struct run *r, size_t count, int part, size_t span[2])
+{
+    span[0] = spacc_parallel_first(count, r->parts, part);
+    span[1] = spacc_parallel_first(count, r->parts, part + 1);
+}
+
+/* --- quantise --- */
+
+static void find_range(void *arg, int part)
+{
+    const struct run *r = arg;
+    const struct spacc_seer_shape *in = &r->s->shape.in;
+    uint32_t range[2] = {0, 0};
+    size_t span[2];
+
+    part_of(r, in->height * in->width * in->channels, part, span);
+    r->s->kernel->range(r->b->x + span[0], span[1] - span[0], range);
+    memcpy(memory(r, part), range, sizeof(range));
+}
+
+/* range[0]: the largest |x|'s bits; range[1]: above those of -0.0 when some x is negative. */
+static void set_scale(const struct spacc_seernet *s, struct seer_state *state,
+                      const uint32_t range[2])
+{
+    const int bits = s->options.bits;
+    const bool negative = range[1] > 0x80000000U;
+    float largest;
+
+    memcpy(&largest, range, sizeof(largest));
+    state->finite = range[0] < 0x7f800000U;
+    state->zero = negative ? 1 << (bits - 1) : 0;
+    state->most = negative ? (1 << (bits - 1)) - 1 : (1 << bits) - 1;
+    if (s->options.x_limit > 0.0F)
+        largest = s->options.x_limit;
+    state->scale = largest / (float)state->most;
+    if (!state->finite || !isfinite(1.0F / state->scale)) /* all codes are that of zero */
+        state->scale = 0.0F;
+}
+
+static void clear(const struct run *r, size_t at, size_t bytes)
+{
+    const int zero = r->at.state->zero;
+
+    memset(r->at.code + at, r->at.low ? zero >> 4 : zero, bytes);
+    if (r->at.low)
+        memset(r->at.low + at, zero & 15, bytes);
+}
+
+static void quantise_pixels(const struct run *r, const float *x, size_t at, size_t pixels)
+{
+    const struct spacc_seernet *s = r->s;
+    const struct seer_state *state = r->at.state;
+    const size_t channels = s->shape.in.channels, step = s->code_channels;
+    const struct spacc_seer_code q = {.scale = 1.0F / state->scale,
+                                      .zero = (float)state->zero + 0.5F,
+                                      .lowest = (float)(state->zero - state->most),
+                                      .most = (float)(state->zero + state->most) + 0.5F};
+    const size_t each = channels == step ? pixels : 1;
+
+    for (size_t p = 0; p < pixels; p += each, at += each * step)
+        s->kernel->quantise(&q, x + p * channels, each * channels, r->at.code + at,
+                            r->at.low ? r->at.low + at : NULL);
+}
+
+/* Rows of codes with their pads; channels that only fill up have weights of zero. */
+static void quantise_rows(void *arg, int part)
+{
+    const struct run *r = arg;
+    const struct spacc_seernet *s = r->s;
+    const struct spacc_seer_shape *in = &s->shape.in;
+    const size_t row = s->code_width * s->code_channels;
+    size_t span[2];
+
+    part_of(r, s->code_height, part, span);
+    for (size_t y = span[0]; y < span[1]; y++) {
+        const bool inside = y >= in->pads[0] && y < in->pads[0] + in->height;
+        const bool whole = s->code_channels == in->channels;
+        const size_t left = in->pads[1] * s->code_channels;
+        const size_t width = in->width * s->code_channels;
+        if (!inside || r->at.state->scale == 0.0F) {
+            clear(r, y * row, row);
+            continue;
+        }
+        clear(r, y * row, whole ? left : row);
+        clear(r, y * row + left + width, row - left - width);
+        quantise_pixels(r, r->b->x + (y - in->pads[0]) * in->width * in->channels,
+                        y * row + left, in->width);
+    }
+}
+
+void spacc_seernet_quantise(const struct spacc_seernet *s, const struct spacc_seer_buffers *b)
+{
+    uint32_t range[2] = {0, 0};
+    struct run r;
+
+    if (s->options.bits == SPACC_SEER_EXACT)
+        return;
+    start(&r, s, b);
+    spacc_parallel_run(b->parallel, find_range, &r);
+    for (int part = 0; part < r.parts; part++) {
+        uint32_t found[2];
+        memcpy(found, memory(&r, part), sizeof(found));
+        for (int i = 0; i < 2; i++)
+            range[i] = found[i] > range[i] ? found[i] : range[i];
+    }
+    set_scale(s, r.at.state, range);
+    spacc_parallel_run(b->parallel, quantise_rows, &r);
+    const size_t image = s->code_height * s->code_width * s->code_channels;
+    clear(&r, image, s->code_bytes - image);
+}
+
+/* --- predict --- */
+
+/* Sums of one block at row `y` of the output, `cols` of them [16]. */
+static void sum_row(const struct run *r, size_t block, size_t y, int32_t *sums)
+{
+    const struct spacc_seernet *s = r->s;
+    const struct spacc_seer_shape *in = &s->shape.in;
+    const struct seer_runs *runs = &s->code_runs;
+    const size_t at = y * in->stride[0] * s->code_width * s->code_channels;
+    const struct spacc_seer_sums job = {
+        .pixel = r->at.code + at,
+        .low = r->at.low ? r->at.low + at : NULL,
+        .step = in->stride[1] * s->code_channels,
+        .pixels = s->shape.cols,
+        .offset = runs->offset,
+        .runs = runs->count,
+        .quads = runs->padded / 4,
+        .weights = s->codes + block * runs->count * runs->padded * SPACC_SEER_BLOCK,
+        .most = r->at.low ? 15 : (1U << s->options.bits) - 1,
+        .largest = (1 << (s->options.bits - 1)) - 1,
+        .sums = sums};
+
+    s->kernel->sums(&job);
+}
+
+/* Put a block's 16 bits of `count` pixels into the mask; the first block of a word clears. */
+static void put(const struct spacc_seernet *s, uint64_t *mask, size_t pixel, size_t block,
+                const uint16_t *bits, size_t count)
+{
+    uint64_t *to = mask + pixel * s->shape.words + block / 4;
+
+    for (size_t p = 0; p < count; p++, to += s->shape.words)
+        *to = (block % 4 ? *to : 0) | (uint64_t)bits[p] << block % 4 * SPACC_SEER_BLOCK;
+}
+
+/* Bits of a row in a part's memory stand behind its sums. */
+static uint16_t *bits_of(const struct run *r, int32_t *sums, size_t rows)
+{
+    return (uint16_t *)(sums +
+                        rows * (r->s->shape.cols + r->s->kernel->pixels) * SPACC_SEER_BLOCK);
+}
+
+static void predict_row(const struct run *r, size_t block, size_t y, int32_t *sums)
+{
+    const struct spacc_seernet *s = r->s;
+    const size_t cols = s->shape.cols, first = y * cols;
+    uint16_t *bits = bits_of(r, sums, 1), *high = bits + cols;
+
+    sum_row(r, block, y, sums);
+    s->kernel->compare(sums, cols, r->at.above + block * SPACC_SEER_BLOCK, bits);
+    if (s->options.after == SPACC_SEER_CLIP) {
+        s->kernel->compare(sums, cols, r->at.high + block * SPACC_SEER_BLOCK, high);
+        for (size_t p = 0; p < cols; p++) {
+            high[p] &= bits[p];
+            bits[p] = (uint16_t)(bits[p] ^ high[p]);
+        }
+        put(s, r->b->mask + s->shape.pixels * s->shape.words, first, block, high, cols);
+    }
+    put(s, r->b->mask, first, block, bits, cols);
+}
+
+static void predict_rows(void *arg, int part)
+{
+    const struct run *r = arg;
+    size_t span[2];
+
+    part_of(r, r->s->shape.rows, part, span);
+    for (size_t block = 0; block < r->s->shape.blocks; block++)
+        for (size_t y = span[0]; y < span[1]; y++)
+            predict_row(r, block, y, (int32_t *)memory(r, part));
+}
+
+/* --- predict with a max-pool: rows of sums in a ring as high as the window --- */
+
+struct ring {
+    size_t rows[2]; /* of y, this part's own */
+    size_t block, next;
+    int32_t *sums;
+    uint16_t *bits;
+};
+
+static int32_t *ring_row(const struct run *r, const struct ring *g, size_t y)
+{
+    const struct spacc_seernet *s = r->s;
+    const size_t row = (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
+    return g->sums + y % s->options.pool.kernel[0] * row;
+}
+
+static void mark(const struct run *r, const struct ring *g, size_t y, size_t x, uint16_t bits)
+{
+    uint64_t *to = r->b->mask + (y * r->s->shape.cols + x) * r->s->shape.words + g->block / 4;
+
+    if (y >= g->rows[0] && y < g->rows[1])
+        *to |= (uint64_t)bits << g->block % 4 * SPACC_SEER_BLOCK;
+}
+
+static void predict_window(const struct run *r, const struct ring *g, const size_t down[2],
+                           const size_t across[2], const int32_t **at)
+{
+    const size_t width = across[1] - across[0], count = (down[1] - down[0]) * width;
+
+    for (size_t i = 0; i < count; i++)
+        at[i] =
+            ring_row(r, g, down[0] + i / width) + (across[0] + i % width) * SPACC_SEER_BLOCK;
+    r->s->kernel->window(at, count, r->at.above + g->block * SPACC_SEER_BLOCK, g->bits);
+    for (size_t i = 0; i < count; i++)
+        if (g->bits[i])
+            mark(r, g, down[0] + i / width, across[0] + i % width, g->bits[i]);
+}
+
+static void predict_windows(const struct run *r, struct ring *g, const int32_t **at)
+{
+    const struct seer_shape *y = &r->s->shape;
+    const struct spacc_seer_pool *pool = &r->s->options.pool;
+    size_t size[2], windows[2], down[2], across[2];
+
+    seer_pool_size(y, pool, size);
+    seer_pool_windows(y, pool, g->rows, windows);
+    for (size_t i = windows[0]; i < windows[1]; i++) {
+        seer_pool_span(y, pool, 0, i, down);
+        for (g->next = g->next > down[0] ? g->next : down[0]; g->next < down[1]; g->next++)
+            sum_row(r, g->block, g->next, ring_row(r, g, g->next));
+        for (size_t j = 0; j < size[1]; j++) {
+            seer_pool_span(y, pool, 1, j, across);
+            predict_window(r, g, down, across, at);
+        }
+    }
+}
+
+static void predict_pooled(void *arg, int part)
+{
+    const struct run *r = arg;
+    const struct spacc_seernet *s = r->s;
+    const size_t height = s->options.pool.kernel[0], width = s->options.pool.kernel[1];
+    struct ring g = {.sums = (int32_t *)memory(r, part)};
+    const size_t row = s->shape.cols * s->shape.words;
+
+    part_of(r, s->shape.rows, part, g.rows);
+    if (g.rows[0] == g.rows[1])
+        return;
+    memset(r->b->mask + g.rows[0] * row, 0,
+           (g.rows[1] - g.rows[0]) * row * sizeof(*r->b->mask));
+    const int32_t **at = (const int32_t **)(void *)bits_of(r, g.sums, height);
+    g.bits = (uint16_t *)(void *)(at + height * width);
+    for (g.block = 0; g.block < s->shape.blocks; g.block++) {
+        g.next = 0;
+        predict_windows(r, &g, at);
+    }
+}
+
+void spacc_seernet_predict(const struct spacc_seernet *s, const struct spacc_seer_buffers *b)
+{
+    struct run r;
+
+    if (s->options.bits == SPACC_SEER_EXACT) {
+        spacc_seernet_dense(s, b);
+        spacc_seernet_truth(s, b);
+        return;
+    }
+    start(&r, s, b);
+    seer_thresholds(s, r.at.state, r.at.above, r.at.high);
+    spacc_parallel_run(b->parallel,
+                       s->options.after == SPACC_SEER_POOL ? predict_pooled : predict_rows, &r);
+}

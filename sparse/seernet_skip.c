@@ -1,0 +1,217 @@
+/* The convolution in f32, of the outputs that the tiles list or of all.
+ *
+ * Loops: segment of input channels, group of output channels whose weights stay in the
+ * second-level cache, tile, channel, its pixels. A tile's x is copied first: pads are then
+ * zeros like others, and its values share no cache sets by accident. */
+#include "sparse/seernet_parts.h"
+
+#include <string.h>
+
+enum { GROUP_BYTES = 256 * 1024 };
+
+struct work {
+    const struct spacc_seernet *s;
+    const struct spacc_seer_buffers *b;
+    struct seer_scratch at;
+    int parts;
+    bool all; /* dense */
+};
+
+/* One tile and the pixels in it. */
+struct tile {
+    size_t index, top, left, rows, cols;
+    uint64_t every;                /* its pixels */
+    uint32_t at[SPACC_SEER_TILE];  /* in the patch */
+    size_t pixel[SPACC_SEER_TILE]; /* in y */
+};
+
+static void set_tile(const struct spacc_seernet *s, size_t index, struct tile *t)
+{
+    const struct seer_tiles *tiles = &s->tiles;
+    t->index = index;
+    t->top = index / tiles->across * tiles->height;
+    t->left = index % tiles->across * tiles->width;
+    t->rows = seer_min(tiles->height, s->shape.rows - t->top);
+    t->cols = seer_min(tiles->width, s->shape.cols - t->left);
+}
+
+static void set_pixels(const struct spacc_seernet *s, const struct seer_segment *g,
+                       struct tile *t)
+{
+    const size_t *stride = s->shape.in.stride;
+
+    t->every = 0;
+    for (size_t p = 0; p < t->rows; p++)
+        for (size_t q = 0; q < t->cols; q++) {
+            const size_t bit = p * s->tiles.width + q;
+            t->every |= (uint64_t)1 << bit;
+            t->at[bit] = (uint32_t)(p * stride[0] * g->patch_row + q * stride[1] * g->channels);
+            t->pixel[bit] = (t->top + p) * s->shape.cols + t->left + q;
+        }
+}
+
+/* --- the patch --- */
+
+/* Pixels `first` .. `end` - 1 of a row of x, the segment's channels. */
+static void copy_row(const struct spacc_seernet *s, const struct seer_segment *g,
+                     const float *row, size_t pixels, float *to)
+{
+    const size_t channels = s->shape.in.channels;
+
+    if (channels == g->channels) {
+        memcpy(to, row, pixels * channels * sizeof(*to));
+        return;
+    }
+    for (size_t p = 0; p < pixels; p++)
+        memcpy(to + p * g->channels, row + p * channels + g->first, g->channels * sizeof(*to));
+}
+
+/* Zeros where the tile's window hangs over the edge, and behind each row's end. */
+static void copy_patch(const struct work *w, const struct seer_segment *g, const struct tile *t,
+                       float *patch)
+{
+    const struct spacc_seernet *s = w->s;
+    const struct spacc_seer_shape *in = &s->shape.in;
+    const size_t top = t->top * in->stride[0], left = t->left * in->stride[1];
+    const size_t from = in->pads[1] > left ? seer_min(in->pads[1] - left, s->tiles.patch_width)
+                                           : 0; /* first column of the patch that x has */
+    const size_t column = left + from - in->pads[1];
+    const size_t has = in->width > column ? in->width - column : 0;
+    const size_t cols =
+        left + from < in->pads[1] ? 0 : seer_min(has, s->tiles.patch_width - from);
+
+    for (size_t i = 0; i < s->tiles.patch_height; i++, patch += g->patch_row) {
+        const size_t y = top + i;
+        float *to = patch + from * g->channels, *end = patch + g->patch_row;
+        if (y < in->pads[0] || y >= in->pads[0] + in->height || cols == 0) {
+            memset(patch, 0, g->patch_row * sizeof(*patch));
+            continue;
+        }
+        memset(patch, 0, from * g->channels * sizeof(*patch));
+        copy_row(s, g, w->b->x + ((y - in->pads[0]) * in->width + column) * in->channels, cols,
+                 to);
+        to += cols * g->channels;
+        memset(to, 0, (size_t)(end - to) * sizeof(*to));
+    }
+    memset(patch, 0, g->runs.padded * sizeof(*patch)); /* read behind the last row */
+}
+
+/* --- outputs --- */
+
+/* As max(0, v), and min(high, v), but a NaN stays one and no zero has a sign. */
+static float activate(const struct spacc_seernet *s, float v)
+{
+    if (v <= 0.0F)
+        return 0.0F;
+    return s->options.after == SPACC_SEER_CLIP && v > s->options.high ? s->options.high : v;
+}
+
+/* One channel of a tile in one segment. */
+static void run_channel(const struct work *w, const struct seer_segment *g,
+                        const struct tile *t, size_t o, const float *patch)
+{
+    const struct spacc_seernet *s = w->s;
+    const struct spacc_seer_dot dot = {.x = patch,
+                                       .w = g->weights + o * g->runs.count * g->runs.padded,
+                                       .offset = g->runs.offset,
+                                       .runs = g->runs.count,
+                                       .length = g->runs.padded};
+    const bool first = g == s->segment, last = g == s->segment + s->segments - 1;
+    const float bias = s->channel[o].bias;
+    uint32_t at[SPACC_SEER_TILE];
+    size_t to[SPACC_SEER_TILE], count = 0;
+    float sum[SPACC_SEER_TILE];
+
+    uint64_t left = w->all ? t->every : w->at.tile[t->index * s->shape.words * 64 + o];
+    for (; left; left &= left - 1, count++) {
+        const int bit = __builtin_ctzll(left);
+        at[count] = t->at[bit];
+        to[count] = t->pixel[bit] * s->shape.in.outputs + o;
+    }
+    if (!count)
+        return;
+    s->kernel->dot(&dot, at, count, sum);
+    for (size_t i = 0; i < count; i++) {
+        const float v = (first ? bias : w->b->y[to[i]]) + sum[i];
+        w->b->y[to[i]] = last ? activate(s, v) : v;
+    }
+}
+
+/* Channels known to be at `high` of one pixel. */
+static void put_high(const struct work *w, size_t pixel, float *y)
+{
+    const struct seer_shape *shape = &w->s->shape;
+    const uint64_t *high = w->b->mask + (shape->pixels + pixel) * shape->words;
+
+    for (size_t i = 0; i < shape->words; i++)
+        for (uint64_t left = high[i]; left; left &= left - 1)
+            y[i * 64 + (size_t)__builtin_ctzll(left)] = w->s->options.high;
+}
+
+static void clear_tile(const struct work *w, const struct tile *t)
+{
+    const struct spacc_seernet *s = w->s;
+    const size_t outputs = s->shape.in.outputs;
+
+    if (w->all)
+        return;
+    for (size_t p = 0; p < t->rows; p++)
+        memset(w->b->y + ((t->top + p) * s->shape.cols + t->left) * outputs, 0,
+               t->cols * outputs * sizeof(float));
+    for (uint64_t left = s->options.after == SPACC_SEER_CLIP ? t->every : 0; left;
+         left &= left - 1) {
+        const size_t pixel = t->pixel[__builtin_ctzll(left)];
+        put_high(w, pixel, w->b->y + pixel * outputs);
+    }
+}
+
+/* Output channels group[0] .. group[1] - 1 of a segment, tiles[0] .. tiles[1] - 1. */
+static void run_group(const struct work *w, const struct seer_segment *g, const size_t group[2],
+                      const size_t tiles[2], float *patch)
+{
+    struct tile t;
+
+    for (size_t i = tiles[0]; i < tiles[1]; i++) {
+        set_tile(w->s, i, &t);
+        set_pixels(w->s, g, &t);
+        if (g == w->s->segment && group[0] == 0)
+            clear_tile(w, &t);
+        copy_patch(w, g, &t, patch);
+        for (size_t o = group[0]; o < group[1]; o++)
+            run_channel(w, g, &t, o, patch);
+    }
+}
+
+static void run_part(void *arg, int part)
+{
+    const struct work *w = arg;
+    const struct spacc_seernet *s = w->s;
+    const size_t outputs = s->shape.in.outputs, count = s->tiles.count;
+    const size_t tiles[2] = {spacc_parallel_first(count, w->parts, part),
+                             spacc_parallel_first(count, w->parts, part + 1)};
+    float *patch = (float *)(void *)(w->at.parts + (size_t)part * w->at.part_bytes);
+
+    for (const struct seer_segment *g = s->segment; g < s->segment + s->segments; g++) {
+        const size_t row = g->runs.count * g->runs.padded * sizeof(float);
+        const size_t step = row < GROUP_BYTES ? GROUP_BYTES / row : 1;
+        for (size_t o = 0; o < outputs; o += step)
+            run_group(w, g, (size_t[2]){o, seer_min(o + step, outputs)}, tiles, patch);
+    }
+}
+
+static void run(const struct spacc_seernet *s, const struct spacc_seer_buffers *b, bool all)
+{
+    struct work w = {.s = s, .b = b, .parts = spacc_parallel_parts(b->parallel), .all = all};
+    seer_scratch(s, b->scratch, &w.at);
+    spacc_parallel_run(b->parallel, run_part, &w);
+}
+
+void spacc_seernet_skip(const struct spacc_seernet *s, const struct spacc_seer_buffers *b)
+{
+    run(s, b, false);
+}
+
+void spacc_seernet_dense(const struct spacc_seernet *s, const struct spacc_seer_buffers *b)
+{
+    run(s, b, true);
+}
