@@ -350,6 +350,8 @@ struct spacc_engine_options spacc_executor_options(struct spacc_executor *x,
                                          .on_gpu = is_on_gpu,
                                          .order = x->order,
                                          .timeline = x->timeline,
+                                         .seernet = x->seernet,
+                                         .seernet_node = x->seernet_node,
                                          .user = x};
 }
 

@@ -328,6 +328,8 @@ enum spacc_status spacc_report_print(const struct spacc_report *report, FILE *to
         print_accuracy(report, w, to);
     }
     print_outputs(report, to);
+    if (report->seernet)
+        spacc_seernet_print(report->seernet, to);
     print_places(report, to);
     for (size_t i = 0; i < report->notes; i++)
         fprintf(to, "%snote: %s\n", i == 0 ? "\n" : "", report->note[i]);
@@ -434,7 +436,7 @@ struct cJSON *spacc_report_json(const struct spacc_report *r)
         put(o, "prepare_us", r->prepare_us) && put(o, "run_us", r->run_us) &&
         put(o, "load_cycles", (double)r->load_cycles) &&
         put(o, "run_cycles", (double)r->run_cycles) && put_nodes(o, r) && put_outputs(o, r) &&
-        put_notes(o, r))
+        spacc_seernet_add_json(o, r->seernet) && put_notes(o, r))
         return o;
     cJSON_Delete(o);
     return NULL;

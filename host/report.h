@@ -13,4 +13,16 @@ extern const char *const spacc_cause_names[SPACC_CAUSES];
  * What was not measured (NAN) is null. */
 struct cJSON *spacc_report_json(const struct spacc_report *report);
 
+/* ---- report_seernet.c ---- */
+
+enum { SPACC_SEERNET_NAME = 16 };
+/* "exact", "4 bits"; returns text. */
+const char *spacc_seernet_name(int bits, char text[SPACC_SEERNET_NAME]);
+/* Why a layer runs as it does. */
+const char *spacc_seernet_reason(const struct spacc_report_seernet *r, size_t layer);
+/* A table. */
+void spacc_seernet_print(const struct spacc_report_seernet *r, FILE *to);
+/* Add "seernet" to an object; nothing for NULL. False without memory. */
+bool spacc_seernet_add_json(struct cJSON *to, const struct spacc_report_seernet *r);
+
 #endif

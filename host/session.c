@@ -244,6 +244,16 @@ static enum spacc_status check_options(const struct spacc_options *o,
         return spacc_fail(err, SPACC_EINVAL, "%s is packed: its precision is settled", m->file);
     if (!o->fpga && wants_sim_options(o))
         return spacc_fail(err, SPACC_EINVAL, "waveforms and stalls need a simulated card");
+    if (o->seernet && o->seernet != SPACC_SEERNET_EXACT &&
+        (o->seernet < SPACC_SEERNET_BITS_MIN || o->seernet > SPACC_SEERNET_BITS_MAX))
+        return spacc_fail(err, SPACC_EINVAL, "seernet with %d bits: %d to %d, or exact",
+                          o->seernet, SPACC_SEERNET_BITS_MIN, SPACC_SEERNET_BITS_MAX);
+    if (o->seernet && !o->fpga &&
+        (o->precision == SPACC_PRECISION_INT8 || o->precision == SPACC_PRECISION_INT16))
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "seernet with precision %s: its layers predict in few bits and "
+                          "compute in f32",
+                          o->precision == SPACC_PRECISION_INT8 ? "int8" : "int16");
     if (o->sim_stall_per_1024 > 1023)
         return spacc_fail(err, SPACC_EINVAL, "stalls of %llu in 1024 cycles leave no time",
                           (unsigned long long)o->sim_stall_per_1024);
@@ -313,6 +323,8 @@ static void forget_prepare(struct spacc_session *s)
     spacc_executor_release(&s->executor);
     spacc_engine_free(s->watch.single);
     s->watch = (struct spacc_watch){0};
+    spacc_seernet_choice_free(s->seernet);
+    s->seernet = NULL;
     spacc_placing_free(s->placing);
     s->placing = NULL;
     free(s->where);
@@ -544,7 +556,9 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
         if ((status = load_device(s, err)))
             return status;
     }
-    return spacc_session_ready(s, input, err);
+    if ((status = spacc_session_ready(s, input, err)) || !o->seernet)
+        return status;
+    return spacc_session_seernet(s, frames, input, err);
 }
 
 enum spacc_status spacc_session_learn(struct spacc_session *s, size_t frames,

@@ -5,6 +5,7 @@
 #include "host/executor.h"
 #include "host/gpu/gpu.h"
 #include "host/placing.h"
+#include "host/seernet_choice.h"
 #include "host/timeline.h"
 #include "host/session.h"
 #include "scheduler/pool.h"
@@ -50,10 +51,11 @@ struct spacc_session {
     struct spacc_placing *placing;                   /* NULL: one device */
     int *where; /* [plan nodes]: enum spacc_where; NULL: nothing is placed */
     struct spacc_watch watch;
-    struct spacc_timeline *timeline; /* or NULL */
-    int cpu_track;                   /* of the first CPU thread */
-    struct spacc_pin *pin;           /* [options.pins], with their strings */
-    struct spacc_pool *pool;         /* NULL: one thread */
+    struct spacc_seernet_choice *seernet; /* or NULL */
+    struct spacc_timeline *timeline;      /* or NULL */
+    int cpu_track;                        /* of the first CPU thread */
+    struct spacc_pin *pin;                /* [options.pins], with their strings */
+    struct spacc_pool *pool;              /* NULL: one thread */
     struct spacc_parallel parallel;
     struct spacc_plan_array array;
     int weight_bits;
@@ -91,6 +93,26 @@ enum spacc_status spacc_session_place(struct spacc_session *s, size_t frames,
 enum spacc_status spacc_session_ready(struct spacc_session *s,
                                       const struct spacc_tensor *const *input,
                                       struct spacc_error *err);
+
+/* How engines are made now: by the placing, without a GPU that has failed. */
+struct spacc_engine_options spacc_session_engine(struct spacc_session *s);
+
+/* One run of `e`, which has the card's nodes or (with_device false) not. Output: as
+ * spacc_engine_run(); *us: without what a simulated card took to simulate. */
+enum spacc_status spacc_session_time(struct spacc_session *s, struct spacc_engine *e,
+                                     bool with_device, const struct spacc_tensor *const *input,
+                                     struct spacc_tensor **output, double *us,
+                                     struct spacc_error *err);
+
+/* What was run for a trial does not count. */
+void spacc_session_forget_runs(struct spacc_session *s);
+
+/* ---- session_seernet.c ---- */
+
+/* Choose the layers that predict their zeros; after spacc_session_ready(). */
+enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
+                                        const struct spacc_tensor *const *input,
+                                        struct spacc_error *err);
 
 /* Clock of a card that is simulated, or only counts: its time is its cycles. 0: no such card.
  */

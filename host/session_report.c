@@ -212,6 +212,7 @@ const struct spacc_report *spacc_session_report(struct spacc_session *s)
         .node = node,
         .outputs = output ? outputs : 0,
         .output = output,
+        .seernet = s->seernet ? spacc_seernet_choice_report(s->seernet) : NULL,
     };
     if (s->on_card && s->device)
         fill_card(s, r);

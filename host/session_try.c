@@ -39,7 +39,25 @@ static void set_where(struct spacc_session *s, enum spacc_where without)
     }
 }
 
-/* One that leaves a device out; SPACC_WHERES: with all. Into x->engine. */
+/* Engines are to be made without a device; SPACC_WHERES: with all. */
+static void leave_out(struct spacc_session *s, enum spacc_where without)
+{
+    struct spacc_executor *x = &s->executor;
+
+    set_where(s, without);
+    x->where = s->where;
+    x->gpu = without == SPACC_ON_GPU ? NULL : s->gpu;
+    x->order = s->placing && without == SPACC_WHERES ? s->placing->order : NULL;
+}
+
+struct spacc_engine_options spacc_session_engine(struct spacc_session *s)
+{
+    leave_out(s, s->gpu_failed ? SPACC_ON_GPU : SPACC_WHERES);
+    return spacc_executor_options(&s->executor, s->pool ? &s->parallel : NULL,
+                                  spacc_session_precision(s));
+}
+
+/* One that leaves a device out, into x->engine. */
 static enum spacc_status new_engine(struct spacc_session *s,
                                     const struct spacc_tensor *const *input,
                                     enum spacc_where without, struct spacc_error *err)
@@ -47,10 +65,7 @@ static enum spacc_status new_engine(struct spacc_session *s,
     struct spacc_executor *x = &s->executor;
     struct spacc_device *device = x->device;
 
-    set_where(s, without);
-    x->where = s->where;
-    x->gpu = without == SPACC_ON_GPU ? NULL : s->gpu;
-    x->order = s->placing && without == SPACC_WHERES ? s->placing->order : NULL;
+    leave_out(s, without);
     x->device = without == SPACC_ON_CARD ? NULL : device;
     const enum spacc_status status =
         spacc_executor_ready(x, s->model->graph, input, s->pool ? &s->parallel : NULL,
@@ -92,20 +107,17 @@ static void leave(struct spacc_session *s, enum spacc_where device)
 
 /* ---- a trial -------------------------------------------------------------------- */
 
-static enum spacc_status time_engine(struct spacc_session *s, struct spacc_engine *e,
+enum spacc_status spacc_session_time(struct spacc_session *s, struct spacc_engine *e,
                                      bool with_device, const struct spacc_tensor *const *input,
-                                     double *us, struct spacc_error *err)
+                                     struct spacc_tensor **output, double *us,
+                                     struct spacc_error *err)
 {
-    const size_t outputs = (size_t)s->model->graph->outputs;
-    struct spacc_tensor **output = calloc(outputs + 1, sizeof(*output));
     struct spacc_executor *x = &s->executor;
     struct spacc_engine *engine = x->engine;
     struct spacc_device *device = x->device;
     const bool verify = x->verify;
     enum spacc_status status;
 
-    if (!output)
-        return spacc_fail(err, SPACC_ENOMEM, "no memory for a run");
     x->verify = false; /* of what is on a card only */
     x->engine = e;
     x->device = with_device ? device : NULL;
@@ -115,6 +127,20 @@ static enum spacc_status time_engine(struct spacc_session *s, struct spacc_engin
     x->engine = engine;
     x->device = device;
     x->verify = verify;
+    return status;
+}
+
+static enum spacc_status time_engine(struct spacc_session *s, struct spacc_engine *e,
+                                     bool with_device, const struct spacc_tensor *const *input,
+                                     double *us, struct spacc_error *err)
+{
+    const size_t outputs = (size_t)s->model->graph->outputs;
+    struct spacc_tensor **output = calloc(outputs + 1, sizeof(*output));
+
+    if (!output)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for a run");
+    const enum spacc_status status =
+        spacc_session_time(s, e, with_device, input, output, us, err);
     spacc_tensors_free(output, outputs);
     free(output);
     return status;
@@ -160,8 +186,7 @@ static void withdraw(struct spacc_session *s, double split_us)
                        spacc_where_name(w->without), split_us, w->single_us);
 }
 
-/* What was run for a trial does not count. */
-static void forget_runs(struct spacc_session *s)
+void spacc_session_forget_runs(struct spacc_session *s)
 {
     for (size_t i = 0; i < s->plan->nodes; i++) {
         struct spacc_node_stats *n = &s->executor.stats[i];
@@ -188,7 +213,7 @@ static enum spacc_status hold_trial(struct spacc_session *s, enum spacc_where wi
         return status;
     if (s->watch.split_us > s->watch.single_us)
         withdraw(s, s->watch.split_us);
-    forget_runs(s);
+    spacc_session_forget_runs(s);
     return SPACC_OK;
 }
 
@@ -208,7 +233,7 @@ enum spacc_status spacc_session_ready(struct spacc_session *s,
     if (uses(s, SPACC_ON_GPU) && !is_asked_for(s, SPACC_ON_GPU)) {
         status = hold_trial(s, SPACC_ON_GPU, input, err);
         if (status == SPACC_EDEVICE && !(status = spacc_session_drop_gpu(s, input, err)))
-            forget_runs(s);
+            spacc_session_forget_runs(s);
         if (status || s->watch.single)
             return status;
     }

@@ -5,6 +5,7 @@ Needs nothing but Python: the few protobuf fields that a model has are encoded h
 
   make_model.py lstm OUT.onnx --inputs 8 --hidden 16 [--layers 2] [--frame] [--nan]
   make_model.py gru | matmul | gemm | unknown OUT.onnx ...
+  make_model.py conv OUT.onnx --inputs 3 --hidden 8 [--layers 2]    (3x3, each with a Relu)
   make_model.py npy OUT.npy --shape 5,1,8 [--type int64] [--below 37]
 
 Weights are uniform in -1..1 over the square root of the fan-in, from --seed. With
@@ -131,6 +132,21 @@ def product(op, a):
                  [tensor("B", dims, raw)])
 
 
+def convolutions(a):
+    """`layers` convolutions of images of 12 by 12, each with a Relu."""
+    rng, width, value = Random(a.seed), a.inputs, "x"
+    nodes, weights = [], []
+    for layer in range(a.layers):
+        raw = damaged(rng.floats(a.hidden * width * 9, (width * 9 / 3) ** -0.5), a.nan)
+        weights.append(tensor("W%d" % layer, [a.hidden, width, 3, 3], raw))
+        nodes.append(node("Conv", [value, "W%d" % layer], ["c%d" % layer], "conv_%d" % layer,
+                          auto_pad="SAME_UPPER"))
+        value, width = "y" if layer + 1 == a.layers else "r%d" % layer, a.hidden
+        nodes.append(node("Relu", ["c%d" % layer], [value], "relu_%d" % layer))
+    return model(nodes, [value_info("x", [1, a.inputs, 12, 12])],
+                 [value_info("y", [1, a.hidden, 12, 12])], weights)
+
+
 def unknown(a):
     return model([node("Whatever", ["x"], ["y"], "odd_one")], [value_info("x", [a.inputs])],
                  [value_info("y", [a.inputs])], [])
@@ -155,7 +171,8 @@ def npy(a):
 def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("kind", choices=["lstm", "gru", "matmul", "gemm", "unknown", "npy"])
+    p.add_argument("kind", choices=["lstm", "gru", "matmul", "gemm", "conv", "unknown",
+                                      "npy"])
     p.add_argument("out")
     p.add_argument("--inputs", type=int, default=8)
     p.add_argument("--hidden", type=int, default=16)
@@ -169,7 +186,7 @@ def main():
     a = p.parse_args()
     make = {"lstm": lambda: recurrent("LSTM", a), "gru": lambda: recurrent("GRU", a),
             "matmul": lambda: product("MatMul", a), "gemm": lambda: product("Gemm", a),
-            "unknown": lambda: unknown(a), "npy": lambda: npy(a)}
+            "conv": lambda: convolutions(a), "unknown": lambda: unknown(a), "npy": lambda: npy(a)}
     with open(a.out, "wb") as f:
         f.write(make[a.kind]())
 

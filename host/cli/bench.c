@@ -9,6 +9,8 @@
 #include "host/clock.h"
 #include "host/cpu/engine.h"
 #include "host/median.h"
+#include "host/report.h"
+#include "host/seernet_choice.h"
 #include "host/session.h"
 #include "models/clean.h"
 #include "models/onnx.h"
@@ -31,7 +33,8 @@ enum {
     DEVICES,
     GPU,
     FPGA,
-    PROFILES
+    PROFILES,
+    SEERNET
 };
 
 static const struct cli_option options[] = {
@@ -48,12 +51,17 @@ static const struct cli_option options[] = {
     [GPU] = {"gpu", 0, "P.D", "with --devices: an OpenCL platform and device, or auto"},
     [FPGA] = {"fpga", 0, "CARD", "with --devices: sim, model:128x32, uart:DEVICE, xrt:N=FILE"},
     [PROFILES] = {"profiles", 0, "FOLDER", "of spacc profile (default: the cache)"},
+    [SEERNET] = {"seernet", 0, "BITS",
+                 "2 to 8, or exact: predict zeros of convolutions, skip them where that pays; "
+                 "4,always: wherever it fits"},
     {0}};
 
 struct settings {
     struct cli_inputs in;
     uint64_t runs, threads;
     const char *gpu, *fpga, *profiles;
+    int seernet; /* bits; 0: none */
+    bool seernet_always;
     bool compare, devices, json, quiet;
 };
 
@@ -73,8 +81,9 @@ struct bench {
     struct spacc_pool *pool;
     struct spacc_parallel parallel;
     struct spacc_engine *engine;
-    struct spacc_tensor **output; /* [outputs] */
-    size_t runs, engine_runs;     /* measured, and all since the warm-up */
+    struct spacc_seernet_choice *seernet; /* or NULL */
+    struct spacc_tensor **output;         /* [outputs] */
+    size_t runs, engine_runs;             /* measured, and all since the warm-up */
     struct series engine_time, reference_time;
     double *ratio;   /* reference / engine, by run */
     double *node_us; /* [clean nodes]: a run */
@@ -126,6 +135,7 @@ static int take(void *to, int option, const char *value)
         set->fpga = strcmp(value, "off") ? value : NULL;
         return cli_fpga(&cli_bench, value);
     case PROFILES: set->profiles = value; return CLI_OK;
+    case SEERNET: return cli_seernet(&set->seernet, &set->seernet_always, &cli_bench, value);
     default: return CLI_USAGE;
     }
 }
@@ -157,6 +167,35 @@ static enum spacc_status load(struct bench *b, struct spacc_error *err)
     return cli_inputs_first_frame(&b->set->in, b->plain, err);
 }
 
+static enum spacc_status run_once(void *user, struct spacc_engine *e,
+                                  const struct spacc_tensor *const *input,
+                                  struct spacc_tensor **output, double *us,
+                                  struct spacc_error *err)
+{
+    const double start = spacc_now_us();
+    const enum spacc_status status = spacc_engine_run(e, input, output, NULL, err);
+
+    (void)user;
+    *us = spacc_now_us() - start;
+    return status;
+}
+
+static enum spacc_status choose_seernet(struct bench *b,
+                                        const struct spacc_engine_options *engine,
+                                        struct spacc_error *err)
+{
+    const struct spacc_seernet_ask ask = {.g = b->clean,
+                                          .engine = *engine,
+                                          .bits = b->set->seernet,
+                                          .always = b->set->seernet_always,
+                                          .frames = 1,
+                                          .input = inputs(b),
+                                          .run = run_once};
+
+    return b->set->seernet ? spacc_seernet_choose(&b->seernet, &ask, &b->engine, err)
+                           : SPACC_OK;
+}
+
 static enum spacc_status make_engine(struct bench *b, struct spacc_error *err)
 {
     struct spacc_engine_options engine = {.parallel = &b->parallel,
@@ -172,7 +211,9 @@ static enum spacc_status make_engine(struct bench *b, struct spacc_error *err)
     b->node_us = calloc((size_t)b->clean->nodes + 1, sizeof(*b->node_us));
     if (!b->output || !b->node_us)
         return no_memory(b, err);
-    if ((status = spacc_engine_new(&b->engine, b->clean, inputs(b), &engine, err)) != SPACC_OK)
+    if ((status = spacc_engine_new(&b->engine, b->clean, inputs(b), &engine, err)) !=
+            SPACC_OK ||
+        (status = choose_seernet(b, &engine, err)) != SPACC_OK)
         return status;
     return spacc_engine_run(b->engine, inputs(b), b->output, NULL, err);
 }
@@ -398,6 +439,8 @@ static int print_text(const struct bench *b, const struct tables *t)
                b->speed_up, b->difference, b->differ);
     }
     print_tables(b, t);
+    if (b->seernet)
+        spacc_seernet_print(spacc_seernet_choice_report(b->seernet), stdout);
     return CLI_OK;
 }
 
@@ -466,7 +509,8 @@ static int print_json(const struct bench *b, const struct tables *t)
         cJSON_AddNumberToObject(o, "seed", (double)b->set->in.seed) &&
         cJSON_AddNumberToObject(o, "runs", (double)b->runs) &&
         add_series(o, "us", &b->engine_time) && add_comparison(o, b) && add_kernels(o, t) &&
-        add_nodes(o, b, t))
+        add_nodes(o, b, t) &&
+        spacc_seernet_add_json(o, b->seernet ? spacc_seernet_choice_report(b->seernet) : NULL))
         return cli_print_json(o);
     cJSON_Delete(o);
     return cli_fail("out of memory");
@@ -498,6 +542,7 @@ static void release(struct bench *b)
     free(b->reference_time.us);
     free(b->ratio);
     spacc_engine_free(b->engine);
+    spacc_seernet_choice_free(b->seernet);
     spacc_pool_free(b->pool);
     spacc_graph_free(b->clean);
     cli_states_release(&b->states);
@@ -553,6 +598,8 @@ static int run(int argc, char **argv)
     else if (cli_parse(&cli_bench, argc, argv, take, &set, &file, &status))
         status = (set.gpu || set.fpga || set.profiles) && !set.devices
                      ? cli_usage(&cli_bench, "--gpu, --fpga and --profiles need --devices all")
+                 : set.seernet && set.devices
+                     ? cli_usage(&cli_bench, "--seernet and --devices: one of them")
                      : bench(&set, file);
     free(set.in.spec);
     free(set.in.dim);

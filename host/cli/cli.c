@@ -320,6 +320,21 @@ int cli_goal(enum spacc_goal *to, const struct cli_command *command, const char 
     return cli_usage(command, "--objective %s: latency, throughput or energy", text);
 }
 
+int cli_seernet(int *bits, bool *always, const struct cli_command *command, const char *text)
+{
+    const char *comma = strchr(text, ',');
+    const size_t length = comma ? (size_t)(comma - text) : strlen(text);
+
+    *always = comma != NULL;
+    *bits = length == 5 && !strncmp(text, "exact", 5)         ? SPACC_SEERNET_EXACT
+            : length == 1 && text[0] >= '2' && text[0] <= '8' ? text[0] - '0'
+                                                              : 0;
+    if (*bits && (!comma || !strcmp(comma, ",always")))
+        return CLI_OK;
+    return cli_usage(command, "--seernet %s: exact or 2 to 8 bits, or with \",always\" behind",
+                     text);
+}
+
 int cli_pin(struct spacc_pin *pin, size_t *pins, const struct cli_command *command,
             const char *text)
 {

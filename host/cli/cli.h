@@ -74,6 +74,8 @@ int cli_sparsity(double *to, const struct cli_command *command, const char *text
 int cli_bank_size(size_t *to, const struct cli_command *command, const char *text);
 /* Refuse cards of later versions by name. */
 int cli_fpga(const struct cli_command *command, const char *text);
+/* "exact", "4" or "4,always": bits (or SPACC_SEERNET_EXACT) and whether it is always. */
+int cli_seernet(int *bits, bool *always, const struct cli_command *command, const char *text);
 /* "latency", "throughput", "energy". */
 int cli_goal(enum spacc_goal *to, const struct cli_command *command, const char *text);
 /* "NODE=cpu", appended to pin[*pins]: its node is free()d by the caller, its device lies in

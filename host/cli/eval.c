@@ -187,6 +187,12 @@ static void print_scores(const struct work *w, const char *file)
     }
 }
 
+static void print_seernet(const struct spacc_report *r)
+{
+    if (r && r->seernet)
+        spacc_seernet_print(r->seernet, stdout);
+}
+
 static int print_json(const struct work *w, const struct spacc_report *report)
 {
     cJSON *o = report ? spacc_report_json(report) : cJSON_CreateObject();
@@ -208,6 +214,7 @@ static int print(const struct work *w, const char *file)
         return print_json(w, report);
     print_notes(w, report);
     print_scores(w, file);
+    print_seernet(report);
     return CLI_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "host/cli/cli.h"
 #include "host/placing.h"
+#include "host/report.h"
 #include "host/session.h"
 #include "models/io.h"
 #include "scheduler/gantt.h"
@@ -24,6 +25,7 @@ enum {
     DEVICE,
     PLAN,
     PROFILES,
+    SEERNET,
     SAVE,
     SVG,
     JSON,
@@ -46,6 +48,8 @@ static const struct cli_option options[] = {
     [DEVICE] = {"device", 0, "NODE=D", "this node on the cpu, gpu or card"},
     [PLAN] = {"plan", 0, "F.json", "price the plan in this file"},
     [PROFILES] = {"profiles", 0, "FOLDER", "of spacc profile (default: the cache)"},
+    [SEERNET] = {"seernet", 0, "BITS",
+                 "2 to 8, or exact: which convolutions predict their zeros and skip them"},
     [SAVE] = {"save", 0, "F.json", "write the plan, for spacc run --plan"},
     [SVG] = {"svg", 0, "F.svg", "draw it as a Gantt chart"},
     [JSON] = {"json", 0, NULL, "as JSON"},
@@ -108,6 +112,9 @@ static int take(void *to, int option, const char *value)
     case DEVICE: return cli_pin(set->pin, &set->session.pins, &cli_plan, value);
     case PLAN: set->session.plan_file = value; return CLI_OK;
     case PROFILES: set->session.profiles = value; return CLI_OK;
+    case SEERNET:
+        return cli_seernet(&set->session.seernet, &set->session.seernet_always, &cli_plan,
+                           value);
     case SAVE: set->save = value; return CLI_OK;
     case SVG: set->svg = value; return CLI_OK;
     case JSON: set->json = true; return CLI_OK;
@@ -192,6 +199,8 @@ static int print_text(const struct work *w)
     print_head(p, r);
     print_tasks(p);
     printf("(* asked for)\n");
+    if (r->seernet)
+        spacc_seernet_print(r->seernet, stdout);
     for (size_t i = 0; i < r->notes; i++)
         printf("note: %s\n", r->note[i]);
     return CLI_OK;
@@ -251,6 +260,7 @@ static bool fill_json(cJSON *o, const struct work *w)
                 cJSON_AddStringToObject(o, "single", p->tasks.device[c->single].name) &&
                 add_totals(o, "plan", c->us, c->interval_us, c->joules) &&
                 add_totals(o, "alone", c->single_us, c->single_interval_us, c->single_joules) &&
+                spacc_seernet_add_json(o, r->seernet) &&
                 (tasks = cJSON_AddArrayToObject(o, "tasks")) &&
                 (notes = cJSON_AddArrayToObject(o, "notes"));
 

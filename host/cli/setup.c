@@ -20,7 +20,8 @@ enum {
     OBJECTIVE,
     PLAN,
     DEVICE,
-    PROFILES
+    PROFILES,
+    SEERNET
 };
 
 const struct cli_option cli_setup_options[] = {
@@ -45,6 +46,9 @@ const struct cli_option cli_setup_options[] = {
     [PLAN] = {"plan", 0, "F.json", "run as this plan of spacc plan --save says"},
     [DEVICE] = {"device", 0, "NODE=D", "run this node on the cpu, gpu or card"},
     [PROFILES] = {"profiles", 0, "FOLDER", "of spacc profile (default: the cache)"},
+    [SEERNET] = {"seernet", 0, "BITS",
+                 "2 to 8, or exact: predict zeros of convolutions, skip them where that pays; "
+                 "4,always: wherever it fits"},
     {0}};
 
 bool cli_setup_init(struct cli_setup *set, int argc)
@@ -125,6 +129,7 @@ int cli_setup_take(struct cli_setup *set, const struct cli_command *command, int
     case PLAN: to->plan_file = value; return CLI_OK;
     case DEVICE: return cli_pin(set->pin, &to->pins, command, value);
     case PROFILES: to->profiles = value; return CLI_OK;
+    case SEERNET: return cli_seernet(&to->seernet, &to->seernet_always, command, value);
     default: return CLI_USAGE;
     }
 }

@@ -206,6 +206,28 @@ double spacc_engine_us(const struct spacc_engine *e, int node)
     return us;
 }
 
+/* The layer of the step that reads slot s; -1: no step, or no layer. */
+static int reading_layer(const struct spacc_engine *e, const int *layer, int slot)
+{
+    for (int s = 0; s < e->steps; s++)
+        for (int i = 0; i < e->step[s].ins; i++)
+            if (e->step[s].in[i] == slot && layer[e->step[s].node] >= 0)
+                return layer[e->step[s].node];
+    return -1;
+}
+
+void spacc_engine_step_owners(const struct spacc_engine *e, const int *layer, int *owner)
+{
+    for (int s = 0; s < e->steps; s++) {
+        const struct spacc_cpu_step *step = &e->step[s];
+        const int out = step->outs ? step->out[0] : -1;
+        const int copied = out < 0 ? -1 : e->slot[out].copy_of;
+        owner[s] = copied < 0 ? layer[step->node] : reading_layer(e, layer, out);
+        if (copied >= 0 && owner[s] < 0 && e->g->value[copied].producer >= 0)
+            owner[s] = layer[e->g->value[copied].producer];
+    }
+}
+
 void spacc_engine_forget(struct spacc_engine *e)
 {
     for (int s = 0; s < e->steps; s++)

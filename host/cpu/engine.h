@@ -16,6 +16,7 @@
 #include "scheduler/work.h"
 #include "sparse/kernels.h"
 #include "sparse/parallel.h"
+#include "sparse/seernet.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,6 +56,16 @@ struct spacc_engine_options {
      * producers first. What one device waits for can come before work of another. */
     const int *order;
     struct spacc_timeline *timeline; /* gets a slice a step (NULL: none) */
+    /* Convolutions predict their zeros and skip them (sparse/seernet.h): 2 to 8 bits, one of
+     * enum spacc_engine_seernet_bits, or 0: none. [nodes]: which ones, of those that it fits;
+     * NULL: all. Read while the engine is made. */
+    int seernet;
+    const bool *seernet_node;
+};
+
+enum spacc_engine_seernet_bits {
+    SPACC_ENGINE_SEERNET_EXACT = 1, /* predicted in full: the bits of ..._FULL */
+    SPACC_ENGINE_SEERNET_FULL = -1  /* its kernels, and nothing skipped */
 };
 
 /* What became of one node. */
@@ -119,6 +130,25 @@ size_t spacc_engine_steps(const struct spacc_engine *e);
 struct spacc_engine_step spacc_engine_step(const struct spacc_engine *e, size_t i);
 /* Its `us` alone: cheap enough to be asked between runs. */
 double spacc_engine_step_us(const struct spacc_engine *e, size_t i);
+
+/* Layer i of those that predict their zeros, in the order of a run. */
+struct spacc_engine_seernet {
+    int node;         /* its Conv */
+    int pool;         /* MaxPool that reads it, whose largest are predicted, or -1 */
+    const char *with; /* what follows: "Relu", "Clip", "Relu MaxPool", "MaxPool Relu" */
+    double mask_us;   /* of all runs so far: what predicting took */
+    struct spacc_seer_counts counts; /* over the runs that were watched */
+};
+size_t spacc_engine_seernets(const struct spacc_engine *e);
+struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, size_t i);
+
+/* From now on such layers are also computed in full beside, and counted; slow. */
+void spacc_engine_watch_seernet(struct spacc_engine *e, bool on);
+
+/* To whom the time of each step belongs: owner[steps], of layer[nodes] (-1: of none). A step is
+ * its node's; a reorder is the layer's that reads what it makes, else that of the one who made
+ * what it reads. */
+void spacc_engine_step_owners(const struct spacc_engine *e, const int *layer, int *owner);
 
 /* The runs so far count no more. */
 void spacc_engine_forget(struct spacc_engine *e);

@@ -9,6 +9,7 @@ const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
     &spacc_cpu_move,
     &spacc_cpu_rnn,
     &spacc_cpu_product,
+    &spacc_cpu_seernet,
 #if SPACC_ONEDNN
     &spacc_cpu_onednn_conv,
     &spacc_cpu_onednn_deconv,

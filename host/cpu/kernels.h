@@ -9,6 +9,7 @@ extern const struct spacc_cpu_kernel spacc_cpu_foreign;   /* foreign.c */
 extern const struct spacc_cpu_kernel spacc_cpu_view;      /* view.c */
 extern const struct spacc_cpu_kernel spacc_cpu_rnn;       /* rnn.c */
 extern const struct spacc_cpu_kernel spacc_cpu_product;   /* product.c */
+extern const struct spacc_cpu_kernel spacc_cpu_seernet;   /* seernet.c */
 extern const struct spacc_cpu_kernel spacc_cpu_move;      /* move.c */
 extern const struct spacc_cpu_kernel spacc_cpu_pointwise; /* pointwise.c */
 extern const struct spacc_cpu_kernel spacc_cpu_gemm;      /* gemm.c */

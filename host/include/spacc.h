@@ -95,7 +95,14 @@ struct spacc_options {
     uint64_t sim_stall_per_1024, sim_seed; /* random AXI stalls of the simulated card */
     int cpu_threads; /* for the CPU's part, 1 to 256; 0: one. The same bits for any number */
     bool trace;      /* keep a time line: spacc_session_trace() */
+    int seernet;     /* predict which results of convolutions are zero, and skip them, where
+                        that pays: with so many bits, 2 to 8, or SPACC_SEERNET_EXACT. 0: off.
+                        Convolutions of the CPU only */
+    bool seernet_always; /* in every convolution that it fits, whatever it costs */
 };
+
+/* The prediction is the full convolution: the same bits as without skipping, for tests. */
+enum { SPACC_SEERNET_EXACT = 1, SPACC_SEERNET_BITS_MIN = 2, SPACC_SEERNET_BITS_MAX = 8 };
 
 enum spacc_status spacc_session_new(struct spacc_session **out, struct spacc_model *model,
                                     const struct spacc_options *options,
@@ -193,6 +200,33 @@ struct spacc_report_output {
         snr_db; /* whole model, device against float reference; NAN without verify */
 };
 
+/* A convolution that SeerNet fits. Shares are of its outputs on the inputs of prepare; NAN
+ * where there are none. "Live": above zero, below the end of a Clip, the largest of a pool's
+ * window. */
+struct spacc_report_seer {
+    const char *name; /* of the Conv */
+    const char *with; /* "Relu", "Clip", "Relu MaxPool", "MaxPool Relu" */
+    bool taken;
+    double zeros;     /* not live */
+    double predicted; /* not computed */
+    double precision; /* of those computed: live */
+    double recall;    /* of those live: computed */
+    double accuracy;  /* computed and live, or neither */
+    /* Of a run: lower quartiles, with the reorders around it. mask_us of it: predicting. */
+    double dense_us, seernet_us, mask_us;
+};
+
+struct spacc_report_seernet {
+    int bits; /* 2 to 8, or SPACC_SEERNET_EXACT */
+    bool always;
+    size_t frames; /* of inputs that were looked at */
+    size_t layers, taken;
+    const struct spacc_report_seer *layer;
+    bool withdrawn;              /* layers pay, the whole model does not */
+    double dense_us, seernet_us; /* a run of the model; NAN where no layer paid */
+    double max_error, snr_db;    /* of its results, against those without; NAN likewise */
+};
+
 struct spacc_report {
     const char *model;
     const char *card; /* "sim 16x16" or "" */
@@ -210,6 +244,7 @@ struct spacc_report {
     const struct spacc_report_node *node;
     size_t outputs;
     const struct spacc_report_output *output;
+    const struct spacc_report_seernet *seernet; /* NULL: not asked for */
 };
 
 /* The report so far; lives until the next call on the session. */

@@ -1,0 +1,52 @@
+/* SeerNet in a session: the layers that the placing has left to the CPU. */
+#include "host/session_parts.h"
+
+static enum spacc_status run(void *user, struct spacc_engine *e,
+                             const struct spacc_tensor *const *input,
+                             struct spacc_tensor **output, double *us, struct spacc_error *err)
+{
+    struct spacc_session *s = user;
+
+    return spacc_session_time(s, e, true, input, output, us, err);
+}
+
+static void tell(struct spacc_session *s, const struct spacc_report_seernet *r)
+{
+    if (r->layers == 0)
+        spacc_session_note(s, "seernet: no convolution on the CPU with constant weights and an "
+                              "activation that makes zeros: all runs dense");
+    else if (r->withdrawn)
+        spacc_session_note(s,
+                           "seernet is withdrawn: a run took %.1f us with its layers and %.1f "
+                           "us without",
+                           r->seernet_us, r->dense_us);
+    else if (r->taken == 0)
+        spacc_session_note(s, "seernet: none of %zu layers gets faster: all run dense",
+                           r->layers);
+}
+
+enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
+                                        const struct spacc_tensor *const *input,
+                                        struct spacc_error *err)
+{
+    struct spacc_executor *x = &s->executor;
+    const struct spacc_seernet_ask ask = {.g = s->model->graph,
+                                          .engine = spacc_session_engine(s),
+                                          .bits = s->options.seernet,
+                                          .always = s->options.seernet_always,
+                                          .frames = frames,
+                                          .input = input,
+                                          .run = run,
+                                          .user = s};
+    const enum spacc_status status = spacc_seernet_choose(&s->seernet, &ask, &x->engine, err);
+
+    if (status)
+        return status;
+    if (spacc_seernet_choice_report(s->seernet)->taken > 0) {
+        x->seernet = s->options.seernet;
+        x->seernet_node = spacc_seernet_choice_nodes(s->seernet);
+    }
+    tell(s, spacc_seernet_choice_report(s->seernet));
+    spacc_session_forget_runs(s);
+    return SPACC_OK;
+}
