@@ -11,12 +11,14 @@
 enum { FRAMES_MOST = 8, ROUNDS_LEAST = 7, ROUNDS_MOST = 41, PASSES = 4 };
 static const double trial_us = 0.5e6; /* of both sides together */
 static const double pays = 0.98;      /* share of the dense time: gains below are noise */
+const double spacc_seernet_slow = 1.02;
 
 struct spacc_seernet_choice {
     struct spacc_report_seernet report;
     struct spacc_report_seer *layer;
-    int *conv;  /* [layers]: node */
-    bool *node; /* [nodes of g]: taken */
+    int *conv;        /* [layers]: node */
+    double *computed; /* [layers]: share of outputs, in the runs that were timed last */
+    bool *node;       /* [nodes of g]: taken */
 };
 
 /* What is timed in a round: each layer, and behind the last one the whole run. */
@@ -36,6 +38,11 @@ struct work {
 static enum spacc_status no_memory(const struct work *w, struct spacc_error *err)
 {
     return spacc_fail(err, SPACC_ENOMEM, "%s: no memory to choose layers", w->ask->g->file);
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : NAN;
 }
 
 /* ---- runs ----------------------------------------------------------------------- */
@@ -159,6 +166,15 @@ static double time_of(const struct work *w, int side, size_t layer)
     return spacc_rank(us, w->rounds, 0.25);
 }
 
+/* Rounds take frames in turn, and shares are those of all runs of the engine. */
+static void note_shares(struct work *w)
+{
+    for (size_t i = 0; i < spacc_engine_seernets(w->seer); i++) {
+        const struct spacc_engine_seernet s = spacc_engine_seernet(w->seer, i);
+        w->c->computed[w->layer[s.node]] = share(s.computed, s.outputs);
+    }
+}
+
 static void note_times(struct work *w)
 {
     struct spacc_report_seernet *r = &w->c->report;
@@ -171,6 +187,7 @@ static void note_times(struct work *w)
         layer->seernet_us = time_of(w, SEER, l);
         layer->mask_us = time_of(w, MASK, l);
     }
+    note_shares(w);
     r->dense_us = time_of(w, DENSE, w->layers);
     r->seernet_us = time_of(w, SEER, w->layers);
 }
@@ -247,11 +264,6 @@ static enum spacc_status judge_whole(struct work *w, struct spacc_error *err)
 
 /* ---- what the masks are worth ------------------------------------------------------ */
 
-static double share(uint64_t part, uint64_t whole)
-{
-    return whole ? (double)part / (double)whole : NAN;
-}
-
 static void count_masks(struct work *w)
 {
     for (size_t l = 0; l < w->layers; l++) {
@@ -306,6 +318,7 @@ static enum spacc_status new_choice(struct work *w, struct spacc_error *err)
     w->layers = spacc_engine_seernets(w->seer);
     if (!c || !(c->layer = calloc(w->layers + 1, sizeof(*c->layer))) ||
         !(c->conv = calloc(w->layers + 1, sizeof(*c->conv))) ||
+        !(c->computed = calloc(w->layers + 1, sizeof(*c->computed))) ||
         !(c->node = calloc((size_t)g->nodes + 1, sizeof(*c->node))))
         return no_memory(w, err);
     for (size_t l = 0; l < w->layers; l++) {
@@ -412,8 +425,44 @@ void spacc_seernet_choice_free(struct spacc_seernet_choice *c)
         return;
     free(c->layer);
     free(c->conv);
+    free(c->computed);
     free(c->node);
     free(c);
+}
+
+static size_t layer_of(const struct spacc_seernet_choice *c, int node)
+{
+    size_t l = 0;
+
+    while (c->conv[l] != node)
+        l++;
+    return l;
+}
+
+double spacc_seernet_choice_us(const struct spacc_seernet_choice *c,
+                               const struct spacc_engine *e)
+{
+    double us = c->report.seernet_us;
+
+    for (size_t i = 0; i < spacc_engine_seernets(e); i++) {
+        const struct spacc_engine_seernet s = spacc_engine_seernet(e, i);
+        const size_t l = layer_of(c, s.node);
+        const double skip_us = c->layer[l].seernet_us - c->layer[l].mask_us;
+        if (s.outputs > 0 && c->computed[l] > 0.0)
+            us += skip_us * (share(s.computed, s.outputs) / c->computed[l] - 1.0);
+    }
+    return us;
+}
+
+void spacc_seernet_choice_withdraw(struct spacc_seernet_choice *c, double us)
+{
+    for (size_t l = 0; l < c->report.layers; l++) {
+        c->layer[l].taken = false;
+        c->node[c->conv[l]] = false;
+    }
+    c->report.taken = 0;
+    c->report.withdrawn = true;
+    c->report.seernet_us = us;
 }
 
 const bool *spacc_seernet_choice_nodes(const struct spacc_seernet_choice *c)

@@ -46,6 +46,17 @@ void spacc_seernet_choice_free(struct spacc_seernet_choice *c);
 /* [nodes of g]: the convolutions that were taken; for engines made later. */
 const bool *spacc_seernet_choice_nodes(const struct spacc_seernet_choice *c);
 
+/* What a run by these layers takes, when `e` is the engine that was chosen: as measured, and
+ * corrected by what its runs had to compute more or less than those measured. */
+double spacc_seernet_choice_us(const struct spacc_seernet_choice *c,
+                               const struct spacc_engine *e);
+
+/* Gains below are noise: the share of the dense time above which SeerNet is withdrawn. */
+extern const double spacc_seernet_slow;
+
+/* It is: `us` is what a run takes now. No layer is taken from here on. */
+void spacc_seernet_choice_withdraw(struct spacc_seernet_choice *c, double us);
+
 /* What was measured, and why. Lives as long as the choice. */
 const struct spacc_report_seernet *
 spacc_seernet_choice_report(const struct spacc_seernet_choice *c);

@@ -648,6 +648,8 @@ enum spacc_status spacc_session_step(struct spacc_session *s,
     s->timed_us += us;
     if (!status && !s->options.verify) /* the reference runs within nodes of a card */
         spacc_session_watch(s, us);
+    if (!status)
+        status = spacc_session_watch_seernet(s, input, err);
     if (!status && s->options.verify)
         status = verify_step(s, reference_input, reference_output, output, err);
     if (status)

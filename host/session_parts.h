@@ -114,6 +114,12 @@ enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
                                         const struct spacc_tensor *const *input,
                                         struct spacc_error *err);
 
+/* After a run: withdraw them all when the inputs of the runs so far had fewer zeros than those
+ * of prepare, and the model is slower for it. Errors of making another engine. */
+enum spacc_status spacc_session_watch_seernet(struct spacc_session *s,
+                                              const struct spacc_tensor *const *input,
+                                              struct spacc_error *err);
+
 /* Clock of a card that is simulated, or only counts: its time is its cycles. 0: no such card.
  */
 double spacc_session_virtual_hz(const struct spacc_session *s);

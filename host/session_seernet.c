@@ -50,3 +50,36 @@ enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
     spacc_session_forget_runs(s);
     return SPACC_OK;
 }
+
+/* ---- while it runs ---------------------------------------------------------------- */
+
+static enum spacc_status withdraw(struct spacc_session *s, double us,
+                                  const struct spacc_tensor *const *input,
+                                  struct spacc_error *err)
+{
+    struct spacc_executor *x = &s->executor;
+    struct spacc_engine *dense;
+    enum spacc_status status;
+
+    x->seernet = 0;
+    x->seernet_node = NULL;
+    const struct spacc_engine_options options = spacc_session_engine(s);
+    if ((status = spacc_engine_new(&dense, s->model->graph, input, &options, err)))
+        return status;
+    spacc_engine_free(x->engine);
+    x->engine = dense;
+    spacc_seernet_choice_withdraw(s->seernet, us);
+    tell(s, spacc_seernet_choice_report(s->seernet));
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_session_watch_seernet(struct spacc_session *s,
+                                              const struct spacc_tensor *const *input,
+                                              struct spacc_error *err)
+{
+    if (!s->executor.seernet || s->options.seernet_always || s->runs % SPACC_WATCH_RUNS != 0)
+        return SPACC_OK;
+    const double us = spacc_seernet_choice_us(s->seernet, s->executor.engine);
+    const double dense_us = spacc_seernet_choice_report(s->seernet)->dense_us;
+    return us > spacc_seernet_slow * dense_us ? withdraw(s, us, input, err) : SPACC_OK;
+}

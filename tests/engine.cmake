@@ -1,4 +1,4 @@
-add_custom_target(engine_tests DEPENDS test_engine test_engine_joins)
+add_custom_target(engine_tests DEPENDS test_engine test_engine_joins test_seernet_engine)
 add_custom_target(sanitized_tests
   DEPENDS test_conformance test_engine_joins test_kernels test_rnn_fused test_ops test_clean_passes)
 # The engine in a build without oneDNN and without the simulator: convolutions and pools on our own
@@ -10,7 +10,7 @@ if(NOT SPACC_SANITIZE AND NOT SPACC_ONEDNN STREQUAL "OFF")
     --build-generator ${CMAKE_GENERATOR} --build-target engine_tests --build-options
       -DSPACC_ONEDNN=OFF -DSPACC_SIM=OFF -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE}
       -DCMAKE_C_COMPILER=${CMAKE_C_COMPILER} -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
-    --test-command sh -c "tests/test_engine_joins && tests/test_engine")
+    --test-command sh -c "tests/test_engine_joins && tests/test_seernet_engine && tests/test_engine")
   set_tests_properties(engine_openblas PROPERTIES TIMEOUT 900 COST 60)
 endif()
 # The tests that meet the oddest shapes, under AddressSanitizer and UBSan. About 60 s of one core

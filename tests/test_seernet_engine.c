@@ -1,12 +1,10 @@
 /* Convolutions that predict their zeros, in the engine: which it takes, the same bits as its
  * own kernels without skipping, and what is counted. */
-#include "host/seernet_choice.h"
-#include "host/clock.h"
-#include "models/io.h"
+#include "host/session_parts.h"
 #include "scheduler/pool.h"
 #include "tests/engine_maker.h"
 
-/* ---- graphs ------------------------------------------------------------------------------ */
+/* ---- graphs ---- */
 
 struct conv {
     int64_t batch, channels, height, width, outputs, kernel, stride, dilation;
@@ -115,7 +113,7 @@ static int node_of(const struct spacc_graph *g, const char *op_name)
     return -1;
 }
 
-/* ---- engines ----------------------------------------------------------------------------- */
+/* ---- engines ---- */
 
 static struct spacc_engine *engine_of(const struct spacc_graph *g, const struct example *x,
                                       int bits, const bool *nodes, unsigned cpu,
@@ -168,8 +166,7 @@ static void results(const struct spacc_graph *g, const struct example *x, int bi
     spacc_pool_free(pool);
 }
 
-/* ---- the same bits -------------------------------------------------------------------------
- */
+/* ---- the same bits ---- */
 
 static void expect_bits(const struct spacc_graph *g, struct spacc_tensor *const *a,
                         struct spacc_tensor *const *b, const char *what)
@@ -293,8 +290,7 @@ static void any_window_stride_pad_and_batch_fits(void **state)
     expect_layer(make_chain(&c, "relu"), "Relu", 0.0f);
 }
 
-/* ---- neighbours -----------------------------------------------------------------------------
- */
+/* ---- neighbours ---- */
 
 /* A reorder before the first and behind the last; none between. */
 static void neighbours_exchange_images_as_they_are(void **state)
@@ -372,8 +368,7 @@ static void other_kernels_take_its_results(void **state)
     spacc_graph_free(g);
 }
 
-/* ---- what it leaves alone
- * -------------------------------------------------------------------- */
+/* ---- what it leaves alone ---- */
 
 /* Takes `graph` over: no layer, and the bits of an engine that does not know of it. */
 static void expect_dense(struct maker graph, const char *what)
@@ -478,8 +473,7 @@ static void a_relu_that_others_read_has_no_pool(void **state)
     spacc_graph_free(graph);
 }
 
-/* ---- counts
- * ---------------------------------------------------------------------------------- */
+/* ---- counts ---- */
 
 static struct spacc_seer_counts counts_of(const struct spacc_graph *g, const struct example *x,
                                           int bits)
@@ -527,8 +521,7 @@ static void watched_runs_count_what_masks_get_right(void **state)
     spacc_graph_free(g);
 }
 
-/* ---- the choice
- * ------------------------------------------------------------------------------ */
+/* ---- the choice ---- */
 
 struct fake {
     double seernet_us; /* what runs are said to take, of 100 without */
@@ -670,8 +663,110 @@ static void bits_out_of_range_and_failing_runs_are_errors(void **state)
     }
 }
 
-/* ---- real models
- * ------------------------------------------------------------------------------ */
+/* ---- inputs with fewer zeros than those of the choice ---- */
+
+static void fill(struct spacc_tensor *t, float value)
+{
+    for (size_t i = 0; i < t->count; i++)
+        ((float *)t->data)[i] = value;
+}
+
+/* Weights above 0: nothing is live when x is below 0, everything when it is above. */
+static struct maker make_one_sided(void)
+{
+    struct conv c = plain;
+    struct maker g = {0};
+
+    c.bias = false;
+    put_input(&g, &c);
+    floats(&g, "w", 0.1f, 4, (const int64_t[]){7, 5, 3, 3});
+    add(&g, with_ints(make_node("Conv", "c", "x w", "c"), "pads", 4, c.pads));
+    op(&g, "Relu", "c", "y");
+    output(&g, "y");
+    return g;
+}
+
+static void run_times(struct chosen *c, int times)
+{
+    struct spacc_tensor *got[CLEAN_TENSORS_MAX] = {NULL};
+
+    for (int i = 0; i < times; i++) {
+        run(c->engine, &c->x, got);
+        free_all(got);
+    }
+}
+
+static void more_to_compute_takes_longer(void **state)
+{
+    struct fake f = {.seernet_us = 80.0};
+    struct chosen c = choose(make_one_sided(), 4, true, &f);
+
+    (void)state;
+    spacc_engine_forget(c.engine);
+    assert_true(spacc_seernet_choice_us(c.choice, c.engine) == 80.0); /* nothing ran */
+    fill(c.x.in[0], -1.0f);
+    run_times(&c, 1);
+    assert_int_equal(spacc_engine_seernet(c.engine, 0).computed, 0);
+    assert_true(spacc_seernet_choice_us(c.choice, c.engine) < 80.0);
+    fill(c.x.in[0], 1.0f);
+    run_times(&c, 100);
+    const struct spacc_engine_seernet s = spacc_engine_seernet(c.engine, 0);
+    assert_true(s.computed * 101 == s.outputs * 100);
+    assert_true(spacc_seernet_choice_us(c.choice, c.engine) > 80.0);
+    spacc_seernet_choice_withdraw(c.choice, 120.0);
+    const struct spacc_report_seernet *r = spacc_seernet_choice_report(c.choice);
+    assert_true(r->withdrawn && r->taken == 0 && !r->layer[0].taken);
+    chosen_free(&c);
+}
+
+static void run_session(struct spacc_session *s, const struct example *x, int outputs,
+                        int times)
+{
+    struct spacc_tensor *got[CLEAN_TENSORS_MAX] = {NULL};
+    struct spacc_error err = {.text = ""};
+    const bool seernet = spacc_engine_seernets(s->executor.engine) > 0;
+
+    for (int i = 0; i < times; i++) {
+        if (spacc_session_run(s, inputs_of(x), got, &err))
+            fail_msg("%s", err.text);
+        for (int o = 0; o < outputs && !seernet; o++)
+            assert_true(is_close(got[o], x->want[o]));
+        free_all(got);
+    }
+}
+
+static void a_session_withdraws_what_does_not_pay_any_more(void **state)
+{
+    const struct spacc_options options = {.seernet = 4, .seernet_always = true};
+    struct spacc_graph *g = graph_of(make_branches(), 13);
+    struct spacc_model model = {.graph = g, .file = (char *)(uintptr_t) "g.onnx"};
+    struct example x = example_of(g);
+    struct spacc_error err = {.text = ""};
+    struct spacc_session *s;
+
+    (void)state;
+    if (spacc_session_new(&s, &model, &options, &err) ||
+        spacc_session_prepare(s, 1, inputs_of(&x), &err))
+        fail_msg("%s", err.text);
+    struct spacc_report_seernet *r = (void *)(uintptr_t)spacc_seernet_choice_report(s->seernet);
+    s->options.seernet_always = false;
+    r->dense_us = 1.5 * r->seernet_us; /* it pays */
+    run_session(s, &x, g->outputs, 2 * SPACC_WATCH_RUNS);
+    assert_int_equal(spacc_engine_seernets(s->executor.engine), 2);
+    r->dense_us = 0.5 * r->seernet_us;
+    run_session(s, &x, g->outputs, SPACC_WATCH_RUNS);
+    assert_int_equal(spacc_engine_seernets(s->executor.engine), 0);
+    run_session(s, &x, g->outputs, SPACC_WATCH_RUNS);
+    const struct spacc_report *report = spacc_session_report(s);
+    assert_true(report->seernet->withdrawn && report->seernet->taken == 0);
+    assert_int_equal(report->notes, 1);
+    assert_non_null(strstr(report->note[0], "seernet is withdrawn"));
+    spacc_session_free(s);
+    example_free(&x);
+    spacc_graph_free(g);
+}
+
+/* ---- real models ---- */
 
 static const struct {
     const char *file;
@@ -741,6 +836,8 @@ int main(void)
         cmocka_unit_test(always_takes_what_fits_whatever_it_costs),
         cmocka_unit_test(a_model_without_layers_has_none),
         cmocka_unit_test(bits_out_of_range_and_failing_runs_are_errors),
+        cmocka_unit_test(more_to_compute_takes_longer),
+        cmocka_unit_test(a_session_withdraws_what_does_not_pay_any_more),
         cmocka_unit_test(exact_is_exact_on_real_models),
     };
 

@@ -230,8 +230,11 @@ void spacc_engine_step_owners(const struct spacc_engine *e, const int *layer, in
 
 void spacc_engine_forget(struct spacc_engine *e)
 {
-    for (int s = 0; s < e->steps; s++)
+    for (int s = 0; s < e->steps; s++) {
         e->step[s].us = 0.0;
+        if (e->step[s].kernel == &spacc_cpu_seernet)
+            spacc_cpu_seernet_forget(&e->step[s]);
+    }
 }
 
 struct spacc_engine_totals spacc_engine_totals(const struct spacc_engine *e)

@@ -137,6 +137,7 @@ struct spacc_engine_seernet {
     int pool;         /* MaxPool that reads it, whose largest are predicted, or -1 */
     const char *with; /* what follows: "Relu", "Clip", "Relu MaxPool", "MaxPool Relu" */
     double mask_us;   /* of all runs so far: what predicting took */
+    uint64_t outputs, computed;      /* over all runs so far */
     struct spacc_seer_counts counts; /* over the runs that were watched */
 };
 size_t spacc_engine_seernets(const struct spacc_engine *e);

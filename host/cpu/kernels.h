@@ -28,6 +28,9 @@ extern const struct spacc_cpu_kernel spacc_cpu_onednn_binary;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_concat;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_transpose;
 
+/* The runs so far of such a step count no more. */
+void spacc_cpu_seernet_forget(struct spacc_cpu_step *s);
+
 /* Runs of elements that a step of spacc_cpu_move copies; whether some are not neighbours. */
 size_t spacc_cpu_move_runs(const struct spacc_cpu_step *s, bool *strided);
 

@@ -29,6 +29,7 @@ struct seernet {
     const char *with;
     int pool; /* node, or -1 */
     double mask_us;
+    uint64_t images, computed; /* of all runs: outputs */
     struct spacc_seer_counts counts;
 };
 
@@ -86,6 +87,8 @@ static void run_image(const struct spacc_engine *e, struct seernet *s,
         count(s, b, (uint64_t *)(void *)(scratch + s->truth_at));
     predict(s, b);
     spacc_seernet_skip(s->layer, b);
+    s->images++;
+    s->computed += spacc_seernet_computed(s->layer, b->mask);
 }
 
 static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *step,
@@ -455,7 +458,18 @@ struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, s
                                          .pool = layer->pool,
                                          .with = layer->with,
                                          .mask_us = layer->mask_us,
+                                         .outputs = layer->images * layer->out_image,
+                                         .computed = layer->computed,
                                          .counts = layer->counts};
+}
+
+void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
+{
+    struct seernet *s = step->state;
+
+    s->mask_us = 0.0;
+    s->images = s->computed = 0;
+    s->counts = (struct spacc_seer_counts){0};
 }
 
 void spacc_engine_watch_seernet(struct spacc_engine *e, bool on)
