@@ -9,16 +9,11 @@
 
 #include "host/cpu/engine.h"
 #include "host/include/spacc.h"
+#include "host/seernet_trial.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* One run of `e`: output[o] new tensors, *us what it took. */
-typedef enum spacc_status (*spacc_seernet_run_fn)(void *user, struct spacc_engine *e,
-                                                  const struct spacc_tensor *const *input,
-                                                  struct spacc_tensor **output, double *us,
-                                                  struct spacc_error *err);
 
 struct spacc_seernet_ask {
     const struct spacc_graph *g;
@@ -51,7 +46,7 @@ const bool *spacc_seernet_choice_nodes(const struct spacc_seernet_choice *c);
 double spacc_seernet_choice_us(const struct spacc_seernet_choice *c,
                                const struct spacc_engine *e);
 
-/* Gains below are noise: the share of the dense time above which SeerNet is withdrawn. */
+/* Of the dense time: where a run takes more, SeerNet is to be withdrawn. */
 extern const double spacc_seernet_slow;
 
 /* It is: `us` is what a run takes now. No layer is taken from here on. */

@@ -524,7 +524,7 @@ static void watched_runs_count_what_masks_get_right(void **state)
 /* ---- the choice ---- */
 
 struct fake {
-    double seernet_us; /* what runs are said to take, of 100 without */
+    double seernet_us; /* what runs are said to take, of 1e7 without */
     int runs, fail_at; /* 0: never */
 };
 
@@ -535,7 +535,7 @@ static enum spacc_status fake_run(void *user, struct spacc_engine *e,
 {
     struct fake *f = user;
 
-    *us = spacc_engine_seernets(e) > 0 ? f->seernet_us : 100.0;
+    *us = spacc_engine_seernets(e) > 0 ? f->seernet_us : 1e7;
     if (++f->runs == f->fail_at)
         return spacc_fail(err, SPACC_EDEVICE, "run %d failed", f->runs);
     return spacc_engine_run(e, in, out, NULL, err);
@@ -602,7 +602,7 @@ static void a_layer_is_taken_when_it_gets_faster(void **state)
 
 static void a_model_that_gets_no_faster_has_no_layers(void **state)
 {
-    struct fake f = {.seernet_us = 99.0};
+    struct fake f = {.seernet_us = 1e9};
     struct chosen c = choose(make_branches(), 4, false, &f);
 
     (void)state;
@@ -615,14 +615,14 @@ static void a_model_that_gets_no_faster_has_no_layers(void **state)
 
 static void always_takes_what_fits_whatever_it_costs(void **state)
 {
-    struct fake f = {.seernet_us = 1000.0};
+    struct fake f = {.seernet_us = 1e9};
     struct chosen c = choose(make_branches(), SPACC_SEERNET_EXACT, true, &f);
     const struct spacc_report_seernet *r = spacc_seernet_choice_report(c.choice);
 
     (void)state;
     assert_int_equal(r->taken, 2);
     assert_false(r->withdrawn);
-    assert_true(r->seernet_us == 1000.0 && r->dense_us == 100.0);
+    assert_true(fabs(r->seernet_us - 1e9) < 1e7 && fabs(r->dense_us - 1e7) < 1e6);
     assert_true(r->max_error < 1e-4 && r->snr_db > 80.0);
     for (size_t i = 0; i < r->layers; i++)
         assert_true(r->layer[i].precision == 1.0 && r->layer[i].recall == 1.0 &&
@@ -698,23 +698,24 @@ static void run_times(struct chosen *c, int times)
 
 static void more_to_compute_takes_longer(void **state)
 {
-    struct fake f = {.seernet_us = 80.0};
+    struct fake f = {.seernet_us = 1e6};
     struct chosen c = choose(make_one_sided(), 4, true, &f);
+    const struct spacc_report_seernet *r = spacc_seernet_choice_report(c.choice);
+    const double us = r->seernet_us;
 
     (void)state;
     spacc_engine_forget(c.engine);
-    assert_true(spacc_seernet_choice_us(c.choice, c.engine) == 80.0); /* nothing ran */
+    assert_true(spacc_seernet_choice_us(c.choice, c.engine) == us); /* nothing ran */
     fill(c.x.in[0], -1.0f);
     run_times(&c, 1);
     assert_int_equal(spacc_engine_seernet(c.engine, 0).computed, 0);
-    assert_true(spacc_seernet_choice_us(c.choice, c.engine) < 80.0);
+    assert_true(spacc_seernet_choice_us(c.choice, c.engine) < us);
     fill(c.x.in[0], 1.0f);
     run_times(&c, 100);
     const struct spacc_engine_seernet s = spacc_engine_seernet(c.engine, 0);
     assert_true(s.computed * 101 == s.outputs * 100);
-    assert_true(spacc_seernet_choice_us(c.choice, c.engine) > 80.0);
-    spacc_seernet_choice_withdraw(c.choice, 120.0);
-    const struct spacc_report_seernet *r = spacc_seernet_choice_report(c.choice);
+    assert_true(spacc_seernet_choice_us(c.choice, c.engine) > us);
+    spacc_seernet_choice_withdraw(c.choice, 2.0 * us);
     assert_true(r->withdrawn && r->taken == 0 && !r->layer[0].taken);
     chosen_free(&c);
 }
