@@ -110,71 +110,79 @@ static void sums(const struct spacc_seer_sums *job)
 
 /* --- f32 --- */
 
-enum { GROUP = 6 }; /* pixels; two vectors of sums each, two of weights */
+enum { GROUP = 7 }; /* pixels; two vectors of sums each, and one or two of weights */
 
-/* Vectors of 8 floats to their sums: lanes 4 apart, then neighbours. */
-static inline __attribute__((always_inline)) void trees(const __m256 acc[GROUP][2], int n,
-                                                        float *sum)
-{
-    __m128 half[8];
-
-#pragma GCC unroll 8
-    for (int p = 0; p < 8; p++) {
-        const __m256 v = p < n ? _mm256_add_ps(acc[p][0], acc[p][1]) : _mm256_setzero_ps();
-        half[p] = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    }
-    const __m128 pairs0 = _mm_hadd_ps(half[0], half[1]), pairs1 = _mm_hadd_ps(half[2], half[3]);
-    const __m128 pairs2 = _mm_hadd_ps(half[4], half[5]);
-    const __m128 first = _mm_hadd_ps(pairs0, pairs1), second = _mm_hadd_ps(pairs2, pairs2);
-    float all[8];
-    _mm_storeu_ps(all, first);
-    _mm_storeu_ps(all + 4, second);
-    memcpy(sum, all, (size_t)n * sizeof(*sum));
-}
-
+/* Two vectors of sums of n pixels, added: lanes 8 apart. */
 static inline __attribute__((always_inline)) void
-dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *sum)
+dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *lanes)
 {
     const float *x[GROUP], *w = d->w;
     __m256 acc[GROUP][2];
 
-#pragma GCC unroll 6
+#pragma GCC unroll 7
     for (int p = 0; p < n; p++) {
         x[p] = d->x + at[p];
         acc[p][0] = acc[p][1] = _mm256_setzero_ps();
     }
     for (size_t r = 0; r < d->runs; r++, w += d->length) {
         const size_t offset = d->offset[r];
-        for (size_t i = 0; i < d->length; i += SPACC_SEER_LANES) {
-            const __m256 w0 = _mm256_load_ps(w + i), w1 = _mm256_load_ps(w + i + 8);
-#pragma GCC unroll 6
-            for (int p = 0; p < n; p++) {
-                const float *from = x[p] + offset + i;
-                acc[p][0] = _mm256_fmadd_ps(_mm256_loadu_ps(from), w0, acc[p][0]);
-                acc[p][1] = _mm256_fmadd_ps(_mm256_loadu_ps(from + 8), w1, acc[p][1]);
+        for (size_t i = 0; i < d->length; i += SPACC_SEER_LANES)
+#pragma GCC unroll 2
+            for (int h = 0; h < 2; h++) {
+                const __m256 v = _mm256_load_ps(w + i + 8 * h);
+#pragma GCC unroll 7
+                for (int p = 0; p < n; p++)
+                    acc[p][h] = _mm256_fmadd_ps(_mm256_loadu_ps(x[p] + offset + i + 8 * h), v,
+                                                acc[p][h]);
             }
-        }
     }
-    trees((const __m256(*)[2])acc, n, sum);
+#pragma GCC unroll 7
+    for (int p = 0; p < n; p++)
+        _mm256_store_ps(lanes + 8 * p, _mm256_add_ps(acc[p][0], acc[p][1]));
 }
 
-/* Groups as even as they can be: small ones wait for their sums. */
+static inline __m128 fold(const float *lanes)
+{
+    return _mm_add_ps(_mm_load_ps(lanes), _mm_load_ps(lanes + 4));
+}
+
+/* 8 lanes of each pixel to their sums, four pixels at a time. */
+static void trees(const float *lanes, size_t count, float *sum)
+{
+    size_t p = 0;
+
+    for (; p + 4 <= count; p += 4, lanes += 32) {
+        const __m128 first = _mm_hadd_ps(fold(lanes), fold(lanes + 8));
+        const __m128 second = _mm_hadd_ps(fold(lanes + 16), fold(lanes + 24));
+        _mm_storeu_ps(sum + p, _mm_hadd_ps(first, second));
+    }
+    for (; p < count; p++, lanes += 8) {
+        const __m128 pairs = _mm_hadd_ps(fold(lanes), fold(lanes));
+        _mm_store_ss(sum + p, _mm_hadd_ps(pairs, pairs));
+    }
+}
+
+/* The last two groups are as even as they can be: small ones wait for their sums. */
 static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count, float *sum)
 {
-    for (size_t left = (count + GROUP - 1) / GROUP; left > 0; left--) {
-        const size_t n = (count + left - 1) / left;
+    _Alignas(32) float all[SPACC_SEER_TILE * 8];
+    float *lanes = all;
+
+    for (size_t rest = count, n; rest > 0; rest -= n) {
+        n = rest >= 2 * GROUP ? GROUP : rest > GROUP ? (rest + 1) / 2 : rest;
         switch (n) {
-        case 6: dot_group(d, at, 6, sum); break;
-        case 5: dot_group(d, at, 5, sum); break;
-        case 4: dot_group(d, at, 4, sum); break;
-        case 3: dot_group(d, at, 3, sum); break;
-        case 2: dot_group(d, at, 2, sum); break;
-        default: dot_group(d, at, 1, sum); break;
+        case 7: dot_group(d, at, 7, lanes); break;
+        case 6: dot_group(d, at, 6, lanes); break;
+        case 5: dot_group(d, at, 5, lanes); break;
+        case 4: dot_group(d, at, 4, lanes); break;
+        case 3: dot_group(d, at, 3, lanes); break;
+        case 2: dot_group(d, at, 2, lanes); break;
+        default: dot_group(d, at, 1, lanes); break;
         }
         at += n;
-        sum += n;
-        count -= n;
+        lanes += 8 * n;
     }
+    trees(all, count, sum);
 }
 
 /* --- int8: low nibbles times weights, 8 steps of 2 * 15 * 127 fit 16 bits --- */

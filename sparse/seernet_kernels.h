@@ -43,7 +43,8 @@ typedef void spacc_seer_window_fn(const int32_t *const *at, size_t count, const 
 /* One channel at some pixels of a tile, f32: for pixel i, lanes l = 0 .. 15,
  *   lane[l] = fma(x[at[i] + offset[r] + l + 16 j], w[...], lane[l]) over runs r, then j;
  *   sum[i] = the tree: 8 + 8 lanes, 4 + 4, then (0 + 1) + (2 + 3).
- * w: [runs][length], 64-byte aligned; length is a multiple of 16. */
+ * w: [runs][length], 64-byte aligned; length is a multiple of 16. count is at most 64, and sum
+ * has room for it rounded up to 16. */
 struct spacc_seer_dot {
     const float *x, *w;
     const uint32_t *offset; /* [runs] */

@@ -110,6 +110,10 @@ struct seer_tiles seer_tiles(const struct seer_shape *y, size_t channels, size_t
 enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights);
 enum spacc_status seer_full_new(struct spacc_seernet *s, const float *weights);
 
+/* seernet_predict.c: sums of codes of one block at row `y` of the output, [cols][16]. */
+void seer_sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
+                  size_t y, int32_t *sums);
+
 /* seernet_threshold.c */
 void seer_thresholds(const struct spacc_seernet *s, const struct seer_state *state,
                      int32_t *above, int32_t *high);

@@ -136,23 +136,22 @@ void spacc_seernet_quantise(const struct spacc_seernet *s, const struct spacc_se
 
 /* --- predict --- */
 
-/* Sums of one block at row `y` of the output, `cols` of them [16]. */
-static void sum_row(const struct run *r, size_t block, size_t y, int32_t *sums)
+void seer_sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
+                  size_t y, int32_t *sums)
 {
-    const struct spacc_seernet *s = r->s;
     const struct spacc_seer_shape *in = &s->shape.in;
     const struct seer_runs *runs = &s->code_runs;
     const size_t at = y * in->stride[0] * s->code_width * s->code_channels;
     const struct spacc_seer_sums job = {
-        .pixel = r->at.code + at,
-        .low = r->at.low ? r->at.low + at : NULL,
+        .pixel = to->code + at,
+        .low = to->low ? to->low + at : NULL,
         .step = in->stride[1] * s->code_channels,
         .pixels = s->shape.cols,
         .offset = runs->offset,
         .runs = runs->count,
         .quads = runs->padded / 4,
         .weights = s->codes + block * runs->count * runs->padded * SPACC_SEER_BLOCK,
-        .most = r->at.low ? 15 : (1U << s->options.bits) - 1,
+        .most = to->low ? 15 : (1U << s->options.bits) - 1,
         .largest = (1 << (s->options.bits - 1)) - 1,
         .sums = sums};
 
@@ -182,7 +181,7 @@ static void predict_row(const struct run *r, size_t block, size_t y, int32_t *su
     const size_t cols = s->shape.cols, first = y * cols;
     uint16_t *bits = bits_of(r, sums, 1), *high = bits + cols;
 
-    sum_row(r, block, y, sums);
+    seer_sum_row(s, &r->at, block, y, sums);
     s->kernel->compare(sums, cols, r->at.above + block * SPACC_SEER_BLOCK, bits);
     if (s->options.after == SPACC_SEER_CLIP) {
         s->kernel->compare(sums, cols, r->at.high + block * SPACC_SEER_BLOCK, high);
@@ -255,7 +254,7 @@ static void predict_windows(const struct run *r, struct ring *g, const int32_t *
     for (size_t i = windows[0]; i < windows[1]; i++) {
         seer_pool_span(y, pool, 0, i, down);
         for (g->next = g->next > down[0] ? g->next : down[0]; g->next < down[1]; g->next++)
-            sum_row(r, g->block, g->next, ring_row(r, g, g->next));
+            seer_sum_row(r->s, &r->at, g->block, g->next, ring_row(r, g, g->next));
         for (size_t j = 0; j < size[1]; j++) {
             seer_pool_span(y, pool, 1, j, across);
             predict_window(r, g, down, across, at);

@@ -5,6 +5,7 @@
  * zeros like others, and its values share no cache sets by accident. */
 #include "sparse/seernet_parts.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { GROUP_BYTES = 256 * 1024 };
@@ -20,9 +21,10 @@ struct work {
 /* One tile and the pixels in it. */
 struct tile {
     size_t index, top, left, rows, cols;
-    uint64_t every;                /* its pixels */
-    uint32_t at[SPACC_SEER_TILE];  /* in the patch */
-    size_t pixel[SPACC_SEER_TILE]; /* in y */
+    uint64_t every;               /* its pixels */
+    uint32_t at[SPACC_SEER_TILE]; /* in the patch */
+    size_t first;                 /* value of y */
+    uint32_t to[SPACC_SEER_TILE]; /* values from there */
 };
 
 static void set_tile(const struct spacc_seernet *s, size_t index, struct tile *t)
@@ -41,12 +43,13 @@ static void set_pixels(const struct spacc_seernet *s, const struct seer_segment 
     const size_t *stride = s->shape.in.stride;
 
     t->every = 0;
+    t->first = (t->top * s->shape.cols + t->left) * s->shape.in.outputs;
     for (size_t p = 0; p < t->rows; p++)
         for (size_t q = 0; q < t->cols; q++) {
             const size_t bit = p * s->tiles.width + q;
             t->every |= (uint64_t)1 << bit;
             t->at[bit] = (uint32_t)(p * stride[0] * g->patch_row + q * stride[1] * g->channels);
-            t->pixel[bit] = (t->top + p) * s->shape.cols + t->left + q;
+            t->to[bit] = (uint32_t)((p * s->shape.cols + q) * s->shape.in.outputs);
         }
 }
 
@@ -98,12 +101,36 @@ static void copy_patch(const struct work *w, const struct seer_segment *g, const
 
 /* --- outputs --- */
 
-/* As max(0, v), and min(high, v), but a NaN stays one and no zero has a sign. */
-static float activate(const struct spacc_seernet *s, float v)
+/* As max(0, v), and min(high, v), but a NaN stays one and no zero has a sign. Without
+ * branches: half of them would be guessed wrong. */
+static void activate(float *v, size_t count, float high)
 {
-    if (v <= 0.0F)
-        return 0.0F;
-    return s->options.after == SPACC_SEER_CLIP && v > s->options.high ? s->options.high : v;
+    for (size_t i = 0; i < count; i++) {
+        v[i] = v[i] <= 0.0F ? 0.0F : v[i];
+        v[i] = v[i] > high ? high : v[i];
+    }
+}
+
+/* sum[i] to the i-th of the pixels of `which`, after bias or what segments before left there.
+ */
+static void put(const struct work *w, const struct seer_segment *g, const struct tile *t,
+                size_t o, const uint32_t *to, float *sum, size_t count)
+{
+    const struct spacc_seernet *s = w->s;
+    const float bias = s->channel[o].bias;
+    const bool clip = s->options.after == SPACC_SEER_CLIP;
+    float *y = w->b->y + t->first + o;
+
+    if (g == s->segment)
+        for (size_t i = 0; i < count; i++)
+            sum[i] = bias + sum[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            sum[i] = y[to[i]] + sum[i];
+    if (g == s->segment + s->segments - 1)
+        activate(sum, count, clip ? s->options.high : INFINITY);
+    for (size_t i = 0; i < count; i++)
+        y[to[i]] = sum[i];
 }
 
 /* One channel of a tile in one segment. */
@@ -116,25 +143,20 @@ static void run_channel(const struct work *w, const struct seer_segment *g,
                                        .offset = g->runs.offset,
                                        .runs = g->runs.count,
                                        .length = g->runs.padded};
-    const bool first = g == s->segment, last = g == s->segment + s->segments - 1;
-    const float bias = s->channel[o].bias;
-    uint32_t at[SPACC_SEER_TILE];
-    size_t to[SPACC_SEER_TILE], count = 0;
-    float sum[SPACC_SEER_TILE];
-
     uint64_t left = w->all ? t->every : w->at.tile[t->index * s->shape.words * 64 + o];
+    uint32_t at[SPACC_SEER_TILE], to[SPACC_SEER_TILE];
+    float sum[SPACC_SEER_TILE];
+    size_t count = 0;
+
     for (; left; left &= left - 1, count++) {
         const int bit = __builtin_ctzll(left);
         at[count] = t->at[bit];
-        to[count] = t->pixel[bit] * s->shape.in.outputs + o;
+        to[count] = t->to[bit];
     }
     if (!count)
         return;
     s->kernel->dot(&dot, at, count, sum);
-    for (size_t i = 0; i < count; i++) {
-        const float v = (first ? bias : w->b->y[to[i]]) + sum[i];
-        w->b->y[to[i]] = last ? activate(s, v) : v;
-    }
+    put(w, g, t, o, to, sum, count);
 }
 
 /* Channels known to be at `high` of one pixel. */
@@ -160,8 +182,8 @@ static void clear_tile(const struct work *w, const struct tile *t)
                t->cols * outputs * sizeof(float));
     for (uint64_t left = s->options.after == SPACC_SEER_CLIP ? t->every : 0; left;
          left &= left - 1) {
-        const size_t pixel = t->pixel[__builtin_ctzll(left)];
-        put_high(w, pixel, w->b->y + pixel * outputs);
+        const size_t at = t->first + t->to[__builtin_ctzll(left)];
+        put_high(w, at / outputs, w->b->y + at);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "sparse/permute.h"
 #include "sparse/prune.h"
 #include "sparse/prune_obs.h"
+#include "sparse/seernet.h"
 #include "tests/failing_alloc.h"
 
 typedef enum spacc_status case_fn(void);
@@ -139,6 +140,28 @@ static enum spacc_status run_quantise(void)
     return status;
 }
 
+/* Two segments of channels; then what the study of an unfolded normalization allocates. */
+static enum spacc_status run_seernet(void)
+{
+    static const struct spacc_seer_shape shape = {80,     2,      2,      1,
+                                                  {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+    static const struct spacc_seer_options options = {.bits = 4};
+    static float w[80 * 9], x[80 * 4], y[4];
+    _Alignas(64) static char scratch[1 << 16];
+    struct spacc_seernet *s;
+    uint64_t mask[4];
+    const struct spacc_seer_buffers b = {x, y, mask, scratch, NULL};
+
+    enum spacc_status status = spacc_seernet_new(&s, &shape, w, NULL, &options, NULL);
+    assert_true((status == SPACC_OK) == (s != NULL));
+    if (status == SPACC_OK) {
+        assert_true(spacc_seernet_scratch_bytes(s, 1) <= sizeof(scratch));
+        status = spacc_seernet_predict_unfused(s, &b, w, w, NULL);
+    }
+    spacc_seernet_free(s);
+    return status;
+}
+
 static struct spacc_fixed_layer *layer;
 
 static enum spacc_status run_steps(void)
@@ -194,6 +217,12 @@ static void quantise_survives(void **state)
     every_allocation_may_fail(run_quantise, 40, SPACC_ENOMEM);
 }
 
+static void seernet_survives(void **state)
+{
+    (void)state;
+    every_allocation_may_fail(run_seernet, 9, SPACC_ENOMEM);
+}
+
 static void run_survives(void **state)
 {
     (void)state;
@@ -245,6 +274,7 @@ int main(void)
         cmocka_unit_test(prune_survives),
         cmocka_unit_test(other_ways_of_pruning_survive),
         cmocka_unit_test(quantise_survives),
+        cmocka_unit_test(seernet_survives),
         cmocka_unit_test(run_survives),
         cmocka_unit_test(save_survives),
         cmocka_unit_test(load_survives),

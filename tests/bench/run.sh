@@ -1,8 +1,8 @@
-# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|place|plans|predict|prune|starpu].
+# Benchmarks: sh tests/bench/run.sh BUILD [card|kernels|lstm|models|place|plans|predict|prune|seernet|starpu].
 # Prints tables; nothing fails on time. SPACC_ORT is libonnxruntime.so, or "none". See README.md for what is measured.
 set -eu
 build=$1
-parts=${2:-card kernels lstm models place plans predict prune starpu}
+parts=${2:-card kernels lstm models place plans predict prune seernet starpu}
 ort=${SPACC_ORT:-none}
 spacc=$build/host/cli/spacc
 here=$(cd "$(dirname "$0")" && pwd)
@@ -98,6 +98,10 @@ place() {
 
 prune() {
     "$build/tests/bench/bench_obs"
+}
+
+seernet() {
+    "$build/tests/bench/bench_seernet"
 }
 
 starpu() {

@@ -1,0 +1,298 @@
+/* SeerNet, layer by layer, beside oneDNN's f32 convolution: bench_seernet [rounds [bits]].
+ *
+ * Every layer is 3x3, pad 1; biases are set so that the wanted share of its outputs is zero.
+ * All sides run in turn in every round on one thread, each once unmeasured before; times are
+ * medians over the rounds, ratios medians of the ratios within a round. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sparse/cpu.h"
+#include "sparse/seernet.h"
+#include "sparse/seernet_kernels.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/seernet_dense.h"
+
+enum { ROUNDS_MAX = 201 };
+
+static uint32_t seed = 1;
+
+static float normal(void)
+{
+    float sum = -2.0F;
+
+    for (int i = 0; i < 4; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        sum += (float)(seed >> 8) / 16777216.0F;
+    }
+    return sum * 1.7F;
+}
+
+static void *get(size_t bytes)
+{
+    void *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!p)
+        abort();
+    memset(p, 0, bytes);
+    return p;
+}
+
+static double now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* --- the roof --- */
+
+#if defined(__x86_64__)
+typedef float vector __attribute__((vector_size(32)));
+
+/* Ten chains of multiply-adds in registers: enough for two a cycle. */
+__attribute__((target("avx2,fma"), noinline)) static float multiply(size_t rounds)
+{
+    vector a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, f = {0}, g = {0}, h = {0}, i = {0},
+           j = {0};
+    const vector v = {0.5F};
+
+    for (; rounds > 0; rounds--)
+        __asm__ volatile("vfmadd231ps %10, %10, %0\n vfmadd231ps %10, %10, %1\n"
+                         "vfmadd231ps %10, %10, %2\n vfmadd231ps %10, %10, %3\n"
+                         "vfmadd231ps %10, %10, %4\n vfmadd231ps %10, %10, %5\n"
+                         "vfmadd231ps %10, %10, %6\n vfmadd231ps %10, %10, %7\n"
+                         "vfmadd231ps %10, %10, %8\n vfmadd231ps %10, %10, %9"
+                         : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g),
+                           "+x"(h), "+x"(i), "+x"(j)
+                         : "x"(v));
+    a += b + c + d + e + f + g + h + i + j;
+    return a[0];
+}
+
+static volatile float sink;
+
+/* GMAC/s of 8-wide FMAs, best of some. */
+static double peak(void)
+{
+    double best = 0.0;
+
+    if (!(spacc_cpu_features() & SPACC_CPU_AVX2))
+        return 0.0;
+    for (int i = 0; i < 50; i++) {
+        const size_t rounds = 50000;
+        const double begin = now_us();
+        sink = multiply(rounds);
+        const double us = now_us() - begin;
+        best = fmax(best, (double)(rounds * 80) / us / 1e3);
+    }
+    return best;
+}
+#else
+static double peak(void)
+{
+    return 0.0;
+}
+#endif
+
+/* --- a layer --- */
+
+struct layer {
+    struct spacc_seer_shape shape;
+    float *x, *w, *bias, *y;
+    struct spacc_seernet *s;
+    struct spacc_seer_buffers b;
+    struct seer_dense *dense; /* oneDNN; NULL without */
+    size_t macs;
+    double pay; /* share of outputs computed */
+    double accuracy;
+};
+
+static int ascending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static void make(struct layer *l, const struct spacc_seer_kernel *k, int bits)
+{
+    const struct spacc_seer_options o = {.bits = bits, .after = SPACC_SEER_RELU, .kernel = k};
+    struct spacc_error err = {.text = ""};
+
+    spacc_seernet_free(l->s);
+    if (spacc_seernet_new(&l->s, &l->shape, l->w, l->bias, &o, &err) != SPACC_OK) {
+        fprintf(stderr, "bench_seernet: %s\n", err.text);
+        exit(1);
+    }
+    free(l->b.mask);
+    free(l->b.scratch);
+    l->b.mask = get(spacc_seernet_mask_words(l->s) * sizeof(uint64_t));
+    l->b.scratch = get(spacc_seernet_scratch_bytes(l->s, 1));
+}
+
+/* Biases at the quantile of each channel's own sums: a large one shows them all. */
+static void set_biases(struct layer *l, double zeros, const struct spacc_seer_kernel *k)
+{
+    const size_t pixels = l->shape.height * l->shape.width, outputs = l->shape.outputs;
+    const float large = 1000.0F;
+    float *v = get(pixels * sizeof(*v));
+
+    for (size_t o = 0; o < outputs; o++)
+        l->bias[o] = large;
+    make(l, k, 4);
+    spacc_seernet_dense(l->s, &l->b);
+    for (size_t o = 0; o < outputs; o++) {
+        for (size_t p = 0; p < pixels; p++)
+            v[p] = l->y[p * outputs + o] - large;
+        qsort(v, pixels, sizeof(*v), ascending);
+        l->bias[o] = -v[(size_t)(zeros * (double)(pixels - 1))];
+    }
+    free(v);
+}
+
+static struct layer new_layer(size_t channels, size_t side)
+{
+    struct layer l = {
+        .shape = {channels, side, side, channels, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}};
+    const size_t values = channels * side * side, weights = channels * channels * 9;
+
+    l.x = get(values * sizeof(float));
+    l.y = get(values * sizeof(float));
+    l.w = get(weights * sizeof(float));
+    l.bias = get(channels * sizeof(float));
+    for (size_t i = 0; i < values; i++)
+        l.x[i] = fmaxf(normal(), 0.0F);
+    for (size_t i = 0; i < weights; i++)
+        l.w[i] = normal() / sqrtf((float)channels * 9.0F);
+    l.b = (struct spacc_seer_buffers){.x = l.x, .y = l.y};
+    l.macs = weights * side * side;
+    return l;
+}
+
+static void drop(struct layer *l)
+{
+    spacc_seernet_free(l->s);
+    free(l->x);
+    free(l->y);
+    free(l->w);
+    free(l->bias);
+    free(l->b.mask);
+    free(l->b.scratch);
+}
+
+/* --- what is measured --- */
+
+typedef void phase_fn(const struct spacc_seernet *s, const struct spacc_seer_buffers *b);
+
+enum { QUANTISE, PREDICT, LIST, SKIP, RUN, DENSE, PHASES };
+static phase_fn *const phases[PHASES] = {spacc_seernet_quantise, spacc_seernet_predict,
+                                         spacc_seernet_list,     spacc_seernet_skip,
+                                         spacc_seernet_run,      spacc_seernet_dense};
+
+static double time_phase(const struct layer *l, int phase)
+{
+    phases[phase](l->s, &l->b);
+    const double begin = now_us();
+    phases[phase](l->s, &l->b);
+    return now_us() - begin;
+}
+
+static double time_onednn(const struct layer *l)
+{
+    if (!l->dense)
+        return 0.0;
+    seer_dense_run(l->dense);
+    const double begin = now_us();
+    seer_dense_run(l->dense);
+    return now_us() - begin;
+}
+
+static void look_at_mask(struct layer *l)
+{
+    struct spacc_seer_counts c;
+    const size_t words = spacc_seernet_mask_words(l->s);
+    uint64_t *mask = get(words * sizeof(*mask));
+
+    spacc_seernet_run(l->s, &l->b);
+    memcpy(mask, l->b.mask, words * sizeof(*mask));
+    spacc_seernet_dense(l->s, &l->b);
+    spacc_seernet_truth(l->s, &l->b);
+    spacc_seernet_count(l->s, mask, l->b.mask, &c);
+    l->pay = (double)c.computed / (double)c.outputs;
+    l->accuracy = (double)c.equal / (double)c.outputs;
+    free(mask);
+}
+
+static void bench(struct layer *l, int rounds, double roof)
+{
+    static double us[PHASES + 1][ROUNDS_MAX], ratio[ROUNDS_MAX];
+    double mid[PHASES + 1];
+
+    look_at_mask(l);
+    for (int i = 0; i < rounds; i++) {
+        us[PHASES][i] = time_onednn(l);
+        for (int p = 0; p < PHASES; p++)
+            us[p][i] = time_phase(l, p);
+        ratio[i] = us[PHASES][i] / us[RUN][i];
+    }
+    for (int p = 0; p <= PHASES; p++)
+        mid[p] = measure_median(us[p], (size_t)rounds);
+    const double gmac = (double)l->macs / 1e3, one = roof > 0.0 ? 100.0 / roof : 0.0;
+    printf("  %4.0f %%  %5.1f  %8.0f %8.0f %8.0f %8.0f %8.0f %8.0f %8.0f   %5.2f   %3.0f %3.0f "
+           "%3.0f\n",
+           100.0 * (1.0 - l->pay), 100.0 * l->accuracy, mid[PHASES], mid[DENSE], mid[QUANTISE],
+           mid[PREDICT], mid[LIST], mid[SKIP], mid[RUN], measure_median(ratio, (size_t)rounds),
+           mid[PHASES] > 0.0 ? gmac / mid[PHASES] * one : 0.0, gmac / mid[DENSE] * one,
+           gmac * l->pay / mid[SKIP] * one);
+    fflush(stdout);
+}
+
+static void bench_layer(const struct spacc_seer_kernel *k, size_t channels, size_t side,
+                        int rounds, int bits, double roof)
+{
+    static const double zeros[] = {0.5, 0.7, 0.9};
+    struct layer l = new_layer(channels, side);
+
+    printf("%zu channels, %zu x %zu\n", channels, side, side);
+    for (size_t i = 0; i < sizeof(zeros) / sizeof(zeros[0]); i++) {
+        set_biases(&l, zeros[i], k);
+        make(&l, k, bits);
+        l.dense = seer_dense_new(&l.shape, l.x, l.w, l.bias);
+        bench(&l, rounds, roof);
+        seer_dense_free(l.dense);
+    }
+    drop(&l);
+}
+
+static void bench_kernel(const struct spacc_seer_kernel *k, int rounds, int bits, double roof)
+{
+    static const size_t layer[][2] = {{64, 56}, {128, 28}, {256, 14}, {512, 7}};
+
+    if ((k->needs & spacc_cpu_features()) != k->needs) {
+        printf("\n%s: not on this CPU\n", k->name);
+        return;
+    }
+    printf("\n%s, %d bits; us; x: oneDNN over run; %%: share of the peak of 8-wide FMAs\n"
+           "   zeros   mask    oneDNN    dense quantise  predict    lists     skip      run "
+           "      x  oneDNN dense skip\n",
+           k->name, bits);
+    for (size_t i = 0; i < sizeof(layer) / sizeof(layer[0]); i++)
+        bench_layer(k, layer[i][0], layer[i][1], rounds, bits, roof);
+}
+
+int main(int argc, char **argv)
+{
+    const int rounds = argc > 1 ? atoi(argv[1]) : 31, bits = argc > 2 ? atoi(argv[2]) : 4;
+
+    if (rounds < 1 || rounds > ROUNDS_MAX || bits < 2 || bits > 8) {
+        fprintf(stderr, "usage: bench_seernet [rounds, 1 to %d [bits, 2 to 8]]\n", ROUNDS_MAX);
+        return 1;
+    }
+    const double roof = peak();
+    printf("one thread; peak of 8-wide FMAs %.1f GMAC/s; %s\n", roof, seer_dense_name());
+    for (size_t i = spacc_seer_kernel_count; i > 1; i--)
+        bench_kernel(spacc_seer_kernels[i - 1], rounds, bits, roof);
+    return 0;
+}
