@@ -9,7 +9,8 @@
 #include "models/op.h"
 
 enum { FRAMES_MOST = 8, PASSES = 4 };
-static const double pays = 0.95; /* of a layer's dense time: less gain is noise */
+static const double pays = 0.95;    /* of a layer's dense time: less gain is noise */
+static const double hopeless = 1.5; /* seen in few rounds */
 const double spacc_seernet_slow = 1.02;
 
 struct spacc_seernet_choice {
@@ -97,13 +98,14 @@ static void drop(struct work *w, size_t l)
     w->c->report.taken--;
 }
 
-static bool drop_slow(struct work *w)
+/* Whether there were some. */
+static bool drop_slow(struct work *w, double limit)
 {
     const size_t taken = w->c->report.taken;
 
     for (size_t l = 0; l < w->trial.layers; l++) {
         const struct spacc_report_seer *layer = &w->c->layer[l];
-        if (layer->taken && layer->seernet_us >= pays * layer->dense_us)
+        if (layer->taken && layer->seernet_us >= limit * layer->dense_us)
             drop(w, l);
     }
     return w->c->report.taken < taken;
@@ -121,18 +123,28 @@ static enum spacc_status make_seer(struct work *w, struct spacc_error *err)
                             &options, err);
 }
 
+/* Time the layers, and drop those that are slow; *dropped: some were, and another engine is
+ * there. */
+static enum spacc_status sift(struct work *w, bool quick, bool *dropped,
+                              struct spacc_error *err)
+{
+    const enum spacc_status status = spacc_seernet_trial_hold(&w->trial, quick, err);
+
+    if (status)
+        return status;
+    note_times(w);
+    *dropped = !w->ask->always && drop_slow(w, quick ? hopeless : pays);
+    return *dropped && w->c->report.taken > 0 ? make_seer(w, err) : SPACC_OK;
+}
+
 static enum spacc_status choose_layers(struct work *w, struct spacc_error *err)
 {
-    enum spacc_status status = SPACC_OK;
+    bool dropped = true;
+    enum spacc_status status = w->ask->always ? SPACC_OK : sift(w, true, &dropped, err);
 
-    for (int pass = 0; pass < PASSES && !status; pass++) {
-        if ((status = spacc_seernet_trial_hold(&w->trial, err)))
-            return status;
-        note_times(w);
-        if (w->ask->always || !drop_slow(w) || w->c->report.taken == 0)
-            return SPACC_OK;
-        status = make_seer(w, err);
-    }
+    dropped = true;
+    for (int pass = 0; pass < PASSES && dropped && w->c->report.taken > 0 && !status; pass++)
+        status = sift(w, false, &dropped, err);
     return status;
 }
 
@@ -149,7 +161,7 @@ static enum spacc_status judge_whole(struct work *w, struct spacc_error *err)
         r->dense_us = r->seernet_us = NAN;
         return SPACC_OK;
     }
-    if ((status = spacc_seernet_trial_hold(&w->trial, err)))
+    if ((status = spacc_seernet_trial_hold(&w->trial, false, err)))
         return status;
     note_times(w);
     r->withdrawn = r->seernet_us >= r->dense_us;

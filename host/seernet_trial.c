@@ -5,8 +5,8 @@
 
 #include "host/median.h"
 
-enum { ROUNDS_LEAST = 7, ROUNDS_MOST = 41 };
-static const double trial_us = 0.5e6; /* of both sides together */
+enum { QUICK_ROUNDS = 3, ROUNDS_LEAST = 15, ROUNDS_MOST = 41 };
+static const double trial_us = 1e6; /* of both sides together */
 static const double rank = 0.25;
 
 /* Samples of one side: of each step, and behind the last one what a run takes besides. */
@@ -102,13 +102,15 @@ static double spent_in(const struct work *w, size_t round)
 }
 
 /* The first round is not counted. */
-static enum spacc_status time_rounds(struct work *w, struct spacc_error *err)
+static enum spacc_status time_rounds(struct work *w, bool quick, struct spacc_error *err)
 {
+    const size_t least = quick ? QUICK_ROUNDS : ROUNDS_LEAST;
+    const size_t most = quick ? QUICK_ROUNDS : ROUNDS_MOST;
     enum spacc_status status = time_round(w, 0, err);
     double spent = 0.0;
     size_t r = 0;
 
-    for (; r < ROUNDS_MOST && (r < ROUNDS_LEAST || spent < trial_us) && !status; r++) {
+    for (; r < most && (r < least || spent < trial_us) && !status; r++) {
         status = time_round(w, r, err);
         spent += spent_in(w, r);
     }
@@ -173,7 +175,7 @@ static bool new_masks(struct work *w)
     return w->mask && w->t->mask_us;
 }
 
-enum spacc_status spacc_seernet_trial_hold(struct spacc_seernet_trial *t,
+enum spacc_status spacc_seernet_trial_hold(struct spacc_seernet_trial *t, bool quick,
                                            struct spacc_error *err)
 {
     struct work w = {.t = t};
@@ -182,7 +184,7 @@ enum spacc_status spacc_seernet_trial_hold(struct spacc_seernet_trial *t,
     if (!new_samples(&w, SPACC_SIDE_DENSE) || !new_samples(&w, SPACC_SIDE_SEER) ||
         !new_masks(&w))
         no_memory(t, err);
-    else if (!(status = time_rounds(&w, err)))
+    else if (!(status = time_rounds(&w, quick, err)))
         sum_up(&w);
     for (int side = 0; side < SPACC_SIDES; side++) {
         free(w.side[side].owner);

@@ -39,8 +39,8 @@ enum spacc_status spacc_seernet_trial_run(struct spacc_seernet_trial *t,
                                           enum spacc_seernet_side side, size_t frame,
                                           double *us, struct spacc_error *err);
 
-/* Fill us[] and mask_us[]. SPACC_ENOMEM; errors of run(). */
-enum spacc_status spacc_seernet_trial_hold(struct spacc_seernet_trial *t,
+/* Fill us[] and mask_us[]; `quick`: roughly, by three rounds. SPACC_ENOMEM; errors of run(). */
+enum spacc_status spacc_seernet_trial_hold(struct spacc_seernet_trial *t, bool quick,
                                            struct spacc_error *err);
 
 /* What is its own; engines are the caller's. */
