@@ -1,5 +1,6 @@
 /* Linked with --wrap: the Nth allocation while an engine is made, or while it runs, fails, for
  * every N. What is left then works or is gone; ASan reports what was leaked. */
+#include "host/seernet_choice.h"
 #include "tests/engine_maker.h"
 #include "tests/failing_alloc.h"
 
@@ -234,12 +235,80 @@ static void a_run_survives_every_failed_allocation(void **state)
     spacc_graph_free(g);
 }
 
+/* ---- layers that predict their zeros ---- */
+
+static struct maker two_convolutions(void)
+{
+    static const int64_t two[] = {2, 2};
+    struct maker g = {0};
+
+    input(&g, "x", DIMS(1, 8, 6, 6));
+    weights(&g, "w", 72, DIMS(16, 8, 3, 3));
+    weights(&g, "v", 16, DIMS(16, 16, 1, 1));
+    add(&g, conv_node("x w", "a", 1));
+    op(&g, "Relu", "a", "r");
+    add(&g, with_ints(make_node("MaxPool", "", "r", "p"), "kernel_shape", 2, two));
+    add(&g, conv_node("p v", "b", 0));
+    op(&g, "Relu", "b", "y");
+    output(&g, "y");
+    return g;
+}
+
+/* Said to take long: no more rounds than there must be. */
+static enum spacc_status run_slowly(void *user, struct spacc_engine *e,
+                                    const struct spacc_tensor *const *in,
+                                    struct spacc_tensor **out, double *us,
+                                    struct spacc_error *err)
+{
+    (void)user;
+    *us = 1e7;
+    return spacc_engine_run(e, in, out, NULL, err);
+}
+
+static void choosing_layers_survives_every_failed_allocation(void **state)
+{
+    struct spacc_graph *g = graph_of(two_convolutions(), 13);
+    struct example x = example_of(g);
+    const struct spacc_seernet_ask ask = {.g = g,
+                                          .engine = {.cpu = spacc_cpu_features()},
+                                          .bits = SPACC_SEERNET_EXACT,
+                                          .always = true,
+                                          .frames = 1,
+                                          .input = inputs_of(&x),
+                                          .run = run_slowly};
+    int failures = 0, refused = 0;
+
+    (void)state;
+    for (bool reached = true; reached; failures++) {
+        struct spacc_error err = {.text = ""};
+        struct spacc_seernet_choice *c;
+        struct spacc_engine *e;
+        assert_int_equal(spacc_engine_new(&e, g, inputs_of(&x), &ask.engine, &err), SPACC_OK);
+        calls = 0;
+        fail_at = failures;
+        const enum spacc_status s = spacc_seernet_choose(&c, &ask, &e, &err);
+        reached = calls > fail_at;
+        fail_at = -1;
+        refused += s != SPACC_OK;
+        if (s != SPACC_OK && (s != SPACC_ENOMEM || c || !err.text[0]))
+            fail_msg("allocation %d: status %d, \"%s\"", failures, (int)s, err.text);
+        check_engine(e, g, &x); /* whichever it is */
+        spacc_seernet_choice_free(c);
+        spacc_engine_free(e);
+    }
+    printf("%d allocations, %d end the choice\n", failures - 1, refused);
+    assert_true(refused > 50);
+    example_free(&x);
+    spacc_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_is_there),
         cmocka_unit_test(making_an_engine_survives_every_failed_allocation),
         cmocka_unit_test(a_run_survives_every_failed_allocation),
+        cmocka_unit_test(choosing_layers_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
