@@ -37,8 +37,7 @@ static void free_outputs(const struct spacc_seernet_trial *t, int side)
     }
 }
 
-enum spacc_status spacc_seernet_trial_run(struct spacc_seernet_trial *t,
-                                          enum spacc_seernet_side side, size_t frame,
+enum spacc_status spacc_seernet_trial_run(struct spacc_seernet_trial *t, int side, size_t frame,
                                           double *us, struct spacc_error *err)
 {
     if (!t->output[side] &&
@@ -51,7 +50,7 @@ enum spacc_status spacc_seernet_trial_run(struct spacc_seernet_trial *t,
 
 /* ---- rounds --------------------------------------------------------------------- */
 
-static enum spacc_status time_side(struct work *w, enum spacc_seernet_side side, size_t round,
+static enum spacc_status time_side(struct work *w, int side, size_t round,
                                    struct spacc_error *err)
 {
     const struct spacc_engine *e = w->t->engine[side];

@@ -34,9 +34,9 @@ struct spacc_seernet_trial {
     size_t rounds;
 };
 
-/* One run of a side on frame `frame`; its output[] until its next one. */
-enum spacc_status spacc_seernet_trial_run(struct spacc_seernet_trial *t,
-                                          enum spacc_seernet_side side, size_t frame,
+/* One run of a side (enum spacc_seernet_side) on frame `frame`; its output[] until its next
+ * one. */
+enum spacc_status spacc_seernet_trial_run(struct spacc_seernet_trial *t, int side, size_t frame,
                                           double *us, struct spacc_error *err);
 
 /* Fill us[] and mask_us[]; `quick`: roughly, by three rounds. SPACC_ENOMEM; errors of run(). */

@@ -98,7 +98,7 @@ refused 1 "seernet with precision int8: its layers predict in few bits and compu
     "$spacc" run -q m.onnx -i x.npy --seernet 4 --precision int8
 refused 1 "seernet with precision int16" "$spacc" plan -q m.onnx --seernet 4 --precision int16
 ok "$spacc" run -q m.onnx -i x.npy --seernet 4 --precision f16 --json
-for value in 0 1 9 44 -4 x exac "" 4, 4,never always exact,; do
+for value in 0 1 9 44 -4 x exac "" "4," 4,never always "exact,"; do
     for what in run plan bench eval; do
         refused 2 "--seernet $value: exact or 2 to 8 bits" "$spacc" $what m.onnx --seernet "$value"
     done
