@@ -352,6 +352,7 @@ struct spacc_engine_options spacc_executor_options(struct spacc_executor *x,
                                          .timeline = x->timeline,
                                          .seernet = x->seernet,
                                          .seernet_node = x->seernet_node,
+                                         .seernet_limit = x->seernet_limit,
                                          .user = x};
 }
 

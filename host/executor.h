@@ -43,6 +43,7 @@ struct spacc_executor {
     struct spacc_timeline *timeline; /* or NULL */
     int seernet;                     /* of spacc_engine_options, with the nodes */
     const bool *seernet_node;
+    const float *seernet_limit;
     int card_track;
     double card_hz; /* clock of a card whose time is its cycles, not what passes here; or 0 */
     /* own */

@@ -8,9 +8,10 @@
 #include "host/verify.h"
 #include "models/op.h"
 
-enum { FRAMES_MOST = 8, PASSES = 4 };
-static const double pays = 0.95;    /* of a layer's dense time: less gain is noise */
-static const double hopeless = 1.5; /* seen in few rounds */
+enum { FRAMES_MOST = 8, TUNED_FRAMES = 2, PASSES = 4 };
+static const double pays = 0.95; /* of a layer's dense time: less gain is noise */
+static const float cuts[] = {0.8f, 0.65f, 0.5f, 0.35f}; /* of the largest |x| */
+static const double hopeless = 1.5;                     /* seen in few rounds */
 const double spacc_seernet_slow = 1.02;
 
 struct spacc_seernet_choice {
@@ -19,6 +20,7 @@ struct spacc_seernet_choice {
     int *conv;        /* [layers]: node */
     double *computed; /* [layers]: share of outputs, in the runs that were timed last */
     bool *node;       /* [nodes of g]: taken */
+    float *limit;     /* [nodes of g]: of |x| */
 };
 
 struct work {
@@ -117,6 +119,7 @@ static enum spacc_status make_seer(struct work *w, struct spacc_error *err)
 
     options.seernet = w->ask->bits;
     options.seernet_node = w->c ? w->c->node : NULL;
+    options.seernet_limit = w->c ? w->c->limit : NULL;
     spacc_engine_free(seer(w));
     w->trial.engine[SPACC_SIDE_SEER] = NULL;
     return spacc_engine_new(&w->trial.engine[SPACC_SIDE_SEER], w->ask->g, w->ask->input,
@@ -186,16 +189,85 @@ static void count_masks(struct work *w)
     }
 }
 
-static enum spacc_status look(struct work *w, struct spacc_error *err)
+/* Run frames with every mask counted; of the runs before nothing is left. */
+static enum spacc_status look(struct work *w, size_t frames, struct spacc_error *err)
 {
     enum spacc_status status = SPACC_OK;
     double us;
 
+    spacc_engine_forget(seer(w));
     spacc_engine_watch_seernet(seer(w), true);
-    for (size_t f = 0; f < w->trial.frames && !status; f++)
+    for (size_t f = 0; f < frames && !status; f++)
         status = spacc_seernet_trial_run(&w->trial, SPACC_SIDE_SEER, f, &us, err);
     spacc_engine_watch_seernet(seer(w), false);
-    count_masks(w);
+    return status;
+}
+
+/* ---- limits to x ---- */
+
+struct tuning {
+    float *largest, *limit; /* [layers] */
+    uint64_t *equal;        /* [layers]: outputs that its mask has right, at that limit */
+};
+
+/* Of layers that are the better for the limits that `seer` was made with, these. */
+static void keep_better(struct work *w, struct tuning *t)
+{
+    for (size_t l = 0; l < w->trial.layers; l++) {
+        const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
+        if (t->largest[l] == 0.0f)
+            t->largest[l] = s.largest;
+        if (s.counts.equal <= t->equal[l])
+            continue;
+        t->equal[l] = s.counts.equal;
+        t->limit[l] = w->c->limit[s.node];
+    }
+}
+
+/* Limits of all layers: a share of the largest |x|, or those found. */
+static void set_limits(struct work *w, const struct tuning *t, float cut)
+{
+    for (size_t l = 0; l < w->trial.layers; l++) {
+        const float limit = cut > 0.0f ? cut * t->largest[l] : t->limit[l];
+        w->c->limit[w->c->conv[l]] = isfinite(limit) ? limit : 0.0f;
+    }
+}
+
+static enum spacc_status try_limits(struct work *w, struct tuning *t, struct spacc_error *err)
+{
+    const size_t frames =
+        w->trial.frames < TUNED_FRAMES ? w->trial.frames : (size_t)TUNED_FRAMES;
+    enum spacc_status status = look(w, frames, err);
+
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts) && !status; i++) {
+        keep_better(w, t);
+        set_limits(w, t, cuts[i]);
+        if (!(status = make_seer(w, err)))
+            status = look(w, frames, err);
+    }
+    if (status)
+        return status;
+    keep_better(w, t);
+    set_limits(w, t, 0.0f);
+    return make_seer(w, err);
+}
+
+/* The truth needs no scale. */
+static enum spacc_status tune(struct work *w, struct spacc_error *err)
+{
+    const size_t layers = w->trial.layers + 1;
+    struct tuning t = {.largest = calloc(layers, sizeof(float)),
+                       .limit = calloc(layers, sizeof(float)),
+                       .equal = calloc(layers, sizeof(uint64_t))};
+    enum spacc_status status = SPACC_OK;
+
+    if (!t.largest || !t.limit || !t.equal)
+        status = no_memory(w, err);
+    else if (w->ask->bits != SPACC_SEERNET_EXACT)
+        status = try_limits(w, &t, err);
+    free(t.largest);
+    free(t.limit);
+    free(t.equal);
     return status;
 }
 
@@ -230,7 +302,8 @@ static enum spacc_status new_choice(struct work *w, struct spacc_error *err)
     if (!c || !(c->layer = calloc(w->trial.layers + 1, sizeof(*c->layer))) ||
         !(c->conv = calloc(w->trial.layers + 1, sizeof(*c->conv))) ||
         !(c->computed = calloc(w->trial.layers + 1, sizeof(*c->computed))) ||
-        !(c->node = calloc((size_t)g->nodes + 1, sizeof(*c->node))))
+        !(c->node = calloc((size_t)g->nodes + 1, sizeof(*c->node))) ||
+        !(c->limit = calloc((size_t)g->nodes + 1, sizeof(*c->limit))))
         return no_memory(w, err);
     for (size_t l = 0; l < w->trial.layers; l++) {
         const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
@@ -262,8 +335,10 @@ static enum spacc_status choose(struct work *w, struct spacc_error *err)
         return no_memory(w, err);
     w->trial.layer = w->layer;
     find_layer_nodes(w);
-    if ((status = look(w, err)) || (status = choose_layers(w, err)) ||
-        (status = judge_whole(w, err)))
+    if ((status = tune(w, err)) || (status = look(w, w->trial.frames, err)))
+        return status;
+    count_masks(w);
+    if ((status = choose_layers(w, err)) || (status = judge_whole(w, err)))
         return status;
     return compare(w, err);
 }
@@ -318,6 +393,7 @@ void spacc_seernet_choice_free(struct spacc_seernet_choice *c)
     free(c->conv);
     free(c->computed);
     free(c->node);
+    free(c->limit);
     free(c);
 }
 
@@ -359,6 +435,11 @@ void spacc_seernet_choice_withdraw(struct spacc_seernet_choice *c, double us)
 const bool *spacc_seernet_choice_nodes(const struct spacc_seernet_choice *c)
 {
     return c->node;
+}
+
+const float *spacc_seernet_choice_limits(const struct spacc_seernet_choice *c)
+{
+    return c->limit;
 }
 
 const struct spacc_report_seernet *

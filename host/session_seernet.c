@@ -45,6 +45,7 @@ enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
     if (spacc_seernet_choice_report(s->seernet)->taken > 0) {
         x->seernet = s->options.seernet;
         x->seernet_node = spacc_seernet_choice_nodes(s->seernet);
+        x->seernet_limit = spacc_seernet_choice_limits(s->seernet);
     }
     tell(s, spacc_seernet_choice_report(s->seernet));
     spacc_session_forget_runs(s);

@@ -61,6 +61,9 @@ struct spacc_engine_options {
      * NULL: all. Read while the engine is made. */
     int seernet;
     const bool *seernet_node;
+    /* [nodes]: larger |x| are cut in the prediction of that convolution; 0, or NULL for all:
+     * none, its scale is made for the largest of each run. */
+    const float *seernet_limit;
 };
 
 enum spacc_engine_seernet_bits {
@@ -139,6 +142,7 @@ struct spacc_engine_seernet {
     double mask_us;   /* of all runs so far: what predicting took */
     uint64_t outputs, computed;      /* over all runs so far */
     struct spacc_seer_counts counts; /* over the runs that were watched */
+    float largest;                   /* |x| in these */
 };
 size_t spacc_engine_seernets(const struct spacc_engine *e);
 struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, size_t i);

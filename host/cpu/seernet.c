@@ -31,6 +31,7 @@ struct seernet {
     double mask_us;
     uint64_t images, computed; /* of all runs: outputs */
     struct spacc_seer_counts counts;
+    float largest; /* of |x|, watched */
 };
 
 /* ---- run -------------------------------------------------------------------------- */
@@ -58,11 +59,21 @@ static void predict(struct seernet *s, const struct spacc_seer_buffers *b)
     s->mask_us += spacc_now_us() - start;
 }
 
+static float largest_of(const float *x, size_t count)
+{
+    float most = 0.0f;
+
+    for (size_t i = 0; i < count; i++)
+        most = fmaxf(most, fabsf(x[i]));
+    return most;
+}
+
 static void count(struct seernet *s, const struct spacc_seer_buffers *b, uint64_t *truth)
 {
     struct spacc_seer_buffers full = *b;
     struct spacc_seer_counts now = {0};
 
+    s->largest = fmaxf(s->largest, largest_of(b->x, s->in_image));
     full.mask = truth;
     spacc_seernet_dense(s->layer, &full);
     spacc_seernet_truth(s->layer, &full);
@@ -294,6 +305,7 @@ static bool is_ours(const struct spacc_cpu_build *b, int n, struct chain *c,
         (has_bias && !spacc_cpu_constant(b, node, 2)) || !find_chain(b, n, c))
         return false;
     *o = (struct spacc_seer_options){.bits = e->seernet > 1 ? e->seernet : SPACC_SEER_EXACT,
+                                     .x_limit = e->seernet_limit ? e->seernet_limit[n] : 0.0f,
                                      .cpu_features = e->cpu};
     return set_shape(shape, node, spacc_cpu_shape(b, node->input[0]),
                      spacc_cpu_constant(b, node, 1), spacc_cpu_shape(b, node->output[0])) &&
@@ -460,7 +472,8 @@ struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, s
                                          .mask_us = layer->mask_us,
                                          .outputs = layer->images * layer->out_image,
                                          .computed = layer->computed,
-                                         .counts = layer->counts};
+                                         .counts = layer->counts,
+                                         .largest = layer->largest};
 }
 
 void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
@@ -470,6 +483,7 @@ void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
     s->mask_us = 0.0;
     s->images = s->computed = 0;
     s->counts = (struct spacc_seer_counts){0};
+    s->largest = 0.0f;
 }
 
 void spacc_engine_watch_seernet(struct spacc_engine *e, bool on)
