@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* syscall() */
 #include "sparse/cpu.h"
 
 #include <pthread.h>
@@ -9,9 +10,14 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
-enum { AVX512_ALL = SPACC_CPU_AVX2 | SPACC_CPU_AVX512 };
+enum {
+    AVX512_ALL = SPACC_CPU_AVX2 | SPACC_CPU_AVX512,
+    VNNI_ALL = AVX512_ALL | SPACC_CPU_VBMI_VNNI,
+};
 
 static const struct {
     const char *name;
@@ -20,8 +26,9 @@ static const struct {
     {"scalar", 0, 0},
     {"avx2", SPACC_CPU_AVX2, SPACC_CPU_AVX2},
     {"avx512", SPACC_CPU_AVX512, AVX512_ALL},
-    {"vnni", SPACC_CPU_VBMI_VNNI, AVX512_ALL | SPACC_CPU_VBMI_VNNI},
+    {"vnni", SPACC_CPU_VBMI_VNNI, VNNI_ALL},
     {"fp16", SPACC_CPU_FP16, AVX512_ALL | SPACC_CPU_FP16},
+    {"amx", SPACC_CPU_AMX, VNNI_ALL | SPACC_CPU_AMX},
     {"neon", SPACC_CPU_NEON, SPACC_CPU_NEON},
 };
 
@@ -51,6 +58,23 @@ static unsigned read_avx512(uint32_t ebx, uint32_t ecx, uint32_t edx)
            (all(edx, fp16) ? SPACC_CPU_FP16 : 0u);
 }
 
+static unsigned read_amx(uint32_t edx)
+{
+    const uint32_t tile_int8 = 1u << 24 | 1u << 25, tiles = 3u << 17;
+    return all(edx, tile_int8) && all(saved_state(), tiles) ? SPACC_CPU_AMX : 0u;
+}
+
+/* Linux saves a thread's tiles only for processes that asked; it says no by an error. */
+static bool tiles_allowed(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    const long request_permission = 0x1023, tile_data = 18;
+    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+    return false;
+#endif
+}
+
 static unsigned read_features(void)
 {
     const uint32_t fma_osxsave_avx_f16c = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29;
@@ -62,14 +86,24 @@ static unsigned read_features(void)
         return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !all(b, avx2))
         return 0;
-    return SPACC_CPU_AVX2 | (all(saved_state(), zmm) ? read_avx512(b, c, d) : 0u);
+    return SPACC_CPU_AVX2 | (all(saved_state(), zmm) ? read_avx512(b, c, d) | read_amx(d) : 0u);
 }
 #elif defined(__aarch64__)
+static bool tiles_allowed(void)
+{
+    return false;
+}
+
 static unsigned read_features(void)
 {
     return SPACC_CPU_NEON; /* part of the architecture */
 }
 #else
+static bool tiles_allowed(void)
+{
+    return false;
+}
+
 static unsigned read_features(void)
 {
     return 0;
@@ -86,7 +120,7 @@ static enum spacc_status find_level(const char *word, size_t length, unsigned *w
         }
     return spacc_fail(err, SPACC_EINVAL,
                       "SPACC_CPU: '%.*s' is not known; names are scalar, avx2, avx512, vnni, "
-                      "fp16, neon",
+                      "fp16, amx, neon",
                       (int)(length < 40 ? length : 40), word);
 }
 
@@ -116,6 +150,8 @@ static void read_once(void)
 {
     status_of_mask =
         spacc_cpu_parse(getenv("SPACC_CPU"), read_features(), &features, &mask_error);
+    if ((features & SPACC_CPU_AMX) && !tiles_allowed())
+        features &= ~(unsigned)SPACC_CPU_AMX;
 }
 
 unsigned spacc_cpu_features(void)

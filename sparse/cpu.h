@@ -1,7 +1,7 @@
 /* cpu.h - what this CPU's instruction set has, read once.
  *
  * The environment variable SPACC_CPU limits it to the named levels and what they build on:
- * a list of scalar, avx2, avx512, vnni, fp16, neon, separated by commas. */
+ * a list of scalar, avx2, avx512, vnni, fp16, amx, neon, separated by commas. */
 #ifndef SPACC_CPU_H
 #define SPACC_CPU_H
 
@@ -19,7 +19,8 @@ enum {
     SPACC_CPU_VBMI_VNNI = 4, /* AVX-512 VBMI and VNNI */
     SPACC_CPU_FP16 = 8,      /* AVX-512 FP16 */
     SPACC_CPU_NEON = 16,     /* AArch64 Advanced SIMD */
-    SPACC_CPU_ALL = 31,
+    SPACC_CPU_AMX = 32,      /* tiles of int8, and the system's leave to use them */
+    SPACC_CPU_ALL = 63,
 };
 
 /* Features the CPU and its system have and SPACC_CPU allows; 0 when SPACC_CPU has a name

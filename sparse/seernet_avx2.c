@@ -141,27 +141,6 @@ dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *lane
         _mm256_store_ps(lanes + 8 * p, _mm256_add_ps(acc[p][0], acc[p][1]));
 }
 
-static inline __m128 fold(const float *lanes)
-{
-    return _mm_add_ps(_mm_load_ps(lanes), _mm_load_ps(lanes + 4));
-}
-
-/* 8 lanes of each pixel to their sums, four pixels at a time. */
-static void trees(const float *lanes, size_t count, float *sum)
-{
-    size_t p = 0;
-
-    for (; p + 4 <= count; p += 4, lanes += 32) {
-        const __m128 first = _mm_hadd_ps(fold(lanes), fold(lanes + 8));
-        const __m128 second = _mm_hadd_ps(fold(lanes + 16), fold(lanes + 24));
-        _mm_storeu_ps(sum + p, _mm_hadd_ps(first, second));
-    }
-    for (; p < count; p++, lanes += 8) {
-        const __m128 pairs = _mm_hadd_ps(fold(lanes), fold(lanes));
-        _mm_store_ss(sum + p, _mm_hadd_ps(pairs, pairs));
-    }
-}
-
 /* The last two groups are as even as they can be: small ones wait for their sums. */
 static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count, float *sum)
 {
@@ -182,20 +161,12 @@ static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count
         at += n;
         lanes += 8 * n;
     }
-    trees(all, count, sum);
+    seer_trees(all, count, sum);
 }
 
 /* --- int8: low nibbles times weights, 8 steps of 2 * 15 * 127 fit 16 bits --- */
 
 enum { GROUP8 = 6, STEPS8 = 8 };
-
-static inline int32_t sum_lanes(__m256i v)
-{
-    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
-    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
-    return _mm_cvtsi128_si32(half);
-}
 
 static inline __attribute__((always_inline)) void
 dot8_group(const struct spacc_seer_dot8 *d, const uint32_t *at, int n, int32_t *sum)
@@ -230,7 +201,7 @@ dot8_group(const struct spacc_seer_dot8 *d, const uint32_t *at, int n, int32_t *
         }
 #pragma GCC unroll 6
     for (int p = 0; p < n; p++)
-        sum[p] = sum_lanes(acc[p]);
+        sum[p] = seer_sum_lanes(acc[p]);
 }
 
 static void dot8(const struct spacc_seer_dot8 *d, const uint32_t *at, size_t count,

@@ -1,4 +1,5 @@
-/* seernet_avx2.h - from sums to mask bits, for kernels that have AVX2 or more. */
+/* seernet_avx2.h - what kernels share that have AVX2 or more: sums to mask bits, and lanes to
+ * sums. */
 #ifndef SPACC_SEERNET_AVX2_H
 #define SPACC_SEERNET_AVX2_H
 
@@ -52,6 +53,35 @@ static inline void seer_avx2_window(const int32_t *const *at, size_t count,
     memset(bits, 0, count * sizeof(*bits));
     seer_avx2_half(at, count, above, 0, bits);
     seer_avx2_half(at, count, above, 1, bits);
+}
+
+static inline __m128 seer_fold(const float *lanes)
+{
+    return _mm_add_ps(_mm_load_ps(lanes), _mm_load_ps(lanes + 4));
+}
+
+/* 8 lanes of each pixel to their sums, four pixels at a time. */
+static inline void seer_trees(const float *lanes, size_t count, float *sum)
+{
+    size_t p = 0;
+
+    for (; p + 4 <= count; p += 4, lanes += 32) {
+        const __m128 first = _mm_hadd_ps(seer_fold(lanes), seer_fold(lanes + 8));
+        const __m128 second = _mm_hadd_ps(seer_fold(lanes + 16), seer_fold(lanes + 24));
+        _mm_storeu_ps(sum + p, _mm_hadd_ps(first, second));
+    }
+    for (; p < count; p++, lanes += 8) {
+        const __m128 pairs = _mm_hadd_ps(seer_fold(lanes), seer_fold(lanes));
+        _mm_store_ss(sum + p, _mm_hadd_ps(pairs, pairs));
+    }
+}
+
+static inline int32_t seer_sum_lanes(__m256i v)
+{
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+    return _mm_cvtsi128_si32(half);
 }
 
 #endif

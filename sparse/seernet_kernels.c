@@ -3,12 +3,16 @@
 extern const struct spacc_seer_kernel spacc_seer_scalar;
 #if defined(__x86_64__)
 extern const struct spacc_seer_kernel spacc_seer_avx2;
+extern const struct spacc_seer_kernel spacc_seer_vnni;
+extern const struct spacc_seer_kernel spacc_seer_amx;
 #endif
 
 const struct spacc_seer_kernel *const spacc_seer_kernels[] = {
     &spacc_seer_scalar,
 #if defined(__x86_64__)
     &spacc_seer_avx2,
+    &spacc_seer_vnni,
+    &spacc_seer_amx,
 #endif
 };
 const size_t spacc_seer_kernel_count =

@@ -53,7 +53,7 @@ struct spacc_seer_dot {
 typedef void spacc_seer_dot_fn(const struct spacc_seer_dot *d, const uint32_t *at, size_t count,
                                float *sum);
 
-/* The same in integers: x codes of at most 15 each times w, exact. length a multiple of 32. */
+/* The same in integers: x codes of at most 15 each times w, exact. length a multiple of 64. */
 struct spacc_seer_dot8 {
     const uint8_t *x;
     const int8_t *w;

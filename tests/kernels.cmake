@@ -9,7 +9,8 @@ find_path(SIMDE_INCLUDE simde/x86/avx512.h)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND SIMDE_INCLUDE)
   set(sources ${PROJECT_SOURCE_DIR}/sparse)
   add_library(emulated_avx512 OBJECT ${sources}/kernels_avx512.c ${sources}/kernels_avx512_vnni.c
-    ${sources}/kernels_avx512_fp16.c ${sources}/cells_avx512.c)
+    ${sources}/kernels_avx512_fp16.c ${sources}/cells_avx512.c ${sources}/seernet_avx512.c
+    ${sources}/seernet_amx.c)
   target_include_directories(emulated_avx512 PRIVATE emulated ${PROJECT_SOURCE_DIR})
   target_compile_options(emulated_avx512 PRIVATE -O1 -w -ffp-contract=off)
   add_executable(test_kernels_avx512 test_kernels.c)
@@ -17,8 +18,15 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND SIMDE_INCLUDE)
   target_compile_definitions(test_kernels_avx512 PRIVATE
     "SPACC_TEST_FEATURES=(spacc_cpu_features()|SPACC_CPU_AVX512|SPACC_CPU_VBMI_VNNI|SPACC_CPU_FP16)")
   add_test(NAME test_kernels_avx512 COMMAND test_kernels_avx512)
+  # SeerNet's, and AMX by the tiles of emulated/immintrin.h itself.
+  add_executable(test_seernet_amx test_seernet.c)
+  target_link_libraries(test_seernet_amx PRIVATE emulated_avx512 spacc_static PkgConfig::CMOCKA)
+  target_compile_definitions(test_seernet_amx PRIVATE
+    "SPACC_TEST_FEATURES=(spacc_cpu_features()|SPACC_CPU_AVX512|SPACC_CPU_VBMI_VNNI|SPACC_CPU_AMX)")
+  add_test(NAME test_seernet_amx COMMAND test_seernet_amx)
 else()
   spacc_skipped(test_kernels_avx512 "libsimde-dev is not installed, or this is no x86-64")
+  spacc_skipped(test_seernet_amx "libsimde-dev is not installed, or this is no x86-64")
 endif()
 
 # NEON by a cross compiler and QEMU's user mode, with the warnings that all of it has.

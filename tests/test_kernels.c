@@ -709,7 +709,7 @@ static void features_are_masked_by_name(void **state)
     assert_int_equal(spacc_cpu_parse("avx2,avx3", SPACC_CPU_ALL, &allowed, &err), SPACC_EINVAL);
     assert_int_equal(allowed, 0);
     assert_string_equal(err.text, "SPACC_CPU: 'avx3' is not known; names are scalar, avx2, "
-                                  "avx512, vnni, fp16, neon");
+                                  "avx512, vnni, fp16, amx, neon");
     assert_int_equal(spacc_cpu_parse("", SPACC_CPU_ALL, &allowed, &err), SPACC_EINVAL);
     assert_string_equal(spacc_cpu_text(0, text, sizeof(text)), "scalar");
     assert_string_equal(spacc_cpu_text(SPACC_CPU_AVX2 | SPACC_CPU_FP16, text, sizeof(text)),

@@ -1,6 +1,6 @@
 /* immintrin.h - stands in for the compiler's when AVX-512 kernels are compiled for tests on
  * CPUs without it: SIMDe's portable AVX-512, and in plain C the intrinsics that SIMDe 0.7
- * does not have, FP16 among them. */
+ * does not have, FP16 and the tiles of AMX among them. */
 #ifndef SPACC_TESTS_IMMINTRIN_H
 #define SPACC_TESTS_IMMINTRIN_H
 
@@ -13,7 +13,9 @@
 
 #define __m512    simde__m512
 #define __m512i   simde__m512i
+#define __m256    simde__m256
 #define __m256i   simde__m256i
+#define __m128    simde__m128
 #define __m128i   simde__m128i
 #define __mmask16 uint16_t
 
@@ -30,12 +32,14 @@ typedef struct {
 #undef _mm512_cvtps_epi32
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_cvtepi32_epi8
+#undef _mm512_fmadd_ps
 #define _mm512_cvtph_ps       emulated_cvtph_ps
 #define _mm512_cvtps_ph       emulated_cvtps_ph
 #define _mm512_cvtepi32_ps    emulated_cvtepi32_ps
 #define _mm512_cvtps_epi32    emulated_cvtps_epi32
 #define _mm512_maskz_loadu_ps emulated_maskz_loadu_ps
 #define _mm512_cvtepi32_epi8  emulated_cvtepi32_epi8
+#define _mm512_fmadd_ps       emulated_fmadd_ps
 #define _mm512_castsi512_ph   emulated_castsi512_ph
 #define _mm512_castph_si512   emulated_castph_si512
 #define _mm512_fmadd_ph       emulated_fmadd_ph
@@ -129,6 +133,82 @@ static inline __m512h emulated_fmadd_ph(__m512h a, __m512h b, __m512h c)
         out.lane[i] = spacc_half_from_float((float)sum); /* twice rounded at worst: 2^-24 */
     }
     return out;
+}
+
+/* SIMDe's rounds twice. */
+static inline __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c)
+{
+    float x[16], y[16], z[16];
+    memcpy(x, &a, sizeof(x));
+    memcpy(y, &b, sizeof(y));
+    memcpy(z, &c, sizeof(z));
+    for (int i = 0; i < 16; i++)
+        z[i] = fmaf(x[i], y[i], z[i]);
+    return simde_mm512_loadu_ps(z);
+}
+
+/* ---- AMX: eight tiles of up to 16 rows of 64 bytes, as the configuration has them ---- */
+
+struct emulated_tile {
+    uint8_t rows;
+    uint16_t bytes;
+    uint8_t at[16][64];
+};
+static struct emulated_tile emulated_tiles[8];
+
+#define _tile_loadconfig emulated_tile_loadconfig
+#define _tile_release    emulated_tile_release
+#define _tile_zero       emulated_tile_zero
+#define _tile_loadd      emulated_tile_loadd
+#define _tile_stored     emulated_tile_stored
+#define _tile_dpbusd     emulated_tile_dpbusd
+
+/* Byte 0: the palette; from 16: bytes of a row, two bytes a tile; from 48: rows. */
+static inline void emulated_tile_loadconfig(const void *config)
+{
+    const uint8_t *from = config;
+    for (int t = 0; t < 8; t++) {
+        memset(&emulated_tiles[t], 0xa5, sizeof(emulated_tiles[t]));
+        memcpy(&emulated_tiles[t].bytes, from + 16 + 2 * t, 2);
+        emulated_tiles[t].rows = from[0] == 1 ? from[48 + t] : 0;
+    }
+}
+
+static inline void emulated_tile_release(void)
+{
+    memset(emulated_tiles, 0, sizeof(emulated_tiles));
+}
+
+static inline void emulated_tile_zero(int t)
+{
+    memset(emulated_tiles[t].at, 0, sizeof(emulated_tiles[t].at));
+}
+
+static inline void emulated_tile_loadd(int t, const void *from, long stride)
+{
+    for (int r = 0; r < emulated_tiles[t].rows; r++)
+        memcpy(emulated_tiles[t].at[r], (const char *)from + r * stride,
+               emulated_tiles[t].bytes);
+}
+
+static inline void emulated_tile_stored(int t, void *to, long stride)
+{
+    for (int r = 0; r < emulated_tiles[t].rows; r++)
+        memcpy((char *)to + r * stride, emulated_tiles[t].at[r], emulated_tiles[t].bytes);
+}
+
+/* sum[m][n] += four bytes of a's row m, unsigned, times four of b's column n, signed. */
+static inline void emulated_tile_dpbusd(int sum, int a, int b)
+{
+    for (int m = 0; m < emulated_tiles[sum].rows; m++)
+        for (int n = 0; n < emulated_tiles[sum].bytes / 4; n++) {
+            int32_t v;
+            memcpy(&v, emulated_tiles[sum].at[m] + 4 * n, sizeof(v));
+            for (int k = 0; k < emulated_tiles[a].bytes; k++)
+                v += emulated_tiles[a].at[m][k] *
+                     (int8_t)emulated_tiles[b].at[k / 4][4 * n + k % 4];
+            memcpy(emulated_tiles[sum].at[m] + 4 * n, &v, sizeof(v));
+        }
 }
 
 #endif
