@@ -12,14 +12,6 @@ static float weight(const struct spacc_seernet *s, const float *weights, size_t 
     return weights[(o * s->shape.in.channels + c) * s->shape.taps + t];
 }
 
-/* Where a weight's code stands in its block: runs hold taps side by side when not dilated. */
-static size_t code_at(const struct spacc_seernet *s, size_t c, size_t t, size_t lane)
-{
-    const size_t side = s->code_runs.count == s->shape.taps ? 1 : s->shape.in.kernel[1];
-    const size_t at = t / side * s->code_runs.padded + t % side * s->code_channels + c;
-    return at / 4 * 4 * SPACC_SEER_BLOCK + lane * 4 + at % 4;
-}
-
 static void measure(struct seer_channel *m, const float *w, size_t count, int most)
 {
     float largest = 0.0F;
@@ -48,7 +40,9 @@ static void quantise_channel(struct spacc_seernet *s, const float *weights, size
     for (size_t i = 0; i < channels * taps && m->scale > 0.0F; i++) {
         const float w = weight(s, weights, o, i / taps, i % taps);
         const float q = fminf(fmaxf(rintf(w / m->scale), (float)-most), (float)most);
-        codes[code_at(s, i / taps, i % taps, o % SPACC_SEER_BLOCK)] = (int8_t)q;
+        const size_t at =
+            seer_run_at(&s->shape, &s->code_runs, s->code_channels, i / taps, i % taps);
+        codes[seer_code_at(at, o % SPACC_SEER_BLOCK)] = (int8_t)q;
         m->code_sum += (int32_t)q;
         error += fabs((double)w - (double)m->scale * (double)q);
     }

@@ -33,10 +33,9 @@ static void transpose(uint64_t a[64])
 }
 
 /* Tile `tile` of y: its pixels row by row, and their word `w` of the mask; then by channel. */
-static void list_tile(const struct job *j, size_t tile, size_t w, uint64_t *to)
+static void list_tile(const struct seer_shape *y, const struct seer_tiles *t,
+                      const uint64_t *mask, size_t tile, size_t w, uint64_t *to)
 {
-    const struct seer_shape *y = &j->s->shape;
-    const struct seer_tiles *t = &j->s->tiles;
     const size_t top = tile / t->across * t->height, left = tile % t->across * t->width;
     const size_t rows = seer_min(t->height, y->rows - top);
     const size_t cols = seer_min(t->width, y->cols - left);
@@ -44,19 +43,25 @@ static void list_tile(const struct job *j, size_t tile, size_t w, uint64_t *to)
     memset(to, 0, 64 * sizeof(*to));
     for (size_t p = 0; p < rows; p++)
         for (size_t q = 0; q < cols; q++)
-            to[p * t->width + q] = j->b->mask[((top + p) * y->cols + left + q) * y->words + w];
+            to[p * t->width + q] = mask[((top + p) * y->cols + left + q) * y->words + w];
     transpose(to);
+}
+
+void seer_list(const struct seer_shape *y, const struct seer_tiles *t, const uint64_t *mask,
+               const size_t tiles[2], uint64_t *to)
+{
+    for (size_t i = tiles[0] * y->words; i < tiles[1] * y->words; i++)
+        list_tile(y, t, mask, i / y->words, i % y->words, to + i * 64);
 }
 
 static void list_part(void *arg, int part)
 {
     const struct job *j = arg;
-    const size_t words = j->s->shape.words, count = j->s->tiles.count;
-    const size_t end = spacc_parallel_first(count, j->parts, part + 1);
+    const size_t count = j->s->tiles.count;
+    const size_t tiles[2] = {spacc_parallel_first(count, j->parts, part),
+                             spacc_parallel_first(count, j->parts, part + 1)};
 
-    for (size_t i = spacc_parallel_first(count, j->parts, part); i < end; i++)
-        for (size_t w = 0; w < words; w++)
-            list_tile(j, i, w, j->at.tile + (i * words + w) * 64);
+    seer_list(&j->s->shape, &j->s->tiles, j->b->mask, tiles, j->at.tile);
 }
 
 void spacc_seernet_list(const struct spacc_seernet *s, const struct spacc_seer_buffers *b)

@@ -114,6 +114,14 @@ enum spacc_status seer_full_new(struct spacc_seernet *s, const float *weights);
 void seer_sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
                   size_t y, int32_t *sums);
 
+/* Put a block's 16 bits of `count` pixels into the mask; the first block of a word clears. */
+void seer_put_bits(const struct seer_shape *y, uint64_t *mask, size_t pixel, size_t block,
+                   const uint16_t *bits, size_t count);
+
+/* seernet_mask.c: tiles tiles[0] .. tiles[1] - 1 of a mask, [tiles][words * 64] by channel. */
+void seer_list(const struct seer_shape *y, const struct seer_tiles *t, const uint64_t *mask,
+               const size_t tiles[2], uint64_t *to);
+
 /* seernet_threshold.c */
 void seer_thresholds(const struct spacc_seernet *s, const struct seer_state *state,
                      int32_t *above, int32_t *high);
@@ -121,6 +129,21 @@ void seer_thresholds(const struct spacc_seernet *s, const struct seer_state *sta
 static inline size_t seer_round_up(size_t n, size_t to)
 {
     return (n + to - 1) / to * to;
+}
+
+/* Where channel c of tap t stands in the runs of an output. */
+static inline size_t seer_run_at(const struct seer_shape *y, const struct seer_runs *r,
+                                 size_t pixel, size_t c, size_t t)
+{
+    const size_t side = y->taps / r->count; /* taps of a run */
+    return t / side * r->padded + t % side * pixel + c;
+}
+
+/* The same in a block of 16 outputs, of which this is `lane`: fours of channels side by side.
+ */
+static inline size_t seer_code_at(size_t at, size_t lane)
+{
+    return at / 4 * 4 * SPACC_SEER_BLOCK + lane * 4 + at % 4;
 }
 
 static inline size_t seer_min(size_t a, size_t b)

@@ -158,13 +158,12 @@ void seer_sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, 
     s->kernel->sums(&job);
 }
 
-/* Put a block's 16 bits of `count` pixels into the mask; the first block of a word clears. */
-static void put(const struct spacc_seernet *s, uint64_t *mask, size_t pixel, size_t block,
-                const uint16_t *bits, size_t count)
+void seer_put_bits(const struct seer_shape *y, uint64_t *mask, size_t pixel, size_t block,
+                   const uint16_t *bits, size_t count)
 {
-    uint64_t *to = mask + pixel * s->shape.words + block / 4;
+    uint64_t *to = mask + pixel * y->words + block / 4;
 
-    for (size_t p = 0; p < count; p++, to += s->shape.words)
+    for (size_t p = 0; p < count; p++, to += y->words)
         *to = (block % 4 ? *to : 0) | (uint64_t)bits[p] << block % 4 * SPACC_SEER_BLOCK;
 }
 
@@ -189,9 +188,10 @@ static void predict_row(const struct run *r, size_t block, size_t y, int32_t *su
             high[p] &= bits[p];
             bits[p] = (uint16_t)(bits[p] ^ high[p]);
         }
-        put(s, r->b->mask + s->shape.pixels * s->shape.words, first, block, high, cols);
+        seer_put_bits(&s->shape, r->b->mask + s->shape.pixels * s->shape.words, first, block,
+                      high, cols);
     }
-    put(s, r->b->mask, first, block, bits, cols);
+    seer_put_bits(&s->shape, r->b->mask, first, block, bits, cols);
 }
 
 static void predict_rows(void *arg, int part)

@@ -19,13 +19,16 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND SIMDE_INCLUDE)
     "SPACC_TEST_FEATURES=(spacc_cpu_features()|SPACC_CPU_AVX512|SPACC_CPU_VBMI_VNNI|SPACC_CPU_FP16)")
   add_test(NAME test_kernels_avx512 COMMAND test_kernels_avx512)
   # SeerNet's, and AMX by the tiles of emulated/immintrin.h itself.
-  add_executable(test_seernet_amx test_seernet.c)
-  target_link_libraries(test_seernet_amx PRIVATE emulated_avx512 spacc_static PkgConfig::CMOCKA)
-  target_compile_definitions(test_seernet_amx PRIVATE
-    "SPACC_TEST_FEATURES=(spacc_cpu_features()|SPACC_CPU_AVX512|SPACC_CPU_VBMI_VNNI|SPACC_CPU_AMX)")
-  add_test(NAME test_seernet_amx COMMAND test_seernet_amx)
+  foreach(name test_seernet test_seernet_int8)
+    add_executable(${name}_amx ${name}.c)
+    target_link_libraries(${name}_amx PRIVATE emulated_avx512 spacc_static PkgConfig::CMOCKA)
+    target_compile_definitions(${name}_amx PRIVATE
+      "SPACC_TEST_FEATURES=(spacc_cpu_features()|SPACC_CPU_AVX512|SPACC_CPU_VBMI_VNNI|SPACC_CPU_AMX)")
+    add_test(NAME ${name}_amx COMMAND ${name}_amx)
+  endforeach()
 else()
   spacc_skipped(test_kernels_avx512 "libsimde-dev is not installed, or this is no x86-64")
+  spacc_skipped(test_seernet_int8_amx "libsimde-dev is not installed, or this is no x86-64")
   spacc_skipped(test_seernet_amx "libsimde-dev is not installed, or this is no x86-64")
 endif()
 

@@ -21,6 +21,7 @@
 #include "sparse/prune.h"
 #include "sparse/prune_obs.h"
 #include "sparse/seernet.h"
+#include "sparse/seernet_int8.h"
 #include "tests/failing_alloc.h"
 
 typedef enum spacc_status case_fn(void);
@@ -162,6 +163,20 @@ static enum spacc_status run_seernet(void)
     return status;
 }
 
+static enum spacc_status run_seer8(void)
+{
+    static const struct spacc_seer_shape shape = {4,      2,      2,      1,
+                                                  {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+    static const struct spacc_seer8_options options = {.x_zero = 3};
+    static int8_t w[4 * 9];
+    struct spacc_seer8 *s;
+
+    const enum spacc_status status = spacc_seer8_new(&s, &shape, w, NULL, &options, NULL);
+    assert_true((status == SPACC_OK) == (s != NULL));
+    spacc_seer8_free(s);
+    return status;
+}
+
 static struct spacc_fixed_layer *layer;
 
 static enum spacc_status run_steps(void)
@@ -221,6 +236,7 @@ static void seernet_survives(void **state)
 {
     (void)state;
     every_allocation_may_fail(run_seernet, 9, SPACC_ENOMEM);
+    every_allocation_may_fail(run_seer8, 6, SPACC_ENOMEM);
 }
 
 static void run_survives(void **state)
