@@ -78,6 +78,9 @@ struct spacc_seer_options {
     /* Above 0: the scale of x is made for this largest magnitude, and larger values are cut;
      * then x need not be searched. 0: the largest of each call. */
     float x_limit;
+    /* [channels]: the mean of x, or NULL: zeros. What rounding the weights changes in y at that
+     * mean is taken off again before y is held against 0. Read here, not kept. */
+    const float *x_mean;
 
     unsigned cpu_features;                  /* of spacc_cpu_features() */
     const struct spacc_seer_kernel *kernel; /* NULL: the fastest that cpu_features allow */

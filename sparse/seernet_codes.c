@@ -34,7 +34,7 @@ static void quantise_channel(struct spacc_seernet *s, const float *weights, size
     const int most = (1 << (s->options.bits - 1)) - 1;
     struct seer_channel *m = s->channel + o;
     int8_t *codes = s->codes + o / SPACC_SEER_BLOCK * block;
-    double error = 0.0;
+    double error = 0.0, shift = 0.0;
 
     measure(m, weights + o * channels * taps, channels * taps, most);
     for (size_t i = 0; i < channels * taps && m->scale > 0.0F; i++) {
@@ -45,8 +45,12 @@ static void quantise_channel(struct spacc_seernet *s, const float *weights, size
         codes[seer_code_at(at, o % SPACC_SEER_BLOCK)] = (int8_t)q;
         m->code_sum += (int32_t)q;
         error += fabs((double)w - (double)m->scale * (double)q);
+        if (s->options.x_mean)
+            shift += ((double)w - (double)m->scale * (double)q) *
+                     (double)s->options.x_mean[i / taps];
     }
     m->error1 = (float)error;
+    m->shift = (float)shift;
 }
 
 /* Kernels read whole runs at pixels beyond a row's end: that much is kept behind the image. */
