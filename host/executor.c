@@ -351,8 +351,7 @@ struct spacc_engine_options spacc_executor_options(struct spacc_executor *x,
                                          .order = x->order,
                                          .timeline = x->timeline,
                                          .seernet = x->seernet,
-                                         .seernet_node = x->seernet_node,
-                                         .seernet_limit = x->seernet_limit,
+                                         .seernet_how = x->seernet_how,
                                          .user = x};
 }
 

@@ -41,9 +41,8 @@ struct spacc_executor {
     const int *where;      /* [plan nodes]: enum spacc_where; NULL: nothing is placed */
     const int *order;      /* of spacc_engine_options */
     struct spacc_timeline *timeline; /* or NULL */
-    int seernet;                     /* of spacc_engine_options, with the nodes */
-    const bool *seernet_node;
-    const float *seernet_limit;
+    int seernet;                     /* of spacc_engine_options */
+    const struct spacc_seernet_how *seernet_how;
     int card_track;
     double card_hz; /* clock of a card whose time is its cycles, not what passes here; or 0 */
     /* own */

@@ -10,8 +10,8 @@
 
 enum { FRAMES_MOST = 8, TUNED_FRAMES = 2, PASSES = 4 };
 static const double pays = 0.95; /* of a layer's dense time: less gain is noise */
-static const float cuts[] = {0.8f, 0.65f, 0.5f, 0.35f}; /* of the largest |x| */
-static const double hopeless = 1.5;                     /* seen in few rounds */
+static const float cuts[] = {0.0f, 0.8f, 0.65f, 0.5f, 0.35f}; /* of the largest |x| */
+static const double hopeless = 1.5;                           /* seen in few rounds */
 const double spacc_seernet_slow = 1.02;
 
 struct spacc_seernet_choice {
@@ -19,8 +19,8 @@ struct spacc_seernet_choice {
     struct spacc_report_seer *layer;
     int *conv;        /* [layers]: node */
     double *computed; /* [layers]: share of outputs, in the runs that were timed last */
-    bool *node;       /* [nodes of g]: taken */
-    float *limit;     /* [nodes of g]: of |x| */
+    int nodes;
+    struct spacc_seernet_how *how; /* [nodes of g] */
 };
 
 struct work {
@@ -96,7 +96,7 @@ static void note_times(struct work *w)
 static void drop(struct work *w, size_t l)
 {
     w->c->layer[l].taken = false;
-    w->c->node[w->c->conv[l]] = false;
+    w->c->how[w->c->conv[l]].taken = false;
     w->c->report.taken--;
 }
 
@@ -118,8 +118,7 @@ static enum spacc_status make_seer(struct work *w, struct spacc_error *err)
     struct spacc_engine_options options = w->ask->engine;
 
     options.seernet = w->ask->bits;
-    options.seernet_node = w->c ? w->c->node : NULL;
-    options.seernet_limit = w->c ? w->c->limit : NULL;
+    options.seernet_how = w->c ? w->c->how : NULL;
     spacc_engine_free(seer(w));
     w->trial.engine[SPACC_SIDE_SEER] = NULL;
     return spacc_engine_new(&w->trial.engine[SPACC_SIDE_SEER], w->ask->g, w->ask->input,
@@ -215,41 +214,64 @@ static void keep_better(struct work *w, struct tuning *t)
 {
     for (size_t l = 0; l < w->trial.layers; l++) {
         const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
-        if (t->largest[l] == 0.0f)
-            t->largest[l] = s.largest;
         if (s.counts.equal <= t->equal[l])
             continue;
         t->equal[l] = s.counts.equal;
-        t->limit[l] = w->c->limit[s.node];
+        t->limit[l] = w->c->how[s.node].x_limit;
     }
 }
 
-/* Limits of all layers: a share of the largest |x|, or those found. */
+/* Limits of all layers: a share of the largest |x|; 0: none. */
 static void set_limits(struct work *w, const struct tuning *t, float cut)
 {
     for (size_t l = 0; l < w->trial.layers; l++) {
-        const float limit = cut > 0.0f ? cut * t->largest[l] : t->limit[l];
-        w->c->limit[w->c->conv[l]] = isfinite(limit) ? limit : 0.0f;
+        const float limit = cut * t->largest[l];
+        w->c->how[w->c->conv[l]].x_limit = isfinite(limit) ? limit : 0.0f;
     }
+}
+
+/* As the runs that were watched had it. */
+static enum spacc_status set_mean(struct work *w, const struct spacc_engine_seernet *s,
+                                  struct spacc_error *err)
+{
+    float *mean = calloc(s->channels, sizeof(*mean));
+
+    if (!mean)
+        return no_memory(w, err);
+    for (size_t c = 0; c < s->channels; c++)
+        mean[c] = isfinite(s->mean[c]) ? (float)s->mean[c] : 0.0f;
+    w->c->how[s->node].x_mean = mean;
+    return SPACC_OK;
+}
+
+/* What x is like, seen in runs of the prediction untuned. */
+static enum spacc_status measure(struct work *w, struct tuning *t, size_t frames,
+                                 struct spacc_error *err)
+{
+    enum spacc_status status = look(w, frames, err);
+
+    for (size_t l = 0; l < w->trial.layers && !status; l++) {
+        const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
+        t->largest[l] = s.largest;
+        status = set_mean(w, &s, err);
+    }
+    return status;
 }
 
 static enum spacc_status try_limits(struct work *w, struct tuning *t, struct spacc_error *err)
 {
     const size_t frames =
         w->trial.frames < TUNED_FRAMES ? w->trial.frames : (size_t)TUNED_FRAMES;
-    enum spacc_status status = look(w, frames, err);
+    enum spacc_status status = measure(w, t, frames, err);
 
     for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts) && !status; i++) {
-        keep_better(w, t);
         set_limits(w, t, cuts[i]);
-        if (!(status = make_seer(w, err)))
-            status = look(w, frames, err);
+        if (!(status = make_seer(w, err)) && !(status = look(w, frames, err)))
+            keep_better(w, t);
     }
-    if (status)
-        return status;
-    keep_better(w, t);
-    set_limits(w, t, 0.0f);
-    return make_seer(w, err);
+    for (size_t l = 0; l < w->trial.layers; l++)
+        w->c->how[w->c->conv[l]].x_limit = t->limit[l];
+    return status ? status : make_seer(w, err);
 }
 
 /* The truth needs no scale. */
@@ -302,15 +324,15 @@ static enum spacc_status new_choice(struct work *w, struct spacc_error *err)
     if (!c || !(c->layer = calloc(w->trial.layers + 1, sizeof(*c->layer))) ||
         !(c->conv = calloc(w->trial.layers + 1, sizeof(*c->conv))) ||
         !(c->computed = calloc(w->trial.layers + 1, sizeof(*c->computed))) ||
-        !(c->node = calloc((size_t)g->nodes + 1, sizeof(*c->node))) ||
-        !(c->limit = calloc((size_t)g->nodes + 1, sizeof(*c->limit))))
+        !(c->how = calloc((size_t)g->nodes + 1, sizeof(*c->how))))
         return no_memory(w, err);
+    c->nodes = g->nodes;
     for (size_t l = 0; l < w->trial.layers; l++) {
         const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
         c->layer[l] = (struct spacc_report_seer){
             .name = g->node[s.node].name, .with = s.with, .taken = true};
         c->conv[l] = s.node;
-        c->node[s.node] = true;
+        c->how[s.node].taken = true;
     }
     c->report = (struct spacc_report_seernet){.bits = w->ask->bits,
                                               .always = w->ask->always,
@@ -392,8 +414,9 @@ void spacc_seernet_choice_free(struct spacc_seernet_choice *c)
     free(c->layer);
     free(c->conv);
     free(c->computed);
-    free(c->node);
-    free(c->limit);
+    for (int n = 0; c->how && n < c->nodes; n++)
+        free(c->how[n].x_mean);
+    free(c->how);
     free(c);
 }
 
@@ -425,21 +448,16 @@ void spacc_seernet_choice_withdraw(struct spacc_seernet_choice *c, double us)
 {
     for (size_t l = 0; l < c->report.layers; l++) {
         c->layer[l].taken = false;
-        c->node[c->conv[l]] = false;
+        c->how[c->conv[l]].taken = false;
     }
     c->report.taken = 0;
     c->report.withdrawn = true;
     c->report.seernet_us = us;
 }
 
-const bool *spacc_seernet_choice_nodes(const struct spacc_seernet_choice *c)
+const struct spacc_seernet_how *spacc_seernet_choice_how(const struct spacc_seernet_choice *c)
 {
-    return c->node;
-}
-
-const float *spacc_seernet_choice_limits(const struct spacc_seernet_choice *c)
-{
-    return c->limit;
+    return c->how;
 }
 
 const struct spacc_report_seernet *

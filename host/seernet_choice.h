@@ -1,7 +1,8 @@
 /* seernet_choice.h - which convolutions run as SeerNet (sparse/seernet.h): measured, not hoped.
  *
- * First the prediction is tuned: of a few limits to x (outliers make its steps coarse) each
- * layer gets the one whose mask is right most often.
+ * First the prediction is tuned on a few frames: what rounding the weights does at the mean of
+ * x is taken off, and of a few limits to x (outliers make its steps coarse) each layer gets the
+ * one whose mask is right most often.
  *
  * An engine with every layer that SeerNet can run and one without run in turn on the same
  * inputs. Layers that do not get faster, reorders around them included, are dropped and the
@@ -41,10 +42,8 @@ enum spacc_status spacc_seernet_choose(struct spacc_seernet_choice **out,
 /* NULL is allowed. */
 void spacc_seernet_choice_free(struct spacc_seernet_choice *c);
 
-/* [nodes of g]: the convolutions that were taken, and their limits as engine.h has them; for
- * engines made later. */
-const bool *spacc_seernet_choice_nodes(const struct spacc_seernet_choice *c);
-const float *spacc_seernet_choice_limits(const struct spacc_seernet_choice *c);
+/* [nodes of g]: which convolutions were taken, and how; for engines made later. */
+const struct spacc_seernet_how *spacc_seernet_choice_how(const struct spacc_seernet_choice *c);
 
 /* What a run by these layers takes, when `e` is the engine that was chosen: as measured, and
  * corrected by what its runs had to compute more or less than those measured. */

@@ -44,8 +44,7 @@ enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
         return status;
     if (spacc_seernet_choice_report(s->seernet)->taken > 0) {
         x->seernet = s->options.seernet;
-        x->seernet_node = spacc_seernet_choice_nodes(s->seernet);
-        x->seernet_limit = spacc_seernet_choice_limits(s->seernet);
+        x->seernet_how = spacc_seernet_choice_how(s->seernet);
     }
     tell(s, spacc_seernet_choice_report(s->seernet));
     spacc_session_forget_runs(s);
@@ -63,7 +62,7 @@ static enum spacc_status withdraw(struct spacc_session *s, double us,
     enum spacc_status status;
 
     x->seernet = 0;
-    x->seernet_node = NULL;
+    x->seernet_how = NULL;
     const struct spacc_engine_options options = spacc_session_engine(s);
     if ((status = spacc_engine_new(&dense, s->model->graph, input, &options, err)))
         return status;

@@ -116,11 +116,11 @@ static int node_of(const struct spacc_graph *g, const char *op_name)
 /* ---- engines ---- */
 
 static struct spacc_engine *engine_of(const struct spacc_graph *g, const struct example *x,
-                                      int bits, const bool *nodes, unsigned cpu,
-                                      const struct spacc_parallel *parallel)
+                                      int bits, const struct spacc_seernet_how *how,
+                                      unsigned cpu, const struct spacc_parallel *parallel)
 {
     const struct spacc_engine_options options = {
-        .cpu = cpu, .seernet = bits, .seernet_node = nodes, .parallel = parallel};
+        .cpu = cpu, .seernet = bits, .seernet_how = how, .parallel = parallel};
     struct spacc_error err = {.text = ""};
     struct spacc_engine *e;
 
@@ -351,10 +351,10 @@ static void other_kernels_take_its_results(void **state)
     (void)state;
     expect_exact(g, &x, "branches");
     for (int which = 1; which < 4; which++) { /* one beside a dense one, too */
-        bool nodes[16] = {false};
+        struct spacc_seernet_how nodes[16] = {{.taken = false}};
         struct spacc_tensor *got[CLEAN_TENSORS_MAX] = {NULL};
-        nodes[0] = which & 1;
-        nodes[2] = which & 2;
+        nodes[0].taken = which & 1;
+        nodes[2].taken = which & 2;
         struct spacc_engine *e =
             engine_of(g, &x, SPACC_ENGINE_SEERNET_EXACT, nodes, spacc_cpu_features(), NULL);
         assert_int_equal(spacc_engine_seernets(e), which == 3 ? 2 : 1);
@@ -609,7 +609,7 @@ static void a_model_that_gets_no_faster_has_no_layers(void **state)
     assert_int_equal(spacc_seernet_choice_report(c.choice)->taken, 0);
     assert_int_equal(spacc_engine_seernets(c.engine), 0);
     for (int n = 0; n < c.g->nodes; n++)
-        assert_false(spacc_seernet_choice_nodes(c.choice)[n]);
+        assert_false(spacc_seernet_choice_how(c.choice)[n].taken);
     chosen_free(&c);
 }
 
@@ -656,11 +656,45 @@ static void outliers_are_cut_where_that_makes_better_masks(void **state)
     const struct spacc_seer_counts plainly = counts_of(g, &x, 6);
     assert_int_equal(spacc_seernet_choose(&c, &ask, &e, &err), SPACC_OK);
     const struct spacc_report_seer *l = spacc_seernet_choice_report(c)->layer;
-    const float limit = spacc_seernet_choice_limits(c)[node_of(g, "Conv")];
+    const float limit = spacc_seernet_choice_how(c)[node_of(g, "Conv")].x_limit;
     assert_true(limit > 1.0f && limit < 4.0f);
     assert_true(l->accuracy > (double)plainly.equal / (double)plainly.outputs + 0.001);
     spacc_seernet_choice_free(c);
     spacc_engine_free(e);
+    example_free(&x);
+    spacc_graph_free(g);
+}
+
+/* x is 1 or little more everywhere: rounding a weight moves every output of its channel. */
+static void the_rounding_of_weights_is_taken_off_at_the_mean(void **state)
+{
+    struct conv big = plain;
+    big.height = big.width = 24;
+    big.bias = false;
+    struct spacc_graph *g = graph_of(make_chain(&big, "relu"), 13);
+    struct example x = example_of(g);
+    float mean[5];
+    struct spacc_seernet_how how[4] = {{.taken = true}, {.taken = true, .x_mean = mean}};
+    struct spacc_tensor *got[CLEAN_TENSORS_MAX] = {NULL};
+    double right[2];
+
+    (void)state;
+    for (size_t i = 0; i < x.in[0]->count; i++)
+        ((float *)x.in[0]->data)[i] = 1.0f + 0.2f * clean_number();
+    for (int c = 0; c < 5; c++)
+        mean[c] = 1.0f;
+    for (int side = 0; side < 2; side++) {
+        struct spacc_engine *e = engine_of(g, &x, 3, how + side, spacc_cpu_features(), NULL);
+        spacc_engine_watch_seernet(e, true);
+        run(e, &x, got);
+        free_all(got);
+        const struct spacc_engine_seernet s = spacc_engine_seernet(e, 0);
+        right[side] = (double)s.counts.equal / (double)s.counts.outputs;
+        assert_int_equal(s.channels, 5);
+        assert_true(fabs(s.mean[4] - 1.0) < 0.05 && s.largest <= 1.21f);
+        spacc_engine_free(e);
+    }
+    assert_true(right[1] > right[0]);
     example_free(&x);
     spacc_graph_free(g);
 }
@@ -870,6 +904,7 @@ int main(void)
         cmocka_unit_test(a_model_that_gets_no_faster_has_no_layers),
         cmocka_unit_test(always_takes_what_fits_whatever_it_costs),
         cmocka_unit_test(outliers_are_cut_where_that_makes_better_masks),
+        cmocka_unit_test(the_rounding_of_weights_is_taken_off_at_the_mean),
         cmocka_unit_test(a_model_without_layers_has_none),
         cmocka_unit_test(bits_out_of_range_and_failing_runs_are_errors),
         cmocka_unit_test(more_to_compute_takes_longer),

@@ -26,6 +26,13 @@ struct spacc_engine;
 struct spacc_gpu;      /* host/gpu/gpu.h */
 struct spacc_timeline; /* host/timeline.h */
 
+/* How one convolution predicts its zeros. */
+struct spacc_seernet_how {
+    bool taken;
+    float x_limit; /* of struct spacc_seer_options */
+    float *x_mean;
+};
+
 struct spacc_engine_options {
     const struct spacc_parallel *parallel; /* NULL: one thread; lives as long as the engine */
     unsigned cpu;                          /* spacc_cpu_features() */
@@ -57,13 +64,10 @@ struct spacc_engine_options {
     const int *order;
     struct spacc_timeline *timeline; /* gets a slice a step (NULL: none) */
     /* Convolutions predict their zeros and skip them (sparse/seernet.h): 2 to 8 bits, one of
-     * enum spacc_engine_seernet_bits, or 0: none. [nodes]: which ones, of those that it fits;
-     * NULL: all. Read while the engine is made. */
+     * enum spacc_engine_seernet_bits, or 0: none. [nodes]: which ones, of those that it fits,
+     * and how; NULL: all, untuned. Read while the engine is made. */
     int seernet;
-    const bool *seernet_node;
-    /* [nodes]: larger |x| are cut in the prediction of that convolution; 0, or NULL for all:
-     * none, its scale is made for the largest of each run. */
-    const float *seernet_limit;
+    const struct spacc_seernet_how *seernet_how;
 };
 
 enum spacc_engine_seernet_bits {
@@ -143,6 +147,8 @@ struct spacc_engine_seernet {
     uint64_t outputs, computed;      /* over all runs so far */
     struct spacc_seer_counts counts; /* over the runs that were watched */
     float largest;                   /* |x| in these */
+    size_t channels;                 /* of x */
+    const double *mean;              /* [channels]: of x in these; as long as the engine */
 };
 size_t spacc_engine_seernets(const struct spacc_engine *e);
 struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, size_t i);

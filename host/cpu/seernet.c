@@ -31,7 +31,10 @@ struct seernet {
     double mask_us;
     uint64_t images, computed; /* of all runs: outputs */
     struct spacc_seer_counts counts;
-    float largest; /* of |x|, watched */
+    /* Of x, watched: */
+    float largest;
+    double *mean; /* [channels] */
+    uint64_t pixels;
 };
 
 /* ---- run -------------------------------------------------------------------------- */
@@ -59,13 +62,17 @@ static void predict(struct seernet *s, const struct spacc_seer_buffers *b)
     s->mask_us += spacc_now_us() - start;
 }
 
-static float largest_of(const float *x, size_t count)
+static void look_at(struct seernet *s, const float *x)
 {
-    float most = 0.0f;
+    const size_t channels = s->in_image / s->in_pixels;
 
-    for (size_t i = 0; i < count; i++)
-        most = fmaxf(most, fabsf(x[i]));
-    return most;
+    for (size_t p = 0; p < s->in_pixels; p++, x += channels) {
+        s->pixels++;
+        for (size_t c = 0; c < channels; c++) {
+            s->largest = fmaxf(s->largest, fabsf(x[c]));
+            s->mean[c] += ((double)x[c] - s->mean[c]) / (double)s->pixels;
+        }
+    }
 }
 
 static void count(struct seernet *s, const struct spacc_seer_buffers *b, uint64_t *truth)
@@ -73,7 +80,7 @@ static void count(struct seernet *s, const struct spacc_seer_buffers *b, uint64_
     struct spacc_seer_buffers full = *b;
     struct spacc_seer_counts now = {0};
 
-    s->largest = fmaxf(s->largest, largest_of(b->x, s->in_image));
+    look_at(s, b->x);
     full.mask = truth;
     spacc_seernet_dense(s->layer, &full);
     spacc_seernet_truth(s->layer, &full);
@@ -131,8 +138,10 @@ static void release(void *state)
 {
     struct seernet *s = state;
 
-    if (s)
-        spacc_seernet_free(s->layer);
+    if (!s)
+        return;
+    spacc_seernet_free(s->layer);
+    free(s->mean);
     free(s);
 }
 
@@ -299,13 +308,14 @@ static bool is_ours(const struct spacc_cpu_build *b, int n, struct chain *c,
     const struct spacc_node *node = &b->g->node[n];
     const bool has_bias = node->inputs > 2 && node->input[2] >= 0;
 
-    if (e->seernet == 0 || (e->seernet_node && !e->seernet_node[n]) ||
+    if (e->seernet == 0 || (e->seernet_how && !e->seernet_how[n].taken) ||
         strcmp(node->op->name, "Conv") != 0 || !spacc_cpu_known(b, node) ||
         !spacc_cpu_is(b, node->input[0], SPACC_F32) || !spacc_cpu_constant(b, node, 1) ||
         (has_bias && !spacc_cpu_constant(b, node, 2)) || !find_chain(b, n, c))
         return false;
     *o = (struct spacc_seer_options){.bits = e->seernet > 1 ? e->seernet : SPACC_SEER_EXACT,
-                                     .x_limit = e->seernet_limit ? e->seernet_limit[n] : 0.0f,
+                                     .x_limit = e->seernet_how ? e->seernet_how[n].x_limit : 0,
+                                     .x_mean = e->seernet_how ? e->seernet_how[n].x_mean : NULL,
                                      .cpu_features = e->cpu};
     return set_shape(shape, node, spacc_cpu_shape(b, node->input[0]),
                      spacc_cpu_constant(b, node, 1), spacc_cpu_shape(b, node->output[0])) &&
@@ -325,7 +335,7 @@ static enum spacc_status make_layer(struct spacc_cpu_build *b, int n, struct see
         spacc_seernet_new(&s->layer, shape, spacc_cpu_constant(b, node, 1)->data,
                           bias ? bias->data : NULL, o, NULL);
 
-    if (status == SPACC_ENOMEM)
+    if (status == SPACC_ENOMEM || !(s->mean = calloc(shape->channels, sizeof(*s->mean))))
         return spacc_cpu_no_memory(b);
     if (status)
         return SPACC_OK;
@@ -473,7 +483,9 @@ struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, s
                                          .outputs = layer->images * layer->out_image,
                                          .computed = layer->computed,
                                          .counts = layer->counts,
-                                         .largest = layer->largest};
+                                         .largest = layer->largest,
+                                         .channels = layer->in_image / layer->in_pixels,
+                                         .mean = layer->mean};
 }
 
 void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
@@ -484,6 +496,8 @@ void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
     s->images = s->computed = 0;
     s->counts = (struct spacc_seer_counts){0};
     s->largest = 0.0f;
+    s->pixels = 0;
+    memset(s->mean, 0, s->in_image / s->in_pixels * sizeof(*s->mean));
 }
 
 void spacc_engine_watch_seernet(struct spacc_engine *e, bool on)
