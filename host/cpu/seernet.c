@@ -23,7 +23,7 @@ struct seernet {
     struct spacc_seernet *layer;
     size_t batch, in_image, out_image; /* floats of an image */
     size_t in_pixels, out_pixels;
-    bool full, exact;
+    bool full;
     size_t truth_at, scratch_at, rows_at; /* bytes in the scratch slot */
     int x, y;
     const char *with;
@@ -51,13 +51,8 @@ static void predict(struct seernet *s, const struct spacc_seer_buffers *b)
 {
     const double start = spacc_now_us();
 
-    if (s->exact) {
-        spacc_seernet_dense(s->layer, b);
-        spacc_seernet_truth(s->layer, b);
-    } else {
-        spacc_seernet_quantise(s->layer, b);
-        spacc_seernet_predict(s->layer, b);
-    }
+    spacc_seernet_quantise(s->layer, b);
+    spacc_seernet_predict(s->layer, b);
     spacc_seernet_list(s->layer, b);
     s->mask_us += spacc_now_us() - start;
 }
@@ -350,7 +345,6 @@ static enum spacc_status make_layer(struct spacc_cpu_build *b, int n, struct see
     s->out_image = y->count / s->batch;
     s->in_pixels = shape->height * shape->width;
     s->in_image = s->in_pixels * shape->channels;
-    s->exact = b->e->options.seernet == SPACC_ENGINE_SEERNET_EXACT;
     s->full = b->e->options.seernet == SPACC_ENGINE_SEERNET_FULL;
     return SPACC_OK;
 }
