@@ -105,33 +105,38 @@ enum spacc_status seer_runs_new(struct seer_runs *r, const struct spacc_seer_sha
     return SPACC_OK;
 }
 
-static void patch_size(struct seer_tiles *t, const struct spacc_seer_shape *in)
+/* Tiles of about height x width, as even as they can be. */
+static struct seer_tiles cut(const struct seer_shape *y, size_t height, size_t width)
 {
-    t->patch_height =
-        (t->height - 1) * in->stride[0] + (in->kernel[0] - 1) * in->dilation[0] + 1;
-    t->patch_width = (t->width - 1) * in->stride[1] + (in->kernel[1] - 1) * in->dilation[1] + 1;
-}
+    const struct spacc_seer_shape *in = &y->in;
+    struct seer_tiles t = {.down = (y->rows + height - 1) / height,
+                           .across = (y->cols + width - 1) / width};
 
-/* 64 pixels whose patch stays in a first-level cache of 32 KiB beside a row of weights; fewer
- * where it does not, down to 16. */
-struct seer_tiles seer_tiles(const struct seer_shape *y, size_t channels, size_t value_bytes)
-{
-    const size_t budget = 26 * 1024;
-    struct seer_tiles t = {.height = seer_min(y->rows, 8)};
-
-    t.width = seer_min(y->cols, SPACC_SEER_TILE / t.height);
-    t.height = seer_min(y->rows, SPACC_SEER_TILE / t.width);
-    patch_size(&t, &y->in);
-    while (t.height * t.width >= 32 &&
-           t.patch_height * t.patch_width * channels * value_bytes > budget) {
-        *(t.height >= t.width ? &t.height : &t.width) /= 2;
-        patch_size(&t, &y->in);
-    }
-    t.down = (y->rows + t.height - 1) / t.height;
-    t.across = (y->cols + t.width - 1) / t.width;
-    t.height = (y->rows + t.down - 1) / t.down; /* even ones */
+    t.height = (y->rows + t.down - 1) / t.down;
     t.width = (y->cols + t.across - 1) / t.across;
     t.count = t.down * t.across;
-    patch_size(&t, &y->in);
+    t.patch_height = (t.height - 1) * in->stride[0] + (in->kernel[0] - 1) * in->dilation[0] + 1;
+    t.patch_width = (t.width - 1) * in->stride[1] + (in->kernel[1] - 1) * in->dilation[1] + 1;
     return t;
+}
+
+/* The fewest tiles of at most 64 pixels whose patches stay in a first-level cache of 32 KiB,
+ * beside two rows of weights and the outputs of 16 channels; of those the smallest patch. 16
+ * pixels are always allowed: fewer share too little of a channel's weights. */
+struct seer_tiles seer_tiles(const struct seer_shape *y, size_t channels, size_t value_bytes)
+{
+    const size_t budget = 24 * 1024 / (channels * value_bytes);
+    struct seer_tiles best = cut(y, 1, 1);
+
+    for (size_t i = 0; i < SPACC_SEER_TILE * SPACC_SEER_TILE; i++) {
+        const size_t height = i / SPACC_SEER_TILE + 1, width = i % SPACC_SEER_TILE + 1;
+        const struct seer_tiles t = cut(y, height, width);
+        const size_t patch = t.patch_height * t.patch_width;
+        if (height * width > (patch <= budget ? SPACC_SEER_TILE : 16))
+            continue;
+        if (t.count < best.count ||
+            (t.count == best.count && patch < best.patch_height * best.patch_width))
+            best = t;
+    }
+    return best;
 }

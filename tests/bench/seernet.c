@@ -11,6 +11,7 @@
 
 #include "sparse/cpu.h"
 #include "sparse/seernet.h"
+#include "sparse/seernet_int8.h"
 #include "sparse/seernet_kernels.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/seernet_dense.h"
@@ -249,6 +250,145 @@ static void bench(struct layer *l, int rounds, double roof)
     fflush(stdout);
 }
 
+/* --- int8, MSB first: high nibbles, lists, low nibbles, all, and the dense run --- */
+
+typedef void phase8_fn(const struct spacc_seer8 *s, const struct spacc_seer8_buffers *b);
+
+enum { RUN8 = 3, DENSE8, PHASES8 };
+static phase8_fn *const phases8[PHASES8] = {spacc_seer8_high, spacc_seer8_list, spacc_seer8_low,
+                                            spacc_seer8_run, spacc_seer8_dense};
+
+struct layer8 {
+    struct spacc_seer_shape shape;
+    int8_t *w;
+    int32_t *bias;
+    struct spacc_seer8_buffers b;
+};
+
+static int ascending8(const void *a, const void *b)
+{
+    const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static struct spacc_seer8 *make8(struct layer8 *l, const struct spacc_seer_kernel *k,
+                                 float caution)
+{
+    const struct spacc_seer8_options o = {.kernel = k, .caution = caution};
+    struct spacc_error err = {.text = ""};
+    struct spacc_seer8 *s;
+
+    if (spacc_seer8_new(&s, &l->shape, l->w, l->bias, &o, &err) == SPACC_OK) {
+        free(l->b.mask);
+        free(l->b.scratch);
+        l->b.mask = get(spacc_seer8_mask_words(s) * sizeof(uint64_t));
+        l->b.scratch = get(spacc_seer8_scratch_bytes(s, 1));
+        return s;
+    }
+    fprintf(stderr, "bench_seernet: %s\n", err.text);
+    exit(1);
+}
+
+static void set_biases8(struct layer8 *l, double zeros, const struct spacc_seer_kernel *k)
+{
+    const size_t pixels = l->shape.height * l->shape.width, outputs = l->shape.outputs;
+    const int32_t large = 1 << 28;
+    int32_t *v = get(pixels * sizeof(*v));
+
+    for (size_t o = 0; o < outputs; o++)
+        l->bias[o] = large;
+    struct spacc_seer8 *s = make8(l, k, 0.0F);
+    spacc_seer8_dense(s, &l->b);
+    for (size_t o = 0; o < outputs; o++) {
+        for (size_t p = 0; p < pixels; p++)
+            v[p] = l->b.y[p * outputs + o] - large;
+        qsort(v, pixels, sizeof(*v), ascending8);
+        l->bias[o] = -v[(size_t)(zeros * (double)(pixels - 1))];
+    }
+    spacc_seer8_free(s);
+    free(v);
+}
+
+/* Of the outputs above 0, how many are not 0 in the run. */
+static double recall8(const struct spacc_seer8 *s, const struct layer8 *l)
+{
+    const size_t values = l->shape.height * l->shape.width * l->shape.outputs;
+    int32_t *full = get(values * sizeof(*full));
+    size_t kept = 0, all = 0;
+
+    spacc_seer8_dense(s, &l->b);
+    memcpy(full, l->b.y, values * sizeof(*full));
+    spacc_seer8_run(s, &l->b);
+    for (size_t i = 0; i < values; i++) {
+        all += full[i] > 0;
+        kept += full[i] > 0 && l->b.y[i] > 0;
+    }
+    free(full);
+    return (double)kept / (double)all;
+}
+
+static void bench8(const struct spacc_seer8 *s, const struct layer8 *l, double zeros,
+                   float caution, int rounds)
+{
+    static double us[PHASES8][ROUNDS_MAX], ratio[ROUNDS_MAX];
+    const size_t values = l->shape.height * l->shape.width * l->shape.outputs;
+    double mid[PHASES8];
+
+    const double recall = recall8(s, l);
+    const double done = (double)spacc_seer8_finished(s, l->b.mask) / (double)values;
+    for (int i = 0; i < rounds; i++) {
+        for (int p = 0; p < PHASES8; p++) {
+            phases8[p](s, &l->b);
+            const double begin = now_us();
+            phases8[p](s, &l->b);
+            us[p][i] = now_us() - begin;
+        }
+        ratio[i] = us[DENSE8][i] / us[RUN8][i];
+    }
+    for (int p = 0; p < PHASES8; p++)
+        mid[p] = measure_median(us[p], (size_t)rounds);
+    printf("  %4.0f %%  %5.2f %5.1f %5.1f  %8.0f %8.0f %8.0f %8.0f %8.0f   %5.2f\n",
+           100.0 * zeros, (double)caution, 100.0 * (1.0 - done), 100.0 * recall, mid[DENSE8],
+           mid[0], mid[1], mid[2], mid[RUN8], measure_median(ratio, (size_t)rounds));
+    fflush(stdout);
+}
+
+static void bench_int8(const struct spacc_seer_kernel *k, size_t channels, size_t side,
+                       int rounds)
+{
+    static const double zeros[] = {0.5, 0.7, 0.9};
+    static const float caution[] = {0.0F, 0.1F, 1.0F};
+    struct layer8 l = {
+        .shape = {channels, side, side, channels, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}};
+    const size_t values = channels * side * side, weights = channels * channels * 9;
+    uint8_t *x = get(values);
+
+    l.w = get(weights);
+    l.bias = get(channels * sizeof(int32_t));
+    for (size_t i = 0; i < values; i++)
+        x[i] = (uint8_t)fminf(fmaxf(normal(), 0.0F) * 80.0F, 255.0F);
+    for (size_t i = 0; i < weights; i++)
+        l.w[i] = (int8_t)fmaxf(fminf(normal() * 32.0F, 127.0F), -127.0F);
+    l.b = (struct spacc_seer8_buffers){.x = x, .y = get(values * sizeof(int32_t))};
+    printf(
+        "int8, MSB first, %zu channels, %zu x %zu; x: dense over run\n"
+        "   zeros   caut. skip  recall     dense     high    lists      low      run       x\n",
+        channels, side, side);
+    for (size_t i = 0; i < 9; i++) {
+        if (i % 3 == 0)
+            set_biases8(&l, zeros[i / 3], k);
+        struct spacc_seer8 *s = make8(&l, k, caution[i % 3]);
+        bench8(s, &l, zeros[i / 3], caution[i % 3], rounds);
+        spacc_seer8_free(s);
+    }
+    free(x);
+    free(l.w);
+    free(l.bias);
+    free(l.b.y);
+    free(l.b.mask);
+    free(l.b.scratch);
+}
+
 static void bench_layer(const struct spacc_seer_kernel *k, size_t channels, size_t side,
                         int rounds, int bits, double roof)
 {
@@ -280,6 +420,8 @@ static void bench_kernel(const struct spacc_seer_kernel *k, int rounds, int bits
            k->name, bits);
     for (size_t i = 0; i < sizeof(layer) / sizeof(layer[0]); i++)
         bench_layer(k, layer[i][0], layer[i][1], rounds, bits, roof);
+    for (size_t i = 0; i < 3; i++)
+        bench_int8(k, layer[i][0], layer[i][1], rounds);
 }
 
 int main(int argc, char **argv)
