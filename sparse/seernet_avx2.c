@@ -1,6 +1,7 @@
 /* AVX2 and FMA. Codes are multiplied in pairs by vpmaddubsw, whose 16-bit sums are kept for as
- * many steps as they cannot overflow: 156 with 4-bit codes (2 * 15 * 7 a step), 35 with 5, 8
- * with 6. With 7 and 8 bits the high and the low nibble go apart: 17 and 8 steps. */
+ * many steps as this layer's weights cannot overflow: at least 156 with 4-bit codes (2 * 15 * 7
+ * a step), 35 with 5, 8 with 6, and more when weights are not all at their largest. With 7 and
+ * 8 bits the high and the low nibble go apart. */
 #include "sparse/seernet_avx2.h"
 
 #include "sparse/cpu.h"
@@ -84,11 +85,8 @@ group(const struct spacc_seer_sums *job, const struct pass *pass, size_t first, 
 static void run_pass(const struct spacc_seer_sums *job, const uint8_t *pixel, short factor,
                      bool add)
 {
-    const size_t largest = 2 * (size_t)job->most * (size_t)job->largest;
-    const struct pass pass = {.pixel = pixel,
-                              .steps = INT16_MAX / largest,
-                              .factor = _mm256_set1_epi16(factor),
-                              .add = add};
+    const struct pass pass = {
+        .pixel = pixel, .steps = job->steps, .factor = _mm256_set1_epi16(factor), .add = add};
     size_t p = 0;
 
     for (; p + PIXELS <= job->pixels; p += PIXELS)

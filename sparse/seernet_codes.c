@@ -53,6 +53,41 @@ static void quantise_channel(struct spacc_seernet *s, const float *weights, size
     m->shift = (float)shift;
 }
 
+enum { PAIRS = 2 * SPACC_SEER_BLOCK };
+
+static void add_pairs(int32_t sum[PAIRS], const int8_t *w, int factor)
+{
+    for (size_t lane = 0; lane < PAIRS; lane++)
+        sum[lane] += factor * (abs(w[2 * lane]) + abs(w[2 * lane + 1]));
+}
+
+/* Whether any `steps` quads side by side stay within 16 bits in every lane. */
+static bool fit(const int8_t *w, size_t quads, size_t steps, int most)
+{
+    int32_t sum[PAIRS] = {0};
+
+    for (size_t i = 0; i < quads; i++) {
+        add_pairs(sum, w + i * 2 * PAIRS, most);
+        if (i >= steps)
+            add_pairs(sum, w + (i - steps) * 2 * PAIRS, -most);
+        for (size_t lane = 0; lane < PAIRS; lane++)
+            if (sum[lane] > INT16_MAX)
+                return false;
+    }
+    return true;
+}
+
+size_t seer_steps(const int8_t *weights, size_t blocks, size_t quads, int most)
+{
+    size_t steps = seer_min(quads, 256);
+
+    for (size_t b = 0; b < blocks && steps > 1; b++)
+        while (steps > 1 &&
+               !fit(weights + b * quads * 4 * SPACC_SEER_BLOCK, quads, steps, most))
+            steps -= (steps + 7) / 8;
+    return steps;
+}
+
 /* Kernels read whole runs at pixels beyond a row's end: that much is kept behind the image. */
 static void size_image(struct spacc_seernet *s)
 {
@@ -87,5 +122,7 @@ enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights)
     memset(s->codes, 0, bytes);
     for (size_t o = 0; o < y->in.outputs; o++)
         quantise_channel(s, weights, o);
+    s->steps = seer_steps(s->codes, y->blocks, s->code_runs.count * s->code_runs.padded / 4,
+                          s->two_planes ? 15 : (1 << s->options.bits) - 1);
     return SPACC_OK;
 }

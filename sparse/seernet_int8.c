@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOW_RUN = 64 /* bytes that dot8 takes at a time */, WEIGHT_MOST = 128 };
+enum { LOW_RUN = 64 /* bytes that dot8 takes at a time */ };
 
 struct spacc_seer8 {
     struct seer_shape shape;
@@ -19,6 +19,7 @@ struct spacc_seer8 {
     int8_t *low_weights;            /* [outputs][runs][padded] */
     int32_t *base;                  /* [blocks * 16] bias - x_zero * sum of w */
     int32_t *above;                 /* [blocks * 16] goes on: sum of high w above this */
+    size_t steps;                   /* of struct spacc_seer_sums, for nibbles */
     struct seer_tiles tiles;
 };
 
@@ -140,6 +141,8 @@ static enum spacc_status fill(struct spacc_seer8 *s, const int8_t *weights, cons
     for (size_t o = 0; o < outputs && status == SPACC_OK; o++)
         status = set_channel(s, o, weights + o * products, bias ? bias[o] : 0, err);
     pack(s, weights);
+    s->steps =
+        seer_steps(s->high_weights, s->shape.blocks, s->high.count * s->high.padded / 4, 15);
     return status;
 }
 
@@ -304,26 +307,38 @@ static void sum_row(const struct job *j, size_t block, size_t y, int32_t *sums)
         .runs = s->high.count,
         .quads = s->high.padded / 4,
         .weights = s->high_weights + block * s->high.count * s->high.padded * SPACC_SEER_BLOCK,
-        .most = j->whole ? 255 : 15,
-        .largest = WEIGHT_MOST,
+        .steps = s->steps,
         .sums = sums};
 
     s->kernel->sums(&job);
 }
 
-/* y of a block in one row: factor * sum + base, where it is above `least`. */
+/* `count` channels of a pixel: factor * sum + base, where the sum is above `least`. */
+static inline void put_pixel(int32_t *restrict to, const int32_t *restrict sums,
+                             const int32_t *restrict least, const int32_t *restrict base,
+                             int32_t factor, size_t count)
+{
+    for (size_t c = 0; c < count; c++) {
+        const int32_t keep = -(int32_t)(sums[c] > least[c]); /* no branch: half are wrong */
+        to[c] = (factor * sums[c] + base[c]) & keep;
+    }
+}
+
+/* A block of one row of y. */
 static void put_row(const struct job *j, size_t block, size_t y, const int32_t *sums,
                     const int32_t *least, int32_t factor)
 {
     const struct seer_shape *shape = &j->s->shape;
-    const size_t first = block * SPACC_SEER_BLOCK;
-    const size_t count = seer_min(shape->in.outputs - first, SPACC_SEER_BLOCK);
+    const size_t first = block * SPACC_SEER_BLOCK, outputs = shape->in.outputs;
+    const size_t count = seer_min(outputs - first, SPACC_SEER_BLOCK);
     const int32_t *base = j->s->base + first;
-    int32_t *to = j->b->y + y * shape->cols * shape->in.outputs + first;
+    int32_t *to = j->b->y + y * shape->cols * outputs + first;
 
-    for (size_t p = 0; p < shape->cols; p++, to += shape->in.outputs, sums += SPACC_SEER_BLOCK)
-        for (size_t c = 0; c < count; c++)
-            to[c] = sums[c] > least[c] ? factor * sums[c] + base[c] : 0;
+    for (size_t p = 0; p < shape->cols; p++, to += outputs, sums += SPACC_SEER_BLOCK)
+        if (count == SPACC_SEER_BLOCK)
+            put_pixel(to, sums, least, base, factor, SPACC_SEER_BLOCK);
+        else
+            put_pixel(to, sums, least, base, factor, count);
 }
 
 static void high_row(const struct job *j, size_t block, size_t y, int32_t *sums, uint16_t *bits)

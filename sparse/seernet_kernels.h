@@ -21,15 +21,15 @@ enum {
  *   sums[p][c] = sum over runs r and bytes i of
  *                pixel[p * step + offset[r] + i] * weights[(r * quads + i / 4) * 64 + 4 c + i %
  * 4] A run is 4 * quads bytes that lie side by side. `low` is NULL, or pixel's twin: then codes
- * are 16 * pixel + low. Codes of pixel and low are at most `most`. */
+ * are 16 * pixel + low. Products of any `steps` quads side by side, added two by two (bytes 0
+ * and 1, 2 and 3), stay within 16 bits. */
 struct spacc_seer_sums {
     const uint8_t *pixel, *low;
     size_t step, pixels;
     const uint32_t *offset; /* [runs] */
     size_t runs, quads;
     const int8_t *weights;
-    unsigned most;
-    int largest; /* of |weights| */
+    size_t steps; /* 1 or more, over all runs */
     int32_t *sums;
 };
 

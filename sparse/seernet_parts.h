@@ -58,6 +58,7 @@ struct spacc_seernet {
     size_t code_channels, code_height, code_width;
     size_t code_bytes; /* of a plane, with what kernels read behind it */
     bool two_planes;
+    size_t steps; /* of struct spacc_seer_sums */
     struct seer_runs code_runs;
     int8_t *codes; /* [blocks][runs][padded / 4][16][4] */
     struct seer_channel *channel;
@@ -106,6 +107,10 @@ void seer_pool_windows(const struct seer_shape *y, const struct spacc_seer_pool 
 enum spacc_status seer_runs_new(struct seer_runs *r, const struct spacc_seer_shape *in,
                                 size_t channels, size_t pixel, size_t row, size_t multiple);
 struct seer_tiles seer_tiles(const struct seer_shape *y, size_t channels, size_t value_bytes);
+
+/* The steps of struct spacc_seer_sums for weights [blocks][quads][16][4] and codes up to
+ * `most`: the most that were found, at least 1 while 2 * 128 * most fits 16 bits. */
+size_t seer_steps(const int8_t *weights, size_t blocks, size_t quads, int most);
 
 /* seernet_codes.c and seernet_full.c: the weights of each half. */
 enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights);

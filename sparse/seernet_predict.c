@@ -151,8 +151,7 @@ void seer_sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, 
         .runs = runs->count,
         .quads = runs->padded / 4,
         .weights = s->codes + block * runs->count * runs->padded * SPACC_SEER_BLOCK,
-        .most = to->low ? 15 : (1U << s->options.bits) - 1,
-        .largest = (1 << (s->options.bits - 1)) - 1,
+        .steps = s->steps,
         .sums = sums};
 
     s->kernel->sums(&job);
