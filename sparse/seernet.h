@@ -133,8 +133,8 @@ struct spacc_seer_buffers {
 };
 
 /* All phases below in their order, exact mode included: there it is dense, truth, list, skip.
- * x with a value that is not finite: everything is computed; outputs up to 15 columns of
- * channels away from that value may become NaN. */
+ * x with a value that is not finite: everything is computed; outputs whose windows end within
+ * 15 values of that one may become NaN as well. */
 void spacc_seernet_run(const struct spacc_seernet *s, const struct spacc_seer_buffers *b);
 
 /* The phases, to be timed or joined with a mask from elsewhere. */
