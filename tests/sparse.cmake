@@ -7,7 +7,7 @@ add_test(NAME oom_sparse COMMAND oom_sparse)
 # The sources once more, with coverage: the other programs do not link the fuzzer's part.
 if(SPACC_FUZZ)
   file(GLOB sparse_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/sparse/*.c)
-  list(FILTER sparse_sources EXCLUDE REGEX "/(cells|cpu|gram|kernels|obs|prune_obs|rnn|tile)[^/]*$")
+  list(FILTER sparse_sources EXCLUDE REGEX "/(cells|cpu|gram|kernels|obs|prune_obs|rnn|seernet|tile)[^/]*$")
   add_executable(fuzz_pack fuzz_pack.c ${sparse_sources})
   target_link_libraries(fuzz_pack PRIVATE spacc_flags PkgConfig::CJSON ZLIB::ZLIB m)
   target_compile_options(fuzz_pack PRIVATE -fsanitize=fuzzer,address,undefined)
