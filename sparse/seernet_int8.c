@@ -456,6 +456,8 @@ static void add_low(const struct job *j, const struct spots *spots, size_t o, ui
         at[count] = spots->at[bit];
         to[count] = spots->to[bit] + o;
     }
+    if (!count)
+        return;
     s->kernel->dot8(&dot, at, count, sum);
     for (size_t i = 0; i < count; i++) {
         const int32_t v = j->b->y[to[i]] + sum[i];
@@ -474,8 +476,7 @@ static void low_part(void *arg, int part)
         const uint64_t *tile = j->at.tile + t * j->s->shape.words * 64;
         set_spots(j->s, t, &spots);
         for (size_t o = 0; o < j->s->shape.in.outputs; o++)
-            if (tile[o])
-                add_low(j, &spots, o, tile[o]);
+            add_low(j, &spots, o, tile[o]);
     }
 }
 

@@ -59,11 +59,11 @@ enum spacc_status spacc_seernet_predict_unfused(const struct spacc_seernet *s,
                                                 struct spacc_error *err)
 {
     const size_t outputs = s->shape.in.outputs, count = s->shape.pixels * outputs;
-    const int most = (1 << (s->options.bits - 1)) - 1;
     struct seer_scratch at;
 
     if (s->options.bits == SPACC_SEER_EXACT || s->options.after != SPACC_SEER_RELU)
         return spacc_fail(err, SPACC_EINVAL, "seernet: unfused needs bits and ReLU alone");
+    const int most = (1 << (s->options.bits - 1)) - 1;
     float *v = malloc((count + 2 * outputs) * sizeof(*v));
     if (!v)
         return spacc_fail(err, SPACC_ENOMEM, "seernet: no memory for %zu sums", count);
