@@ -29,6 +29,10 @@ static enum spacc_status check_options(const struct seer_shape *y,
         (o->bits < SPACC_SEER_BITS_MIN || o->bits > SPACC_SEER_BITS_MAX))
         return spacc_fail(err, SPACC_EINVAL, "seernet: %d bits; 2 to 8, or 0 for exact",
                           o->bits);
+    if (o->weight_bits &&
+        (o->weight_bits < SPACC_SEER_BITS_MIN || o->weight_bits > SPACC_SEER_BITS_MAX))
+        return spacc_fail(err, SPACC_EINVAL, "seernet: weights of %d bits; 2 to 8, or 0",
+                          o->weight_bits);
     if (!(o->margin >= 0.0F) || !isfinite(o->margin) || !(o->x_limit >= 0.0F) ||
         !isfinite(o->x_limit))
         return spacc_fail(err, SPACC_EINVAL, "seernet: margin %g or limit of x %g; 0 or more",

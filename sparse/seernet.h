@@ -8,10 +8,10 @@
  * One image, group 1, x and y in NHWC: x[row][col][channel]. BatchNormalization is folded into
  * weights and bias by the caller before, so that nothing is quantised twice.
  *
- * Predicting. Weights have n bits, symmetric, one scale an output channel; x has n bits, one
- * scale a call: unsigned where no x is negative, else symmetric about the middle code. Pads are
- * the code of zero. y = acc * s_w * s_x + b, so y > 0 is acc > T: one integer a channel. Sums
- * are exact: every kernel makes the same mask.
+ * Predicting. Weights have n bits or more, symmetric, one scale an output channel; x has n
+ * bits, one scale a call: unsigned where no x is negative, else symmetric about the middle
+ * code. Pads are the code of zero. y = acc * s_w * s_x + b, so y > 0 is acc > T: one integer a
+ * channel. Sums are exact: every kernel makes the same mask.
  *
  * Computing. Every output is summed in one order, whatever the mask, tiles, threads or kernel:
  * channels in segments, each summed in 16 lanes with fused multiply-adds, a tree over the
@@ -72,11 +72,19 @@ struct spacc_seer_options {
     float high;                  /* CLIP: above 0 */
     struct spacc_seer_pool pool; /* POOL */
 
+    /* Bits of the weights' codes, 2 .. 8; 0: as many as `bits`. They are made off line, so that
+     * more of them cost little: fewer products fit into 16 bits where a kernel adds there. */
+    int weight_bits;
+    /* As in the paper: each weight to the nearest code, scales of the largest magnitudes. Else
+     * codes are made for inputs that a ReLU has left: see seernet_round.c. */
+    bool nearest;
+
     /* Compute what is predicted above -margin times the channel's expected rounding error,
      * s_x * |w|_2 / sqrt(12): more outputs computed, fewer missed. 0 is the paper. */
     float margin;
     /* Above 0: the scale of x is made for this largest magnitude, and larger values are cut;
-     * then x need not be searched. 0: the largest of each call. */
+     * then x need not be searched. 0: that of each call: the largest, or with few bits a share
+     * of it (`nearest`, CLIP: always the largest). */
     float x_limit;
     /* [channels]: the mean of x, or NULL: zeros. What rounding the weights changes in y at that
      * mean is taken off again before y is held against 0. Read here, not kept. */

@@ -5,51 +5,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Weight of output o at input channel c and tap t. */
-static float weight(const struct spacc_seernet *s, const float *weights, size_t o, size_t c,
-                    size_t t)
+static void measure(struct seer_channel *m, const float *w, const int8_t *q, size_t count)
 {
-    return weights[(o * s->shape.in.channels + c) * s->shape.taps + t];
-}
-
-static void measure(struct seer_channel *m, const float *w, size_t count, int most)
-{
-    float largest = 0.0F;
-    double square = 0.0, sum = 0.0;
+    double square = 0.0, sum = 0.0, error = 0.0;
 
     for (size_t i = 0; i < count; i++) {
-        largest = fmaxf(largest, fabsf(w[i]));
         square += (double)w[i] * (double)w[i];
         sum += fabs((double)w[i]);
+        error += fabs((double)w[i] - (double)m->scale * (double)q[i]);
+        m->code_sum += q[i];
     }
-    m->scale = largest / (float)most;
     m->norm2 = (float)sqrt(square);
     m->norm1 = (float)sum;
+    m->error1 = (float)error;
 }
 
-static void quantise_channel(struct spacc_seernet *s, const float *weights, size_t o)
+/* q: [channels][taps], to work in. */
+static void quantise_channel(struct spacc_seernet *s, const float *weights, size_t o, int8_t *q)
 {
-    const size_t channels = s->shape.in.channels, taps = s->shape.taps;
+    const size_t taps = s->shape.taps, count = s->shape.in.channels * taps;
     const size_t block = s->code_runs.count * s->code_runs.padded * SPACC_SEER_BLOCK;
-    const int most = (1 << (s->options.bits - 1)) - 1;
+    const float *w = weights + o * count;
     struct seer_channel *m = s->channel + o;
     int8_t *codes = s->codes + o / SPACC_SEER_BLOCK * block;
-    double error = 0.0, shift = 0.0;
+    double shift = 0.0;
 
-    measure(m, weights + o * channels * taps, channels * taps, most);
-    for (size_t i = 0; i < channels * taps && m->scale > 0.0F; i++) {
-        const float w = weight(s, weights, o, i / taps, i % taps);
-        const float q = fminf(fmaxf(rintf(w / m->scale), (float)-most), (float)most);
+    m->scale = seer_round(&s->shape, w, seer_weight_most(&s->options), s->options.nearest, q);
+    measure(m, w, q, count);
+    for (size_t i = 0; i < count; i++) {
         const size_t at =
             seer_run_at(&s->shape, &s->code_runs, s->code_channels, i / taps, i % taps);
-        codes[seer_code_at(at, o % SPACC_SEER_BLOCK)] = (int8_t)q;
-        m->code_sum += (int32_t)q;
-        error += fabs((double)w - (double)m->scale * (double)q);
+        codes[seer_code_at(at, o % SPACC_SEER_BLOCK)] = q[i];
         if (s->options.x_mean)
-            shift += ((double)w - (double)m->scale * (double)q) *
+            shift += ((double)w[i] - (double)m->scale * (double)q[i]) *
                      (double)s->options.x_mean[i / taps];
     }
-    m->error1 = (float)error;
     m->shift = (float)shift;
 }
 
@@ -116,13 +106,16 @@ enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights)
         return status;
     const size_t bytes =
         y->blocks * SPACC_SEER_BLOCK * s->code_runs.count * s->code_runs.padded;
+    int8_t *q = malloc(y->in.channels * y->taps);
     s->codes = aligned_alloc(SEER_ALIGN, seer_round_up(bytes, SEER_ALIGN));
-    if (!s->codes)
-        return SPACC_ENOMEM;
-    memset(s->codes, 0, bytes);
-    for (size_t o = 0; o < y->in.outputs; o++)
-        quantise_channel(s, weights, o);
-    s->steps = seer_steps(s->codes, y->blocks, s->code_runs.count * s->code_runs.padded / 4,
-                          s->two_planes ? 15 : (1 << s->options.bits) - 1);
-    return SPACC_OK;
+    if (s->codes && q) {
+        memset(s->codes, 0, bytes);
+        for (size_t o = 0; o < y->in.outputs; o++)
+            quantise_channel(s, weights, o, q);
+        s->steps = seer_steps(s->codes, y->blocks, s->code_runs.count * s->code_runs.padded / 4,
+                              s->two_planes ? 15 : (1 << s->options.bits) - 1);
+    }
+    const bool made = s->codes && q;
+    free(q);
+    return made ? SPACC_OK : SPACC_ENOMEM;
 }

@@ -71,6 +71,16 @@ struct spacc_seernet {
     size_t weight_values;
 };
 
+/* The largest code of a weight. */
+int seer_weight_most(const struct spacc_seer_options *o);
+
+/* seernet_round.c: codes of an output channel's weights [channels][taps], not above `most`, and
+ * their scale; 0 when all weights are 0. */
+float seer_round(const struct seer_shape *y, const float *w, int most, bool nearest,
+                 int8_t *codes);
+/* What the scale of x is made for, of the largest magnitude: larger values are cut. */
+float seer_x_share(const struct spacc_seer_options *o);
+
 /* What quantising found out. */
 struct seer_state {
     float scale; /* s_x; 0: x is all zero */

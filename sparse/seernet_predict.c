@@ -57,6 +57,8 @@ static void set_scale(const struct spacc_seernet *s, struct seer_state *state,
     state->most = negative ? (1 << (bits - 1)) - 1 : (1 << bits) - 1;
     if (s->options.x_limit > 0.0F)
         largest = s->options.x_limit;
+    else
+        largest *= seer_x_share(&s->options);
     state->scale = largest / (float)state->most;
     if (!state->finite || !isfinite(1.0F / state->scale)) /* all codes are that of zero */
         state->scale = 0.0F;

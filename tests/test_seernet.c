@@ -110,6 +110,7 @@ static struct spacc_seer_shape plain(size_t channels, size_t height, size_t widt
 static struct spacc_seer_options with(int bits, enum spacc_seer_after after)
 {
     return (struct spacc_seer_options){.bits = bits,
+                                       .nearest = true,
                                        .after = after,
                                        .high = 0.7F,
                                        .pool = {{2, 2}, {2, 2}, {0, 0, 0, 0}},
@@ -263,6 +264,8 @@ static struct codes codes_of(const struct layer *l)
     const struct spacc_seer_shape *h = &l->shape;
     const size_t xs = h->height * h->width * h->channels, count = products(h);
     const int n = l->options.bits, signed_most = (1 << (n - 1)) - 1;
+    const int wn = l->options.weight_bits ? l->options.weight_bits : n;
+    const int weight_most = (1 << (wn - 1)) - 1;
     struct codes c = {get(xs * sizeof(float)), get(count * h->outputs * sizeof(float)),
                       get(h->outputs * sizeof(double)), get(h->outputs * sizeof(double))};
     float largest = 0.0F, least = 0.0F;
@@ -282,9 +285,9 @@ static struct codes codes_of(const struct layer *l)
         float top = 0.0F;
         for (size_t i = 0; i < count; i++)
             top = fmaxf(top, fabsf(w[i]));
-        const float sw = top / (float)signed_most;
+        const float sw = top / (float)weight_most;
         for (size_t i = 0; i < count; i++)
-            c.w[o * count + i] = top > 0.0F ? quantised(w[i], sw, signed_most) : 0.0F;
+            c.w[o * count + i] = top > 0.0F ? quantised(w[i], sw, weight_most) : 0.0F;
         c.unit[o] = (double)sw * (double)scale;
     }
     return c;
@@ -407,6 +410,7 @@ static struct layer any_layer(int i)
     if (pool)
         any_pool(&l);
     l.options.bits = 2 + i % 7;
+    l.options.weight_bits = i % 4 == 1 ? 2 + i / 4 % 7 : 0;
     l.options.after = (enum spacc_seer_after)(i % 3);
     return l;
 }
@@ -484,6 +488,7 @@ static void sums_do_not_overflow(void **state)
     for (int i = 0; i < 28; i++) {
         struct layer l = {.shape = plain(i % 4 ? 96 : 301, 3, 6, 17, 3),
                           .options = with(2 + i % 7, SPACC_SEER_RELU)};
+        l.options.weight_bits = i % 3 ? 0 : 8;
         fill(&l, false, 0.0F);
         for (size_t j = 0; j < 3 * 6 * l.shape.channels; j++)
             l.x[j] = i < 14 ? 1.0F : (float)(j % 2);
@@ -668,6 +673,76 @@ static void a_limit_of_x_takes_the_place_of_its_largest(void **state)
     }
     assert_memory_equal(mask[0], mask[2], sizeof(mask[0]));
     assert_memory_not_equal(mask[0], mask[1], sizeof(mask[0]));
+    drop(&l);
+}
+
+/* --- codes for inputs that a ReLU has left --- */
+
+/* Not negative, and neighbours alike: pixels of waves, a channel each. */
+static void fill_waves(struct layer *l)
+{
+    const struct spacc_seer_shape *h = &l->shape;
+
+    fill(l, false, 0.0F);
+    for (size_t i = 0; i < h->height * h->width * h->channels; i++) {
+        const float c = (float)(i % h->channels), x = (float)(i / h->channels % h->width),
+                    y = (float)(i / h->channels / h->width);
+        l->x[i] = fmaxf(0.0F, 0.5F + sinf(0.3F * x + c) + cosf(0.4F * y - 2.0F * c));
+    }
+}
+
+static double right_share(struct layer *l)
+{
+    struct spacc_seer_counts counts;
+
+    make(l);
+    struct space m = space_of(l, 1), full = space_of(l, 1);
+    spacc_seernet_run(l->s, &m.b);
+    spacc_seernet_dense(l->s, &full.b);
+    spacc_seernet_truth(l->s, &full.b);
+    spacc_seernet_count(l->s, m.b.mask, full.b.mask, &counts);
+    give_back(&m);
+    give_back(&full);
+    spacc_seernet_free(l->s);
+    l->s = NULL;
+    return (double)counts.equal / (double)counts.outputs;
+}
+
+static void codes_whose_errors_cancel_predict_better(void **state)
+{
+    (void)state;
+    for (int bits = 2; bits <= 3; bits++) {
+        struct layer l = {.shape = plain(24, 20, 20, 64, 3),
+                          .options = with(bits, SPACC_SEER_RELU)};
+        fill_waves(&l);
+        const double nearest = right_share(&l);
+        l.options.nearest = false;
+        const double cancelling = right_share(&l);
+        l.options.weight_bits = bits + 2;
+        const double finer = right_share(&l);
+        print_message("%d bits: %.4f nearest, %.4f cancelling, %.4f with finer weights\n", bits,
+                      nearest, cancelling, finer);
+        assert_true(nearest + 0.01 < cancelling && cancelling < finer);
+        drop(&l);
+    }
+}
+
+/* The sum of a channel's errors hits what every input has in common. One weight is 1 and the
+ * others 0.4 steps: all would be rounded down. */
+static void errors_of_a_channel_cancel(void **state)
+{
+    struct layer l = {.shape = plain(24, 4, 4, 16, 1), .options = with(4, SPACC_SEER_RELU)};
+
+    (void)state;
+    fill(&l, false, 0.0F);
+    for (size_t i = 0; i < 24 * 16; i++)
+        l.weights[i] = i % 24 ? -0.4F / 7.0F : 1.0F;
+    memset(l.bias, 0, 16 * sizeof(float));
+    for (size_t i = 0; i < 24 * 16; i++)
+        l.x[i] = 1.0F; /* 1 - 23 * 0.4 / 7 < 0 */
+    assert_true(right_share(&l) < 0.5);
+    l.options.nearest = false;
+    assert_true(right_share(&l) >= 1.0);
     drop(&l);
 }
 
@@ -857,6 +932,13 @@ static void bad_arguments_are_refused(void **state)
     r.word = "2 x 2 max-pool";
     refuse(&r, weights, bias);
     r.options = with(4, SPACC_SEER_RELU);
+    r.options.weight_bits = 9;
+    r.word = "weights of 9 bits";
+    refuse(&r, weights, bias);
+    r.options.weight_bits = 1;
+    r.word = "weights of 1 bits";
+    refuse(&r, weights, bias);
+    r.options = with(4, SPACC_SEER_RELU);
     r.options.margin = -1.0F;
     r.word = "margin -1";
     refuse(&r, weights, bias);
@@ -903,6 +985,8 @@ int main(void)
         cmocka_unit_test(any_number_of_parts_gives_the_same_bits),
         cmocka_unit_test(a_margin_computes_more_and_misses_less),
         cmocka_unit_test(a_limit_of_x_takes_the_place_of_its_largest),
+        cmocka_unit_test(codes_whose_errors_cancel_predict_better),
+        cmocka_unit_test(errors_of_a_channel_cancel),
         cmocka_unit_test(a_value_that_is_not_finite_has_everything_computed),
         cmocka_unit_test(zeros_leave_the_bias),
         cmocka_unit_test(counts_are_those_of_the_masks),
