@@ -73,3 +73,20 @@ def losses(axes, title, unit, lines):
                   linestyle="-" if bank == 32 else ":", label=f"{method}, bank {bank}")
     values = [v for points in lines.values() for _, v in points]
     axes.set_ylim(min(0, 1.1 * min(values)), min(1.05 * max(max(values), 1), MOST))
+
+
+SERIES = ["#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#555555"]
+
+
+def bits(file, panels):
+    """panels: [(title, unit, {line: [(bits, percent)]})]; the first says who is who."""
+    figure, grid = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.2), squeeze=False)
+    for axes, (title, unit, lines) in zip(grid.flat, panels):
+        axes.set_title(title, loc="left")
+        axes.set_ylabel(unit)
+        axes.set_xlabel("bits")
+        for colour, (name, points) in zip(SERIES, lines.items()):
+            axes.plot([b for b, _ in points], [v for _, v in points], color=colour, marker="o",
+                      markersize=3, label=name)
+        axes.legend(fontsize=7)
+    save(figure, file)

@@ -7,14 +7,17 @@ from PIL import Image
 import metrics
 
 
-def crops(picture, count, size, seed):
-    """float64 [count, size, size, 3]: random squares of at least half the shorter side."""
+def crops(picture, count, size, seed, height=None):
+    """float64 [count, height (or size), size, 3]: random parts, at least half as large as they can be."""
     rng = np.random.default_rng(seed)
+    height = height or size
+    most = min(picture.size[0] / size, picture.size[1] / height)
     made = []
     for _ in range(count):
-        side = int(min(picture.size) * rng.uniform(0.5, 1.0))
-        x, y = (int(rng.integers(0, s - side + 1)) for s in picture.size)
-        crop = picture.crop((x, y, x + side, y + side)).resize((size, size), Image.BILINEAR)
+        share = rng.uniform(0.5, 1.0)
+        wide, high = int(most * size * share), int(most * height * share)
+        x, y = (int(rng.integers(0, s - c + 1)) for s, c in zip(picture.size, (wide, high)))
+        crop = picture.crop((x, y, x + wide, y + high)).resize((size, height), Image.BILINEAR)
         pixels = np.asarray(crop, float)
         made.append(pixels[:, ::-1] if rng.integers(2) else pixels)
     return np.stack(made)

@@ -2,9 +2,12 @@
 import json
 
 import figures
+import seernet
+import seernet_page
 import trained
 import untrained
 from metrics import SAME
+from table import percent, table
 
 BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 
@@ -17,18 +20,8 @@ def load(a, name):
         return {}
 
 
-def table(head, rows):
-    """Markdown; the first column is text."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines] + [""]
-
-
 def number(value, places):
     return "exact" if value is None else f"{value:.{places}f}"
-
-
-def percent(share):
-    return f"{100 * share:.1f} %"
 
 
 # ---- without training
@@ -112,6 +105,9 @@ def write(a):
                   "against dense); the last two with `--precision int8` in the same pass:", ""]
         lines += table(["network", "float", "int16", "int8", "on the grid: float", "int8"], rows)
     untrained_figure(a, tree)
+    seen = load(a, seernet.FILE)
+    lines += seernet_page.page(seen)
+    seernet_page.figure(a, seen)
     put(a.source / "models/README.md", lines)
 
 

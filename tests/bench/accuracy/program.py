@@ -39,6 +39,11 @@ class Program:
             words += ["--input", i]
         return self.call(*words, *options)
 
+    def report(self, model, sent, got, options=()):
+        """A run's JSON; results go to the file `got`."""
+        return json.loads(self.call("run", model, "--quiet", "--json", "--input", sent,
+                                    "--output", got, *options))
+
     def eval(self, model, inputs, options=()):
         """The scores, by what they are called."""
         words = ["eval", model, "--quiet", "--json"]

@@ -1,8 +1,11 @@
 """targets.py - what the measurements were made for, met or not, a line each."""
 import page
+import seernet
+import seernet_page
 import trained
 import untrained
 from metrics import AGREEMENT, SAME
+from table import percent
 
 BANKS = ("bank32", "bank64")
 
@@ -23,7 +26,7 @@ def without_training(tree, bank):
             known, small = known + 1, small + (part[1] <= 0.02)
             lines.append(line(part[1] <= max(0.0, whole[1] / 2),
                               f"{task.name}, {metric.name}, 50 %, bank {bank}: magnitude loses "
-                              f"{page.percent(whole[1])}, obs {page.percent(part[1])}"))
+                              f"{percent(whole[1])}, obs {percent(part[1])}"))
     if known:
         lines.append(line(small >= 3, f"50 %, bank {bank}: obs loses 2 % or less on {small} of "
                                       f"{known}, 3 are wanted"))
@@ -60,7 +63,7 @@ def on_card(tree):
         if off:
             worst = max(off, key=off.get)
             lines.append(line(off[worst] <= 0.005, f"{task.name}: int8 on the card loses at most "
-                              f"{page.percent(off[worst])} of float ({worst}), 0.5 % allowed"))
+                              f"{percent(off[worst])} of float ({worst}), 0.5 % allowed"))
     return lines
 
 
@@ -91,3 +94,5 @@ def show(a):
                  *grid_on_card(tree), *with_training(a, charlm, 2.0, 0.5), *with_training(a, digits, 0.5, 0.2),
                  *on_card(page.load(a, "trained.json"))]:
         print(text)
+    for met, text in seernet_page.met(page.load(a, seernet.FILE)):
+        print(line(met, text))

@@ -107,7 +107,8 @@ def limits(task, known, dense):
 
 
 def grid(task, known):
-    from page import number, table
+    from page import number
+    from table import table
     places = 3 if task.lower else 2
     rows = []
     for tuned in (True, False):
@@ -121,7 +122,8 @@ def grid(task, known):
 
 def on_card(task, tree):
     """Float, int16, int8 of the models, and what int8 loses of float."""
-    from page import number, table
+    from page import number
+    from table import table
     places = 3 if task.lower else 2
     known = tree.get(task.name, {})
     rows = []
