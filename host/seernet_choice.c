@@ -8,10 +8,9 @@
 #include "host/verify.h"
 #include "models/op.h"
 
-enum { FRAMES_MOST = 8, TUNED_FRAMES = 2, PASSES = 4 };
-static const double pays = 0.95; /* of a layer's dense time: less gain is noise */
-static const float cuts[] = {0.0f, 0.8f, 0.65f, 0.5f, 0.35f}; /* of the largest |x| */
-static const double hopeless = 1.5;                           /* seen in few rounds */
+enum { FRAMES_MOST = 8, PASSES = 4 };
+static const double pays = 0.95;    /* of a layer's dense time: less gain is noise */
+static const double hopeless = 1.5; /* seen in few rounds */
 const double spacc_seernet_slow = 1.02;
 
 struct spacc_seernet_choice {
@@ -202,97 +201,6 @@ static enum spacc_status look(struct work *w, size_t frames, struct spacc_error 
     return status;
 }
 
-/* ---- limits to x ---- */
-
-struct tuning {
-    float *largest, *limit; /* [layers] */
-    uint64_t *equal;        /* [layers]: outputs that its mask has right, at that limit */
-};
-
-/* Of layers that are the better for the limits that `seer` was made with, these. */
-static void keep_better(struct work *w, struct tuning *t)
-{
-    for (size_t l = 0; l < w->trial.layers; l++) {
-        const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
-        if (s.counts.equal <= t->equal[l])
-            continue;
-        t->equal[l] = s.counts.equal;
-        t->limit[l] = w->c->how[s.node].x_limit;
-    }
-}
-
-/* Limits of all layers: a share of the largest |x|; 0: none. */
-static void set_limits(struct work *w, const struct tuning *t, float cut)
-{
-    for (size_t l = 0; l < w->trial.layers; l++) {
-        const float limit = cut * t->largest[l];
-        w->c->how[w->c->conv[l]].x_limit = isfinite(limit) ? limit : 0.0f;
-    }
-}
-
-/* As the runs that were watched had it. */
-static enum spacc_status set_mean(struct work *w, const struct spacc_engine_seernet *s,
-                                  struct spacc_error *err)
-{
-    float *mean = calloc(s->channels, sizeof(*mean));
-
-    if (!mean)
-        return no_memory(w, err);
-    for (size_t c = 0; c < s->channels; c++)
-        mean[c] = isfinite(s->mean[c]) ? (float)s->mean[c] : 0.0f;
-    w->c->how[s->node].x_mean = mean;
-    return SPACC_OK;
-}
-
-/* What x is like, seen in runs of the prediction untuned. */
-static enum spacc_status measure(struct work *w, struct tuning *t, size_t frames,
-                                 struct spacc_error *err)
-{
-    enum spacc_status status = look(w, frames, err);
-
-    for (size_t l = 0; l < w->trial.layers && !status; l++) {
-        const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
-        t->largest[l] = s.largest;
-        status = set_mean(w, &s, err);
-    }
-    return status;
-}
-
-static enum spacc_status try_limits(struct work *w, struct tuning *t, struct spacc_error *err)
-{
-    const size_t frames =
-        w->trial.frames < TUNED_FRAMES ? w->trial.frames : (size_t)TUNED_FRAMES;
-    enum spacc_status status = measure(w, t, frames, err);
-
-    for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts) && !status; i++) {
-        set_limits(w, t, cuts[i]);
-        if (!(status = make_seer(w, err)) && !(status = look(w, frames, err)))
-            keep_better(w, t);
-    }
-    for (size_t l = 0; l < w->trial.layers; l++)
-        w->c->how[w->c->conv[l]].x_limit = t->limit[l];
-    return status ? status : make_seer(w, err);
-}
-
-/* The truth needs no scale. */
-static enum spacc_status tune(struct work *w, struct spacc_error *err)
-{
-    const size_t layers = w->trial.layers + 1;
-    struct tuning t = {.largest = calloc(layers, sizeof(float)),
-                       .limit = calloc(layers, sizeof(float)),
-                       .equal = calloc(layers, sizeof(uint64_t))};
-    enum spacc_status status = SPACC_OK;
-
-    if (!t.largest || !t.limit || !t.equal)
-        status = no_memory(w, err);
-    else if (w->ask->bits != SPACC_SEERNET_EXACT)
-        status = try_limits(w, &t, err);
-    free(t.largest);
-    free(t.limit);
-    free(t.equal);
-    return status;
-}
-
 /* Results with what was chosen against those without. */
 static enum spacc_status compare(struct work *w, struct spacc_error *err)
 {
@@ -357,7 +265,7 @@ static enum spacc_status choose(struct work *w, struct spacc_error *err)
         return no_memory(w, err);
     w->trial.layer = w->layer;
     find_layer_nodes(w);
-    if ((status = tune(w, err)) || (status = look(w, w->trial.frames, err)))
+    if ((status = look(w, w->trial.frames, err)))
         return status;
     count_masks(w);
     if ((status = choose_layers(w, err)) || (status = judge_whole(w, err)))

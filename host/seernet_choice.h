@@ -1,9 +1,5 @@
 /* seernet_choice.h - which convolutions run as SeerNet (sparse/seernet.h): measured, not hoped.
  *
- * First the prediction is tuned on a few frames: what rounding the weights does at the mean of
- * x is taken off, and of a few limits to x (outliers make its steps coarse) each layer gets the
- * one whose mask is right most often.
- *
  * An engine with every layer that SeerNet can run and one without run in turn on the same
  * inputs. Layers that do not get faster, reorders around them included, are dropped and the
  * rest is timed again; what is left has to make the whole model faster, else SeerNet is

@@ -631,74 +631,6 @@ static void always_takes_what_fits_whatever_it_costs(void **state)
     chosen_free(&c);
 }
 
-/* One value far above the others leaves them few steps. */
-static void outliers_are_cut_where_that_makes_better_masks(void **state)
-{
-    struct fake f = {.seernet_us = 1.0};
-    struct conv big = plain;
-    big.height = big.width = 32;
-    struct spacc_graph *g = graph_of(make_chain(&big, "relu"), 13);
-    struct example x = example_of(g);
-    const struct spacc_seernet_ask ask = {.g = g,
-                                          .engine = {.cpu = spacc_cpu_features()},
-                                          .bits = 6,
-                                          .always = true,
-                                          .frames = 1,
-                                          .input = inputs_of(&x),
-                                          .run = fake_run,
-                                          .user = &f};
-    struct spacc_engine *e = simple_engine(g, &x, 0);
-    struct spacc_seernet_choice *c;
-    struct spacc_error err = {.text = ""};
-
-    (void)state;
-    ((float *)x.in[0]->data)[77] = 4.0f;
-    const struct spacc_seer_counts plainly = counts_of(g, &x, 6);
-    assert_int_equal(spacc_seernet_choose(&c, &ask, &e, &err), SPACC_OK);
-    const struct spacc_report_seer *l = spacc_seernet_choice_report(c)->layer;
-    const float limit = spacc_seernet_choice_how(c)[node_of(g, "Conv")].x_limit;
-    assert_true(limit > 1.0f && limit < 4.0f);
-    assert_true(l->accuracy > (double)plainly.equal / (double)plainly.outputs + 0.001);
-    spacc_seernet_choice_free(c);
-    spacc_engine_free(e);
-    example_free(&x);
-    spacc_graph_free(g);
-}
-
-/* x is 1 or little more everywhere: rounding a weight moves every output of its channel. */
-static void the_rounding_of_weights_is_taken_off_at_the_mean(void **state)
-{
-    struct conv big = plain;
-    big.height = big.width = 24;
-    big.bias = false;
-    struct spacc_graph *g = graph_of(make_chain(&big, "relu"), 13);
-    struct example x = example_of(g);
-    float mean[5];
-    struct spacc_seernet_how how[4] = {{.taken = true}, {.taken = true, .x_mean = mean}};
-    struct spacc_tensor *got[CLEAN_TENSORS_MAX] = {NULL};
-    double right[2];
-
-    (void)state;
-    for (size_t i = 0; i < x.in[0]->count; i++)
-        ((float *)x.in[0]->data)[i] = 1.0f + 0.2f * clean_number();
-    for (int c = 0; c < 5; c++)
-        mean[c] = 1.0f;
-    for (int side = 0; side < 2; side++) {
-        struct spacc_engine *e = engine_of(g, &x, 3, how + side, spacc_cpu_features(), NULL);
-        spacc_engine_watch_seernet(e, true);
-        run(e, &x, got);
-        free_all(got);
-        const struct spacc_engine_seernet s = spacc_engine_seernet(e, 0);
-        right[side] = (double)s.counts.equal / (double)s.counts.outputs;
-        assert_int_equal(s.channels, 5);
-        assert_true(fabs(s.mean[4] - 1.0) < 0.05 && s.largest <= 1.21f);
-        spacc_engine_free(e);
-    }
-    assert_true(right[1] > right[0]);
-    example_free(&x);
-    spacc_graph_free(g);
-}
-
 static void a_model_without_layers_has_none(void **state)
 {
     struct fake f = {.seernet_us = 1.0};
@@ -903,8 +835,6 @@ int main(void)
         cmocka_unit_test(a_layer_is_taken_when_it_gets_faster),
         cmocka_unit_test(a_model_that_gets_no_faster_has_no_layers),
         cmocka_unit_test(always_takes_what_fits_whatever_it_costs),
-        cmocka_unit_test(outliers_are_cut_where_that_makes_better_masks),
-        cmocka_unit_test(the_rounding_of_weights_is_taken_off_at_the_mean),
         cmocka_unit_test(a_model_without_layers_has_none),
         cmocka_unit_test(bits_out_of_range_and_failing_runs_are_errors),
         cmocka_unit_test(more_to_compute_takes_longer),
