@@ -14,8 +14,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FAMILIES = ("ice40", "ecp5", "xc7", "xcup")
 BLOCKS = ("pe", "requant", "cell", "cell_small", "array", "control", "run", "host", "core", "micro")
 CONFIG = ("pes", "lanes", "cells", "weight_bits", "index_bits", "axi_bits", "weight_words", "x_words", "h_words",
-          "units", "psum_words", "instructions", "shared_rows", "act_bits", "small_cell", "micro")
-CONFIG_DEFAULTS = {"shared_rows": 1, "act_bits": 16}
+          "units", "psum_words", "instructions", "shared_rows", "act_bits", "queue", "small_cell", "micro")
+CONFIG_DEFAULTS = {"shared_rows": 1, "act_bits": 16, "queue": 0}
 RESOURCES = ("lut", "ff", "dsp", "bram", "uram")
 TERMS = 5
 MARKS = ("<!-- results -->", "<!-- /results -->")

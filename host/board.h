@@ -49,6 +49,7 @@ struct spacc_card_config {
     unsigned pes, lanes, cells, weight_bits, index_bits, axi_bits;
     unsigned weight_words, x_words, h_words, units, psum_words, instructions;
     unsigned shared_rows, act_bits; /* estimated are only 1 and 16 */
+    unsigned queue;                 /* rows that a PE queues for masked RUNs; estimated is 0 */
     unsigned small_cell;            /* 1: spacc_cell_small */
     unsigned micro; /* 1: spacc_micro, 4x4 of 8 bits, one multiplication at a time */
 };

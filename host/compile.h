@@ -127,6 +127,9 @@ struct spacc_run_args {
     uint32_t x_step_bytes;
     uint32_t h_offset, state_offset; /* region 2: int16 [batch][h_words][lanes],
                                         int32 [batch][units] */
+    bool masked;                     /* rows of LINEAR are skipped: batch 1, weights stay */
+    uint32_t overlap, window;        /* fields of RUN */
+    uint32_t x_slots, y_groups;      /* the same; y is int32 [y_groups][pes] */
     uint32_t y_offset, state_out;    /* region 3; y as x, but LINEAR int32 and LSTMP int16
                                         [steps][group][batch][pes] */
 };

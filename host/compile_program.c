@@ -132,18 +132,22 @@ static void add_run(struct spacc_program *p, const struct spacc_layout *l,
     SET(w, RUN, K_B, l->k_b);
     SET(w, RUN, PROLOGUE, l->prologue);
     SET(w, RUN, PROLOGUE_B, l->prologue_b);
-    SET(w, RUN, X_SLOTS, spacc_layout_slots(l, args->batch));
+    SET(w, RUN, X_SLOTS, args->masked ? args->x_slots : spacc_layout_slots(l, args->batch));
     SET(w, RUN, M_WORDS, l->m_words);
     SET(w, RUN, WEIGHT_BASE, at->word_base);
     SET(w, RUN, PARAM_BASE, at->param_base);
     SET(w, RUN, STATE_BASE, at->state_base);
-    SET(w, RUN, X_WORDS, l->x_words);
+    SET(w, RUN, X_WORDS, l->x_words / (args->overlap + 1));
     SET(w, RUN, H_WORDS, l->h_words);
     SET(w, RUN, H_BASE, at->h_base);
     SET(w, RUN, X_OFFSET, args->x_offset + back * x_step);
     SET(w, RUN, X_STRIDE, args->reverse ? 0u - x_step : x_step);
     SET(w, RUN, Y_OFFSET, args->y_offset + back * y_step);
     SET(w, RUN, Y_STRIDE, args->reverse ? 0u - y_step : y_step);
+    SET(w, RUN, MASKED, args->masked);
+    SET(w, RUN, OVERLAP, args->overlap);
+    SET(w, RUN, WINDOW, args->window);
+    SET(w, RUN, Y_GROUPS, args->y_groups);
 }
 
 void spacc_program_run(struct spacc_program *p, const struct spacc_layout *l,

@@ -33,6 +33,8 @@ struct spacc_job_counts {
     uint64_t cycles, cause[SPACC_CARD_CAUSES];
     uint64_t gate_saturations, state_saturations;
     uint64_t bytes_read, bytes_written;
+    uint64_t rows_skipped; /* of masked RUNs, rows that fill the last group included */
+    uint64_t issue_saved;  /* cycles of ISSUE that these would have taken without masks */
 };
 
 /* Widths are those of spacc_fixed_layer: outputs of an LSTMP is the width of its r, else units;
@@ -42,12 +44,20 @@ struct spacc_job {
     size_t steps;     /* 1 or more */
     bool reverse;     /* last step first; x and y stay in natural order */
     const int16_t *x; /* [steps][x_cols]; NULL with x_job */
-    int x_job;        /* earlier job of the list whose y is x, else -1: as many outputs as
-                         x_cols, the same steps, not LINEAR */
-    int16_t *h;       /* [outputs], in: initial, out: last. NULL for LINEAR */
-    int32_t *state;   /* [units], in: initial c (h of a GRU), out: last. NULL for LINEAR */
-    bool skip_state;  /* nobody asks for the last c: of an LSTM, state may be left as it was */
-    void *y;          /* out: LINEAR int32 [steps][4 * units], else int16 [steps][outputs] */
+    /* LINEAR without reverse only: rows that are wanted, uint64_t [steps][ceil(outputs / 64)]
+     * as spacc_fixed_run_masked() takes them; the others are 0. NULL: all. */
+    const uint64_t *mask;
+    /* With a mask: x is [steps][x_cols / (overlap + 1)], and the input of a step is that of the
+     * `overlap` steps before and its own, bank by bank: of a bank of L columns (those of w_x)
+     * the first L / (overlap + 1) are the oldest step's. The banks have x_cols exactly, L is a
+     * multiple of overlap + 1, and no row of the first `overlap` steps is wanted. */
+    size_t overlap;
+    int x_job;       /* earlier job of the list whose y is x, else -1: as many outputs as
+                        x_cols, the same steps, not LINEAR */
+    int16_t *h;      /* [outputs], in: initial, out: last. NULL for LINEAR */
+    int32_t *state;  /* [units], in: initial c (h of a GRU), out: last. NULL for LINEAR */
+    bool skip_state; /* nobody asks for the last c: of an LSTM, state may be left as it was */
+    void *y;         /* out: LINEAR int32 [steps][4 * units], else int16 [steps][outputs] */
     struct spacc_job_counts counts; /* out */
 };
 
@@ -91,6 +101,12 @@ static inline enum spacc_status spacc_device_load(struct spacc_device *d,
 {
     return d->ops->load(d, err);
 }
+
+/* The whole input of every step of a job with overlap: [steps][x_cols]. */
+void spacc_job_input(const struct spacc_job *job, const struct spacc_fixed_layer *layer,
+                     int16_t *x);
+/* Whether mask and overlap are as said above. */
+bool spacc_job_mask_fits(const struct spacc_job *job, const struct spacc_fixed_layer *layer);
 
 /* SPACC_EDEVICE, SPACC_ETIMEOUT: nothing in the jobs is valid, the device stays usable.
  * SPACC_ENOFIT when vectors of one list pass 4 GiB.

@@ -118,6 +118,9 @@ def check(card):
         packed = config["shared_rows"] == 4 and config["weight_bits"] == 8 and 10 <= config["act_bits"] <= 12
         if config["act_bits"] != 16 and not packed:
             sys.exit(f"config {config['name']}: {config['act_bits']} bits of x and h need 8-bit weights in shared rows, and 10 to 12")
+        queue, pes = config["queue"], config["pes"]
+        if queue and (queue & (queue - 1) or queue < 2 or pes & (pes - 1) or pes > axi or config["shared_rows"] != 1):
+            sys.exit(f"config {config['name']}: a queue of {queue} rows: a power of two, PEs too, no more than AXI bits, indices not shared")
         if axi not in (64, 128, 256, 512) or not 16 * cells <= axi <= min(16 * config["lanes"], 64 * cells):
             sys.exit(f"config {config['name']}: {axi} AXI bits do not fit {cells} cell lanes, {config['lanes']} lanes")
 
@@ -140,6 +143,7 @@ def card_map_h(card):
     base = card["counters"]["base"]
     out += [f"#define SPACC_REG_COUNTERS 0x{base:03x}u",
             "#define SPACC_REG_COUNTER(i) (SPACC_REG_COUNTERS + 8u * (i)) /* low word; high at + 4 */",
+            f"#define SPACC_CARD_MASK_BEATS {card['masks']['beats']}u /* that a card with a queue holds */",
             "", "/* Counters: index into the counter registers and into a MARK. */",
             f"#define SPACC_CARD_COUNTERS {len(card['counter'])}"]
     for i, counter in enumerate(card["counter"]):
@@ -170,14 +174,14 @@ def card_map_h(card):
     out += [f"#define SPACC_CARD_CELL_{k} {v}u" for k, v in card["cells"].items()]
     out += [f"#define SPACC_CARD_ACT_{k} {v}u" for k, v in card["activations"].items()]
     out += ["", "/* Configurations: X(token, name, pes, lanes, cells, weight_bits, index_bits, axi_bits,",
-            "   weight_words, x_words, h_words, units, psum_words, instructions, shared_rows, act_bits);",
+            "   weight_words, x_words, h_words, units, psum_words, instructions, shared_rows, act_bits, queue);",
             "   the top module is",
             "   spacc_card_<token>. */",
             "#define SPACC_CARD_CONFIG_MAP(X) \\"]
     out += [" \\\n".join(
         f"    X({c['name']}, {c_text(c['name'])}, {c['pes']}, {c['lanes']}, {c['cells']}, {c['weight_bits']}, {INDEX_BITS}, "
         f"{c['axi_bits']}, {c['weight_words']}, {c['x_words']}, {c['h_words']}, {c['units']}, {c['psum_words']}, "
-        f"{c['instructions']}, {c['shared_rows']}, {c['act_bits']})"
+        f"{c['instructions']}, {c['shared_rows']}, {c['act_bits']}, {c['queue']})"
         for c in card["config"])]
     return "\n".join(out + ["", "#endif", ""])
 
@@ -215,6 +219,7 @@ def package_sv(card, tables):
     for name, offset, _, _, _ in registers(card):
         word("Reg" + camel(name), offset, 12)
     word("RegCounters", card["counters"]["base"], 12)
+    out.append(f"  localparam int unsigned MaskBeats = {card['masks']['beats']};")
     for name, _, _, reset, _ in registers(card):
         if reset:
             word("Reset" + camel(name), reset)
@@ -300,7 +305,7 @@ def top_sv(config):
         ("ActBits", config["act_bits"]), ("IndexBits", INDEX_BITS), ("AxiBits", config["axi_bits"]),
         ("WeightWords", config["weight_words"]), ("XWords", config["x_words"]), ("HWords", config["h_words"]),
         ("Units", config["units"]), ("PsumWords", config["psum_words"]),
-        ("Instructions", config["instructions"])))
+        ("Instructions", config["instructions"]), ("Queue", config["queue"])))
     return (f"// Made by rtl/generate.py from rtl/card.toml; do not edit.\n"
             f"module spacc_card_{config['name']} (\n{ports}\n);\n"
             f"  spacc_card #(\n{values}\n  ) u_card (\n{wires}\n  );\nendmodule\n")
@@ -331,12 +336,12 @@ def page_md(card, tables):
             "", "## Configurations", "",
             "| name | PEs | lanes | cell lanes | weight bits | index bits | AXI bits | weight words a PE | "
             "x words a bank | h words a bank | units | partial sums a PE | instructions | rows that share indices | "
-            "bits of x and h |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+            "bits of x and h | rows a PE queues |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for c in card["config"]:
         out.append(f"| {c['name']} | {c['pes']} | {c['lanes']} | {c['cells']} | {c['weight_bits']} | {INDEX_BITS} | "
                    f"{c['axi_bits']} | {c['weight_words']} | {c['x_words']} | {c['h_words']} | {c['units']} | "
-                   f"{c['psum_words']} | {c['instructions']} | {c['shared_rows']} | {c['act_bits']} |")
+                   f"{c['psum_words']} | {c['instructions']} | {c['shared_rows']} | {c['act_bits']} | {c['queue']} |")
     out += ["", "## Activation tables", "", "| function | segments | slope bits | largest error over all codes, units of 2^-15 |",
             "| --- | --- | --- | --- |"]
     exact = {"tanh": math.tanh, "sigmoid": lambda v: 1.0 / (1.0 + math.exp(-v))}

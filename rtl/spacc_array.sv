@@ -24,6 +24,8 @@ module spacc_array #(
   parameter  int unsigned HWords      = 512,
   parameter  int unsigned PsumWords   = 64,
   parameter  int unsigned AccBits     = 48,
+  parameter  int unsigned Queue       = 0,  // rows that a PE queues; 0: no masked RUNs
+  parameter  int unsigned IndexWidth  = 11, // of results of a pass
   localparam int unsigned WordWidth   = $clog2(WeightWords),
   localparam int unsigned XWidth      = $clog2(XWords),
   localparam int unsigned HWidth      = $clog2(HWords),
@@ -63,10 +65,25 @@ module spacc_array #(
   input  logic [PsumWidth-1:0]            issue_psum_word_i,
   input  logic [WordWidth-1:0]            issue_word_i,
   input  logic [BaseWidth-1:0]            issue_base_i,      // vector word of index 0
+  // rows of a masked RUN; spacc_queue
+  input  logic                            masked_i,
+  input  logic                            issue_pop_i,
+  input  logic [Pes-1:0]                  push_i,
+  input  logic [WordWidth-1:0]            push_word_i,
+  input  logic [XWidth-1:0]               push_base_i,
+  input  logic [IndexWidth-1:0]           push_index_i,
+  input  logic [3:0]                      push_step_i,
+  output logic [Pes-1:0]                  full_o,
+  output logic [Pes-1:0]                  empty_o,
+  output logic [4*Pes-1:0]                next_step_o,
+  output logic [Pes-1:0]                  now_o,
+  output logic [4*Pes-1:0]                now_step_o,
   // sums of 4 * Cells rows, PE 0 lowest
   input  logic [4:0]                      gap_i,             // idle cycles between rows; constant while groups leave
   output logic                            rows_valid_o,
-  output logic [4*Cells*AccBits-1:0]      rows_sums_o
+  output logic [4*Cells*AccBits-1:0]      rows_sums_o,
+  output logic [4*Cells-1:0]              rows_used_o,       // masked: the row was to be computed
+  output logic [4*Cells*IndexWidth-1:0]   rows_index_o       // masked: of its group's first results
 );
 
   localparam int unsigned Stages    = $clog2(Lanes) + 6;
@@ -134,6 +151,29 @@ module spacc_array #(
     end
   end
 
+  // Rows of a masked RUN on their way through the array.
+  logic       keep;
+  logic [3:0] keep_at_q, row_at_q;
+  assign keep = issue_valid_i && issue_last_i && masked_i;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) begin
+      keep_at_q <= 4'd0;
+      row_at_q  <= 4'd0;
+    end else begin
+      if (keep)                keep_at_q <= keep_at_q + 4'd1;
+      if (capture && masked_i) row_at_q  <= row_at_q + 4'd1;
+    end
+  end
+
+  if (Queue == 0) begin : gen_unmasked
+    assign {full_o, empty_o, next_step_o, now_o, now_step_o} = '0;
+    logic unused_rows;
+    assign unused_rows = ^{issue_pop_i, push_i, push_word_i, push_base_i, push_index_i, push_step_i, row_at_q};
+  end else begin : gen_masked
+    logic unused_shared;
+    assign unused_shared = ^{weight_word_q, base_q};
+  end
+
   logic psum_write;
   assign psum_write = valid_q[Stages] && store_q[Stages];
 
@@ -144,6 +184,27 @@ module spacc_array #(
 
   for (genvar p = 0; p < Pes / SharedRows; p++) begin : gen_pe
     logic [SharedRows*AccBits-1:0] sums;
+    logic [WordWidth-1:0]          index_word, weight_word;
+    logic [BaseWidth-1:0]          base;
+
+    if (Queue > 0) begin : gen_queue
+      logic                  row_used;
+      logic [IndexWidth-1:0] row_index;
+      spacc_queue #(
+        .Depth(Queue), .WordWidth(WordWidth), .XWidth(XWidth), .BaseWidth(BaseWidth), .IndexWidth(IndexWidth)
+      ) u_queue (
+        .clk_i(clk_i), .rst_ni(rst_ni && !flush_i),
+        .push_i(push_i[p]), .push_word_i(push_word_i), .push_base_i(push_base_i), .push_index_i(push_index_i),
+        .push_step_i(push_step_i), .full_o(full_o[p]), .empty_o(empty_o[p]), .step_o(next_step_o[4*p +: 4]),
+        .now_o(now_o[p]), .now_step_o(now_step_o[4*p +: 4]),
+        .masked_i(masked_i), .issue_i(issue_valid_i), .pop_i(issue_pop_i), .keep_i(keep), .keep_at_i(keep_at_q),
+        .issue_word_i(issue_word_i), .issue_base_i(issue_base_i), .enable_i(valid_q[1:0]),
+        .index_word_o(index_word), .base_o(base), .weight_word_o(weight_word),
+        .row_at_i(row_at_q), .row_used_o(row_used), .row_index_o(row_index)
+      );
+    end else begin : gen_shared
+      assign {index_word, weight_word, base} = {word_q, weight_word_q, base_q};
+    end
 
     spacc_pe #(
       .Lanes(Lanes), .BeatLanes(BeatLanes), .HLanes(HLanes), .Rows(SharedRows), .WeightBits(WeightBits),
@@ -168,9 +229,9 @@ module spacc_array #(
       .hw_mask_i(hw_mask_i),
       .hw_data_i(hw_data),
       .enable_i(valid_q[Stages-1:0]),
-      .index_word_i(word_q),
-      .base_i(base_q),
-      .weight_word_i(weight_word_q),
+      .index_word_i(index_word),
+      .base_i(base),
+      .weight_word_i(weight_word),
       .h_read_i(h_q[2]),
       .h_use_i(h_q[3]),
       .h_zero_i(zero_q[3]),
@@ -204,10 +265,24 @@ module spacc_array #(
     if (p < 4 * Cells) begin : gen_out
       assign rows_sums_o[AccBits*p +: AccBits] = sum_q;
     end
+    if (Queue > 0) begin : gen_which
+      logic [IndexWidth:0] which_q;   // {used, index}
+      always_ff @(posedge clk_i) begin
+        if (capture)    which_q <= {gen_pe[p].gen_queue.row_used, gen_pe[p].gen_queue.row_index};
+        else if (shift) which_q <= gen_row[p+4*Cells < Pes ? p+4*Cells : p].gen_which.which_q;
+      end
+      if (p < 4 * Cells) begin : gen_out
+        assign {rows_used_o[p], rows_index_o[IndexWidth*p +: IndexWidth]} = which_q;
+      end
+    end else if (p < 4 * Cells) begin : gen_all
+      assign {rows_used_o[p], rows_index_o[IndexWidth*p +: IndexWidth]} = '0;
+    end
   end
 
 `ifndef SYNTHESIS
   initial assert (Pes % (4 * Cells) == 0) else $fatal(1, "Pes must be a multiple of 4 * Cells");
+  initial assert (Queue == 0 || (SharedRows == 1 && (1 << XWidth) == XWords && Stages < 15))
+    else $fatal(1, "masked RUNs need indices of their own a PE, and a power of two of words of x");
 
   // A new group may replace the last rows in the cycle in which those leave.
   always_ff @(posedge clk_i) begin

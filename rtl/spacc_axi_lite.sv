@@ -26,7 +26,8 @@ module spacc_axi_lite #(
   parameter int unsigned HWords       = 512,
   parameter int unsigned Units        = 512,
   parameter int unsigned PsumWords    = 32,
-  parameter int unsigned Instructions = 64
+  parameter int unsigned Instructions = 64,
+  parameter int unsigned Queue        = 0
 ) (
   input  logic         clk_i,
   input  logic         rst_ni,          // synchronous, active low
@@ -259,6 +260,8 @@ module spacc_axi_lite #(
       spacc_card_pkg::RegConfigInstructions:       rdata = {15'd0, SharedRows == 4, 16'(Instructions)};
       spacc_card_pkg::RegConfigCells:
         rdata = {16'(PsumWords), 8'(BatchMax), 8'(Cells)};
+      spacc_card_pkg::RegConfigMasks:
+        rdata = {Queue > 0 ? 16'(spacc_card_pkg::MaskBeats) : 16'd0, 8'd0, 8'(Queue)};
       spacc_card_pkg::RegErrorCode:                rdata = error_code_i;
       spacc_card_pkg::RegErrorPc:                  rdata = error_pc_i;
       spacc_card_pkg::RegErrorAddress:             rdata = error_address_i[31:0];

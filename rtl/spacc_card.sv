@@ -18,6 +18,7 @@ module spacc_card #(
   parameter int unsigned Units        = 2048, // row parameters (quads) and cell states
   parameter int unsigned PsumWords    = 64,   // partial sums a PE
   parameter int unsigned Instructions = 64,
+  parameter int unsigned Queue        = 0,    // rows that a PE queues for masked RUNs; 0: none of these
   parameter bit          SmallCell    = 1'b0 // one multiplier a cell unit, 22 cycles a unit
 ) (
   input  logic                       ap_clk,
@@ -101,7 +102,7 @@ module spacc_card #(
     .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .SharedRows(SharedRows), .WeightBits(WeightBits), .ActBits(ActBits),
     .IndexBits(IndexBits),
     .AxiBits(AxiBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .Units(Units),
-    .PsumWords(PsumWords), .Instructions(Instructions)
+    .PsumWords(PsumWords), .Instructions(Instructions), .Queue(Queue)
   ) u_registers (
     .clk_i(ap_clk), .rst_ni(ap_rst_n),
     .s_axi_awvalid_i(s_axi_control_awvalid), .s_axi_awready_o(s_axi_control_awready),
@@ -126,7 +127,7 @@ module spacc_card #(
     .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .SharedRows(SharedRows), .WeightBits(WeightBits), .ActBits(ActBits),
     .IndexBits(IndexBits),
     .AxiBits(AxiBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .Units(Units),
-    .PsumWords(PsumWords), .Instructions(Instructions), .SmallCell(SmallCell)
+    .PsumWords(PsumWords), .Instructions(Instructions), .Queue(Queue), .SmallCell(SmallCell)
   ) u_core (
     .clk_i(ap_clk), .rst_ni(ap_rst_n), .start_i(start), .done_o(done),
     .program_ptr_i(program_ptr), .weights_ptr_i(weights_ptr), .input_ptr_i(input_ptr),

@@ -20,6 +20,7 @@ module spacc_control #(
   parameter  int unsigned PsumWords    = 64,
   parameter  int unsigned Instructions = 64,
   parameter  int unsigned ChunkWords   = 4,    // of streamed weights
+  parameter  int unsigned Queue        = 0,    // rows that a PE queues; 0: no masked RUNs
   localparam int unsigned WordWidth    = $clog2(WeightWords),
   localparam int unsigned XWidth       = $clog2(XWords),
   localparam int unsigned HWidth       = $clog2(HWords),
@@ -114,7 +115,11 @@ module spacc_control #(
   input  logic                    run_bad_address_i,
   input  logic [63:0]             run_address_i,
   input  logic [3:0]              run_cause_i,
+  output logic                    masked_o,      // this RUN takes masks
   // events of this cycle
+  input  logic                    dealt_i,       // a group of rows was dealt
+  input  logic                    pop_i,         // a group was begun
+  input  logic [7:0]              skipped_i,     // rows not computed
   input  logic [7:0]              gate_cuts_i,
   input  logic [7:0]              state_cuts_i
 );
@@ -130,6 +135,9 @@ module spacc_control #(
   localparam int unsigned MarkBytes  = 128;
   localparam int unsigned WordBytes  = Pes * Lanes * 2;      // format 0
   localparam logic        Batches    = Pes / 4 * 16 == AxiBits;
+  localparam int unsigned MaskParts  = AxiBits > Pes ? AxiBits / Pes : 1;   // groups of a beat of a mask
+  localparam int unsigned YGroups    = (1 << 30) / Pes - 1;                 // too many for a 32-bit address
+  localparam int unsigned YShift     = $clog2(Pes * 32 / AxiBits);          // beats of y of a group
 
   typedef enum logic [4:0] {
     Idle, Settle, Program, FetchCommand, Fetch, FetchEnd, ReadCode, Decode, Check1, Check2, Check3, Ready,
@@ -183,7 +191,10 @@ module spacc_control #(
   logic [31:0] steps, weight_base, param_base, state_base, ring_words;
   logic [15:0] groups, groups_b, k_x, k_h, k_b, x_words, m_words, h_words, h_base, prologue, prologue_b;
   logic [7:0]  batch, x_slots;
-  logic        is_load, is_store, is_run, is_stream, linear, reset_cell, lstmp, two_pass;
+  logic        is_load, is_store, is_run, is_stream, linear, reset_cell, lstmp, two_pass, masked;
+  logic [4:0]  overlap;
+  logic [3:0]  window;
+  logic [27:0] y_groups;
 
   // Loads and stores keep region, offset, count and base in the same places.
   assign opcode       = code_q[7:0];
@@ -215,6 +226,11 @@ module spacc_control #(
   assign batch        = code_q[spacc_card_pkg::FRunBatch +: 8];
   assign x_slots      = code_q[spacc_card_pkg::FRunXSlots +: 8];
   assign ring_words   = code_q[spacc_card_pkg::FStreamRingWords +: 32];
+  assign masked       = Queue > 0 && code_q[spacc_card_pkg::FRunMasked];
+  assign overlap      = code_q[spacc_card_pkg::FRunOverlap +: 5];
+  assign window       = code_q[spacc_card_pkg::FRunWindow +: 4];
+  assign y_groups     = code_q[spacc_card_pkg::FRunYGroups +: 28];
+  assign masked_o     = masked;
 
   assign is_load  = opcode == spacc_card_pkg::OpLoadWeights || opcode == spacc_card_pkg::OpLoadParams ||
                     opcode == spacc_card_pkg::OpLoadVector || opcode == spacc_card_pkg::OpLoadState;
@@ -258,6 +274,8 @@ module spacc_control #(
   logic [31:0] ring_slack;       // a batch frees no word of a group before its last sequence
   assign ring_slack = batch == 8'd1 ? 32'd0 : 32'(ChunkWords - 1);
   logic [47:0] bytes_q;
+  logic [15:0] mask_beats_q;     // of a step
+  logic [23:0] mask_need_q;
 
   always_comb begin
     case (opcode)
@@ -296,6 +314,11 @@ module spacc_control #(
     else          run_bad1 |= groups_b != 16'd0 || k_b != 16'd0 || m_words != 16'd0;
     if (reset_cell) run_bad1 |= groups_b != groups;
     if (!linear) run_bad1 |= h_words == 16'd0;
+    if (masked)
+      run_bad1 |= !linear || batch != 8'd1 || stream_o || x_slots > 8'd15 || window == 4'd0 ||
+                  {3'd0, overlap} + {4'd0, window} > x_slots || y_groups == 28'd0 || y_groups >= 28'(YGroups);
+    else if (code_q[spacc_card_pkg::FRunMasked])
+      run_bad1 = 1'b1;
 
     run_bad3 = (prologue != 16'd0 && (psum_need_q < 24'd4 || psum_need_q > 24'(PsumWords))) ||
                x_need_q > 32'(XWords) || param_base + units_q + quads_b_q > 32'(Units);
@@ -307,6 +330,7 @@ module spacc_control #(
       run_bad3 |= state_base + state_need_q > 32'(Units) ||
                   {8'd0, half_words_q} * 32'd2 + {8'd0, m_need_q} + {16'd0, h_base} > 32'(HWords) ||
                   {16'd0, h_words} * 32'(Lanes) < (lstmp ? quads_b_q << 2 : units_q);
+    if (masked) run_bad3 |= mask_need_q > 24'(spacc_card_pkg::MaskBeats);
     if (two_pass) run_bad3 |= {16'd0, m_words} * 32'(Lanes) < units_q;
   end
 
@@ -320,11 +344,13 @@ module spacc_control #(
       slot_words_q <= {8'd0, x_words} * {16'd0, batch};
       half_words_q <= {8'd0, h_words} * {16'd0, batch};
       m_need_q     <= {8'd0, m_words} * {16'd0, batch};
+      mask_beats_q <= masked ? 16'((32'(groups) + 32'(MaskParts - 1)) / MaskParts) : 16'd0;
     end
     if (state_q == Check2) begin
       weight_need_q <= {32'd0, groups} * ({32'd0, k_x} + {32'd0, k_h}) + {32'd0, groups_b} * {32'd0, k_b};
       x_need_q      <= {8'd0, slot_words_q} * {24'd0, x_slots};
       state_need_q  <= units_q * {24'd0, batch};
+      mask_need_q   <= {8'd0, mask_beats_q} * {16'd0, x_slots};
       case (opcode)
         spacc_card_pkg::OpLoadWeights,
         spacc_card_pkg::OpStream:      bytes_q <= wide_weights ? 48'(count) * (WordBytes * 2) : 48'(count) * WordBytes;
@@ -337,8 +363,8 @@ module spacc_control #(
     end
     // What a RUN needs besides its fields.
     if (state_q == Check3) begin
-      x_bytes_o    <= {8'd0, slot_words_q} * (Lanes * 2);
-      y_beats_o    <= y_bytes_rounded >> BeatShift;
+      x_bytes_o    <= {8'd0, slot_words_q} * (Lanes * 2) + ({16'd0, mask_beats_q} << BeatShift);
+      y_beats_o    <= masked ? {4'd0, y_groups} << YShift : y_bytes_rounded >> BeatShift;
       h_base1_o    <= h_base[BaseWidth-1:0] + half_words_q[BaseWidth-1:0];
       m_base_o     <= h_base[BaseWidth-1:0] + {half_words_q[BaseWidth-2:0], 1'b0};
       slot_words_o <= slot_words_q[XWidth:0];
@@ -652,6 +678,10 @@ module spacc_control #(
     endcase
   end
 
+  // Positions of the group that is dealt, less those of the group that is begun.
+  logic [63:0] saved;
+  assign saved = (dealt_i ? {48'd0, k_x} : 64'd0) - (pop_i ? {48'd0, k_x} : 64'd0);
+
   for (genvar c = 0; c < spacc_card_pkg::Counters; c++) begin : gen_counter
     logic [63:0] count_q;
     logic        move;
@@ -671,13 +701,19 @@ module spacc_control #(
     end else if (c == spacc_card_pkg::CounterBytesWritten) begin : gen_written
       assign move = write_beat_i && busy;
       assign by   = 8'(BeatBytes);
+    end else if (c == spacc_card_pkg::CounterRowsSkipped) begin : gen_skipped
+      assign move = Queue > 0 && skipped_i != 8'd0;
+      assign by   = skipped_i;
+    end else if (c == spacc_card_pkg::CounterIssueSaved) begin : gen_saved
+      assign move = Queue > 0 && masked && (dealt_i || pop_i);
+      assign by   = 8'd0;
     end else begin : gen_cause
       assign move = busy && cause == 4'(c);
       assign by   = 8'd1;
     end
     always_ff @(posedge clk_i) begin
       if (!rst_ni || (state_q == Idle && start_i)) count_q <= 64'd0;
-      else if (move)                               count_q <= count_q + {56'd0, by};
+      else if (move)                               count_q <= count_q + (c == spacc_card_pkg::CounterIssueSaved ? saved : {56'd0, by});
     end
     assign counters_o[64*c +: 64] = count_q;
   end

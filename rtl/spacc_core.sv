@@ -19,6 +19,7 @@ module spacc_core #(
   parameter  int unsigned Units        = 2048,
   parameter  int unsigned PsumWords    = 64,
   parameter  int unsigned Instructions = 64,
+  parameter  int unsigned Queue        = 0,    // rows that a PE queues; 0: no masked RUNs
   parameter  bit          SmallCell    = 1'b0, // spacc_cell_small: one multiplier, CellCycles a unit
   localparam int unsigned CounterBits  = 64 * spacc_card_pkg::Counters
 ) (
@@ -93,8 +94,11 @@ module spacc_core #(
   localparam int unsigned AccBits     = 48;
   localparam int unsigned FifoDepth   = 128 + 8 * Moves;
   localparam int unsigned LevelWidth  = $clog2(FifoDepth + 1);
+  localparam int unsigned MaskBeats   = spacc_card_pkg::MaskBeats;
 
   // ------------------------------------------------------------ controller
+  logic                            masked, issue_pop, dealt;
+  logic [7:0]                      skipped;
   logic                            load_weight_start, load_weight_beat, load_wide, ww_valid, ww_word_end;
   logic [WordWidth-1:0]            load_weight_base, ww_word;
   logic [15:0]                     ww_pe;
@@ -130,7 +134,7 @@ module spacc_core #(
   spacc_control #(
     .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .WeightBits(WeightBits), .AxiBits(AxiBits), .WeightWords(WeightWords),
     .XWords(XWords), .HWords(HWords), .Units(Units), .PsumWords(PsumWords), .Instructions(Instructions),
-    .ChunkWords(ChunkWords)
+    .ChunkWords(ChunkWords), .Queue(Queue)
   ) u_control (
     .clk_i(clk_i), .rst_ni(rst_ni),
     .start_i(start_i), .done_o(done_o),
@@ -164,6 +168,7 @@ module spacc_core #(
     .stream_address_o(stream_address), .stream_base_o(stream_base), .stream_ring_words_o(stream_ring_words),
     .stream_ring_last_o(stream_ring_last),
     .run_bad_address_i(run_bad_address), .run_address_i(run_address), .run_cause_i(run_cause),
+    .masked_o(masked), .dealt_i(dealt), .pop_i(issue_pop), .skipped_i(skipped),
     .gate_cuts_i(gate_cuts_q), .state_cuts_i(state_cuts_q)
   );
 
@@ -184,6 +189,12 @@ module spacc_core #(
   logic [63:0]            run_read_address, run_write_address;
   logic [31:0]            run_read_beats, run_write_beats;
   logic [LevelWidth-1:0]  y_level;
+  logic [Pes-1:0]         push, queue_full, queue_empty, now;   // rows of a masked RUN
+  logic [WordWidth-1:0]   push_word;
+  logic [XWidth-1:0]      push_base;
+  logic [CellWidth-1:0]   push_index;
+  logic [3:0]             push_step;
+  logic [4*Pes-1:0]       next_step, now_step;
 
   assign cell_type  = instruction[spacc_card_pkg::FRunCell +: 3];
   assign act_g      = instruction[spacc_card_pkg::FRunActG +: 2];
@@ -199,7 +210,7 @@ module spacc_core #(
 
   spacc_run #(
     .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .AxiBits(AxiBits), .WeightWords(WeightWords), .XWords(XWords),
-    .HWords(HWords), .PsumWords(PsumWords), .RowCycles(RowCycles), .CellCycles(CellCycles), .ChunkWords(ChunkWords), .FifoDepth(FifoDepth)
+    .HWords(HWords), .PsumWords(PsumWords), .RowCycles(RowCycles), .CellCycles(CellCycles), .ChunkWords(ChunkWords), .FifoDepth(FifoDepth), .Queue(Queue), .MaskBeats(MaskBeats), .IndexWidth(CellWidth)
   ) u_run (
     .clk_i(clk_i), .rst_ni(rst_ni && !flush), .start_i(run_start), .done_o(run_done), .instruction_i(instruction),
     .h_base1_i(h_base1), .m_base_i(m_base), .slot_words_i(slot_words), .x_bytes_i(x_bytes), .y_beats_i(y_beats),
@@ -210,9 +221,14 @@ module spacc_core #(
     .issue_valid_o(issue_valid), .issue_first_o(issue_first), .issue_from_psum_o(issue_from_psum),
     .issue_store_o(issue_store), .issue_last_o(issue_last), .issue_h_o(issue_h), .issue_zero_o(issue_zero),
     .issue_psum_word_o(issue_psum_word), .issue_word_o(issue_word), .issue_base_o(issue_base),
+    .issue_pop_o(issue_pop), .masked_i(masked),
+    .push_o(push), .push_word_o(push_word), .push_base_o(push_base), .push_index_o(push_index),
+    .push_step_o(push_step), .full_i(queue_full), .empty_i(queue_empty), .next_step_i(next_step),
+    .now_i(now), .now_step_i(now_step), .dealt_o(dealt), .skipped_o(skipped),
     .pass_b_o(pass_b), .result_i(result),
     .read_cmd_valid_o(run_read_cmd), .read_cmd_ready_i(read_cmd_ready_i), .read_cmd_address_o(run_read_address),
-    .read_cmd_beats_o(run_read_beats), .read_beat_i(running && read_valid_i), .read_last_i(read_last_i),
+    .read_cmd_beats_o(run_read_beats), .read_beat_i(running && read_valid_i), .read_data_i(read_data_i),
+    .read_last_i(read_last_i),
     .x_beat_o(x_beat), .x_word_o(x_word), .x_slice_o(x_slice),
     .weight_beat_o(stream_beat), .weight_word_i(ww_word_end),
     .write_cmd_valid_o(run_write_cmd), .write_cmd_ready_i(write_cmd_ready_i), .write_cmd_address_o(run_write_address),
@@ -255,12 +271,14 @@ module spacc_core #(
   logic [HLanes-1:0]       hw_mask_q;
   logic [HLanes*16-1:0]    hw_data_q;
   logic [Rows*AccBits-1:0] rows_sums;
+  logic [Rows-1:0]         rows_used, rows_used6;
+  logic [Rows*CellWidth-1:0] rows_group;   // index of the row's group's results
 
   spacc_array #(
     .Pes(Pes), .Lanes(Lanes), .Cells(Cells), .BeatLanes(BeatLanes), .HLanes(HLanes), .SharedRows(SharedRows),
     .WeightBits(WeightBits), .ActBits(ActBits),
     .IndexBits(IndexBits), .WeightWords(WeightWords), .XWords(XWords), .HWords(HWords), .PsumWords(PsumWords),
-    .AccBits(AccBits)
+    .AccBits(AccBits), .Queue(Queue), .IndexWidth(CellWidth)
   ) u_array (
     .clk_i(clk_i), .rst_ni(rst_ni), .flush_i(flush),
     .ww_valid_i(ww_valid), .ww_pe_i(ww_pe), .ww_word_i(ww_word), .ww_slice_i(ww_slice), .ww_weight_i(ww_weight),
@@ -271,6 +289,10 @@ module spacc_core #(
     .issue_valid_i(issue_valid), .issue_first_i(issue_first), .issue_from_psum_i(issue_from_psum),
     .issue_store_i(issue_store), .issue_last_i(issue_last), .issue_h_i(issue_h), .issue_zero_i(issue_zero),
     .issue_psum_word_i(issue_psum_word), .issue_word_i(issue_word), .issue_base_i(issue_base),
+    .masked_i(masked), .issue_pop_i(issue_pop),
+    .push_i(push), .push_word_i(push_word), .push_base_i(push_base), .push_index_i(push_index),
+    .push_step_i(push_step), .full_o(queue_full), .empty_o(queue_empty), .next_step_o(next_step),
+    .now_o(now), .now_step_o(now_step), .rows_used_o(rows_used), .rows_index_o(rows_group),
     .gap_i(lstmp && pass_b ? 5'(RowCycles - 1) : linear ? 5'd0 : 5'(CellCycles - 1)), .rows_valid_o(rows_valid), .rows_sums_o(rows_sums)
   );
 
@@ -280,7 +302,7 @@ module spacc_core #(
 
   spacc_walk #(.Moves(Moves), .IndexWidth(CellWidth), .OffsetWidth(CellWidth)) u_row_walk (
     .clk_i(clk_i), .start_i(run_start), .advance_i(rows_valid), .two_pass_i(two_pass), .pass_b_i(pass_b),
-    .groups_i(pass_b ? groups_b : groups), .batch_i(batch), .stride_i(run_results[CellWidth-1:0]),
+    .groups_i(masked ? 16'd1 : pass_b ? groups_b : groups), .batch_i(batch), .stride_i(run_results[CellWidth-1:0]),
     .index_o(row_index), .offset_o(state_offset), .last_o(row_last), .first_step_o(row_zero), .odd_o(row_odd)
   );
 
@@ -302,6 +324,13 @@ module spacc_core #(
     .clk_i(clk_i), .enable_i(rq_valid[5:0]),
     .in_data_i({row_zero && instruction[spacc_card_pkg::FRunZero], state_unit}), .out_data_o({cell_zero, cell_unit}));
 
+  if (Queue > 0) begin : gen_used
+    spacc_delay #(.Width(Rows), .Stages(6)) u_used (
+      .clk_i(clk_i), .enable_i(rq_valid[5:0]), .in_data_i(rows_used), .out_data_o(rows_used6));
+  end else begin : gen_all_used
+    assign rows_used6 = '1;
+  end
+
   logic [32*Rows-1:0] rows_v;
   logic [20*Rows-1:0] rows_z;
   logic [16*Rows-1:0] rows_r;     // the low 16 bits of z
@@ -317,16 +346,25 @@ module spacc_core #(
   for (genvar e = 0; e < Cells; e++) begin : gen_lane
     for (genvar r = 0; r < 4; r++) begin : gen_row
       localparam int unsigned Row = 4 * e + r;
+      // Rows of a masked RUN that leave together are of different groups.
+      logic [CellWidth-1:0] row_param;
+      if (Queue > 0) begin : gen_masked
+        assign row_param = param_unit + (masked ? rows_group[CellWidth*Row +: CellWidth] : '0);
+      end else begin : gen_all
+        assign row_param = param_unit;
+      end
       spacc_requant #(.Units(CellUnits), .AccBits(AccBits)) u_requant (
         .clk_i(clk_i),
         .pw_valid_i(pw_valid[r] && of_lane(pw_unit, e)), .pw_unit_i(pw_unit[CellShift +: CellWidth]),
         .pw_data_i(pw_data),
         .narrow_i(r < 2 || narrow_all),
-        .enable_i(rq_valid[5:0]), .unit_i(param_unit), .sum_i(rows_sums[AccBits*Row +: AccBits]),
-        .v_o(rows_v[32*Row +: 32]), .z_o(rows_z[20*Row +: 20]), .cut32_o(cut32[Row]), .cut_z_o(cut_z[Row])
+        .enable_i(rq_valid[5:0]), .unit_i(row_param), .sum_i(rows_sums[AccBits*Row +: AccBits]),
+        .v_o(row_v), .z_o(rows_z[20*Row +: 20]), .cut32_o(cut32[Row]), .cut_z_o(cut_z[Row])
       );
-      // GRU_RESET has z, r, n in pass A, n in pass B.
-      assign used[Row] = !reset_cell || (r == 3) == pass_b;
+      // GRU_RESET has z, r, n in pass A, n in pass B. Rows that nobody wanted are 0.
+      logic [31:0] row_v;
+      assign used[Row] = (!reset_cell || (r == 3) == pass_b) && (!masked || rows_used6[Row]);
+      assign rows_v[32*Row +: 32] = !masked || rows_used6[Row] ? row_v : 32'd0;
       assign rows_r[16*Row +: 16] = rows_z[20*Row +: 16];
     end
   end
@@ -393,7 +431,7 @@ module spacc_core #(
   logic       row_states;         // cuts of rows are cuts of states: LINEAR, r
   logic [7:0] row_cuts;
   assign row_states = linear || (lstmp && pass_b);
-  assign row_cuts   = !rq_valid[6] ? 8'd0 : ones(linear ? cut32 : cut_z & used);
+  assign row_cuts   = !rq_valid[6] ? 8'd0 : ones(used & (linear ? cut32 : cut_z));
   always_ff @(posedge clk_i) begin
     gate_cuts_q  <= (row_states ? 8'd0 : row_cuts) + lane_ones(gate_cut);
     state_cuts_q <= (row_states ? row_cuts : 8'd0) + cell_ones(state_cuts);
@@ -547,6 +585,7 @@ module spacc_core #(
 `endif
 
   logic unused_bits;
-  assign unused_bits = ^{y_ready, sr_unit_q, row_place, row_last, row_odd, h_first, h_out_valid_all, run_results[CellWidth]};
+  assign unused_bits = ^{y_ready, sr_unit_q, row_place, row_last, row_odd, h_first, h_out_valid_all, run_results[CellWidth],
+                         rows_used, rows_group};
 
 endmodule

@@ -2,7 +2,8 @@
 /// the x memory.
 ///
 /// A command a step, its address checked first. Words of a batch come [chunk][b], a beat a
-/// chunk (Pes / 4 units); of one sequence in order of positions.
+/// chunk (Pes / 4 units); of one sequence in order of positions. With `masked_i` the mask of the
+/// step comes behind its x, and the ring is the whole x memory: a step then reads across its end.
 module spacc_fetch #(
   parameter  int unsigned AxiBits   = 64,
   parameter  int unsigned WordWidth = 9,    // of the x memory
@@ -18,6 +19,7 @@ module spacc_fetch #(
   input  logic [WordWidth:0]    x_words_i,
   input  logic [WordWidth:0]    slot_words_i,    // batch * x_words
   input  logic [7:0]            slots_i,
+  input  logic                  masked_i,
   input  logic [31:0]           bytes_i,         // of a step
   input  logic [31:0]           offset_i,
   input  logic [31:0]           stride_i,
@@ -32,6 +34,8 @@ module spacc_fetch #(
   input  logic                  last_i,          // of a command
   output logic [WordWidth-1:0]  word_o,
   output logic [SliceWidth-1:0] slice_o,
+  output logic                  mask_o,          // no x: a beat of the mask
+  output logic                  arrived_o,       // x of a step, and its mask
   // the array
   output logic                  ready_o,         // x of the next step to read is there
   input  logic                  release_i,       // its slot is free
@@ -70,11 +74,16 @@ module spacc_fetch #(
         end
         default: if (cmd_ready_i) state_q <= Idle;
       endcase
-      if (start_i) active_q <= 1'b1;
-      if (take && !release_i)      taken_q <= taken_q + 8'd1;
-      else if (release_i && !take) taken_q <= taken_q - 8'd1;
-      if (arrived && !release_i)      ready_q <= ready_q + 8'd1;
-      else if (release_i && !arrived) ready_q <= ready_q - 8'd1;
+      if (start_i) begin
+        active_q <= 1'b1;
+        taken_q  <= 8'd0;
+        ready_q  <= 8'd0;
+      end else begin
+        if (take && !release_i)      taken_q <= taken_q + 8'd1;
+        else if (release_i && !take) taken_q <= taken_q - 8'd1;
+        if (arrived && !release_i)      ready_q <= ready_q + 8'd1;
+        else if (release_i && !arrived) ready_q <= ready_q - 8'd1;
+      end
     end
     if (start_i) begin
       left_q   <= steps_i;
@@ -94,11 +103,13 @@ module spacc_fetch #(
   logic [7:0]            slots_left_q, batch_left_q;
   logic [WordWidth-1:0]  slot_q, sequence_q, word_q;
   logic [SliceWidth-1:0] slice_q;
-  logic                  word_end;
+  logic                  word_end, mask_q;
 
   assign word_end = slice_q == SliceWidth'(Slices - 1);
   assign word_o   = slot_q + sequence_q + word_q;
   assign slice_o  = slice_q;
+  assign mask_o   = mask_q;
+  assign arrived_o = arrived;
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
@@ -106,13 +117,14 @@ module spacc_fetch #(
       slot_q       <= '0;
     end else if (arrived) begin
       slots_left_q <= slots_left_q == 8'd1 ? slots_i : slots_left_q - 8'd1;
-      slot_q       <= slots_left_q == 8'd1 ? '0 : slot_q + slot_words_i[WordWidth-1:0];
+      slot_q       <= slots_left_q == 8'd1 && !masked_i ? '0 : slot_q + slot_words_i[WordWidth-1:0];
     end
     if (start_i || arrived) begin
       batch_left_q <= batch_i;
       sequence_q   <= '0;
       word_q       <= '0;
       slice_q      <= '0;
+      mask_q       <= 1'b0;
     end else if (beat_i && batch_left_q != 8'd1) begin
       batch_left_q <= batch_left_q - 8'd1;
       sequence_q   <= sequence_q + x_words_i[WordWidth-1:0];
@@ -120,11 +132,14 @@ module spacc_fetch #(
       batch_left_q <= batch_i;
       sequence_q   <= '0;
       slice_q      <= word_end ? '0 : slice_q + 1'b1;
-      if (word_end) word_q <= word_q + 1'b1;
+      if (word_end) begin
+        word_q <= word_q + 1'b1;
+        mask_q <= mask_q || (masked_i && word_q == WordWidth'(x_words_i - 1'b1));
+      end
     end
   end
 
   logic unused_bits;
-  assign unused_bits = ^{x_words_i[WordWidth], slot_words_i[WordWidth]};
+  assign unused_bits = ^slot_words_i[WordWidth];
 
 endmodule

@@ -11,6 +11,9 @@
 /// cell unit (groups end at least Moves cycles apart) and for room behind it. `wait_*_o`
 /// say why a cycle was lost.
 ///
+/// Of a masked RUN spacc_deal says which rows come next, and when (`deal_ready_i`): a group is
+/// what the PEs take together, and there is nothing but groups until `deal_end_i`.
+///
 /// `start_i` pulses with all fields checked and constant until the end or until `rst_ni` falls.
 module spacc_issue #(
   parameter  int unsigned Moves       = 4,    // cycles in which a group's rows leave the array
@@ -46,10 +49,13 @@ module spacc_issue #(
   input  logic                   half_i,          // of the first step
   input  logic                   zero_i,
   input  logic [WordWidth-1:0]   weight_base_i,
+  input  logic                   masked_i,        // LINEAR, batch 1
   input  logic                   stream_i,        // weights come through a ring
   input  logic [WordWidth-1:0]   ring_last_i,     // last word of it, weight_base_i is the first
   // what positions wait for
   input  logic                   x_ready_i,       // x of the step is there
+  input  logic                   deal_ready_i,    // masked: rows are there for a group
+  input  logic                   deal_end_i,      // masked: there are none left
   input  logic                   weight_ready_i,  // the next streamed word is there
   input  logic                   room_i,          // behind the cell unit
   input  logic                   result_i,        // rows have left cell unit or requantiser
@@ -60,6 +66,7 @@ module spacc_issue #(
   output logic                   issue_from_psum_o,
   output logic                   issue_store_o,
   output logic                   issue_last_o,
+  output logic                   issue_pop_o,     // masked: the PEs take their next rows
   output logic                   issue_h_o,
   output logic                   issue_zero_o,
   output logic [PsumWidth-1:0]   issue_psum_word_o,
@@ -108,7 +115,7 @@ module spacc_issue #(
   assign part_end     = issue && left_q == 16'd1;
   assign group_end    = part_end && (capture_part || pro);
   assign batch_end    = group_end && batch_left_q == 8'd1;
-  assign phase_end    = batch_end && groups_left_q == 16'd1;
+  assign phase_end    = batch_end && groups_left_q == 16'd1 && !masked_i;
   assign more         = steps_left_q != 32'd1;
   assign has_body     = prologue_i != groups_i;
   assign has_early    = two_pass_i && prologue_b_i != 16'd0 && more;
@@ -120,7 +127,7 @@ module spacc_issue #(
   logic wait_room, need_open;
   assign need_open      = (h_part || phase_q == PassB) && !open_q;
   assign wait_drain_o   = need_open && under_way_q != 10'd0;
-  assign wait_x_o       = x_part && !x_ready_i;
+  assign wait_x_o       = masked_i ? part_start_q && !deal_ready_i : x_part && !x_ready_i;
   assign wait_weights_o = stream_i && batch_left_q == batch_i && !weight_ready_i;
   assign wait_apart_o   = capture_part && left_q == 16'd1 && apart_q != 8'd0;
   assign wait_room      = capture_part && left_q == 16'd1 && !room_i;
@@ -168,7 +175,7 @@ module spacc_issue #(
       busy_q <= 1'b0;
     end else if (start_i) begin
       busy_q <= 1'b1;
-    end else if (step_end && !more) begin
+    end else if ((step_end && !more) || (masked_i && part_start_q && deal_end_i)) begin
       busy_q <= 1'b0;
     end
 
@@ -305,6 +312,7 @@ module spacc_issue #(
   assign issue_from_psum_o = phase_q == Head;
   assign issue_store_o     = pro && left_q == 16'd1;
   assign issue_last_o      = capture_part && left_q == 16'd1;
+  assign issue_pop_o       = issue && masked_i && part_start_q;
   assign issue_h_o         = !x_part;
   assign issue_zero_o      = zero_i && first_step_q && h_part;
   assign issue_psum_word_o = pro ? pro_psum_q : head_psum_q;

@@ -16,6 +16,9 @@ module spacc_run #(
   parameter  int unsigned CellCycles  = 1,
   parameter  int unsigned ChunkWords  = 4,
   parameter  int unsigned FifoDepth   = 128,  // of y
+  parameter  int unsigned Queue       = 0,    // rows that a PE queues; 0: no masked RUNs
+  parameter  int unsigned MaskBeats   = 64,
+  parameter  int unsigned IndexWidth  = 11,   // of results of a pass
   localparam int unsigned WordWidth   = $clog2(WeightWords),
   localparam int unsigned XWidth      = $clog2(XWords),
   localparam int unsigned HWidth      = $clog2(HWords),
@@ -53,11 +56,26 @@ module spacc_run #(
   output logic                   issue_from_psum_o,
   output logic                   issue_store_o,
   output logic                   issue_last_o,
+  output logic                   issue_pop_o,
   output logic                   issue_h_o,
   output logic                   issue_zero_o,
   output logic [PsumWidth-1:0]   issue_psum_word_o,
   output logic [WordWidth-1:0]   issue_word_o,
   output logic [BaseWidth-1:0]   issue_base_o,
+  // rows of a masked RUN, to and from the queues of the PEs
+  input  logic                   masked_i,
+  output logic [Pes-1:0]         push_o,
+  output logic [WordWidth-1:0]   push_word_o,
+  output logic [XWidth-1:0]      push_base_o,
+  output logic [IndexWidth-1:0]  push_index_o,
+  output logic [3:0]             push_step_o,
+  input  logic [Pes-1:0]         full_i,
+  input  logic [Pes-1:0]         empty_i,
+  input  logic [4*Pes-1:0]       next_step_i,
+  input  logic [Pes-1:0]         now_i,
+  input  logic [4*Pes-1:0]       now_step_i,
+  output logic                   dealt_o,       // a group was
+  output logic [7:0]             skipped_o,     // rows of it that are not computed
   output logic                   pass_b_o,      // of the results that are under way
   input  logic                   result_i,      // rows have left cell unit or requantiser
   // reads
@@ -66,6 +84,7 @@ module spacc_run #(
   output logic [63:0]            read_cmd_address_o,
   output logic [31:0]            read_cmd_beats_o,
   input  logic                   read_beat_i,   // a beat arrives; always taken
+  input  logic [AxiBits-1:0]     read_data_i,
   input  logic                   read_last_i,
   output logic                   x_beat_o,      // it is x
   output logic [XWidth-1:0]      x_word_o,
@@ -105,6 +124,7 @@ module spacc_run #(
   logic       x_ready, x_release, weight_ready, weight_take, weight_release, room_q;
   logic       busy, wait_drain, wait_x, wait_weights, wait_apart;
   logic [9:0] under_way;
+  logic       deal_ready, deal_end, deal_release, x_mask, x_arrived;
 
   spacc_issue #(
     .Moves(Moves), .RowCycles(RowCycles), .CellCycles(CellCycles), .WordWidth(WordWidth), .BaseWidth(BaseWidth), .PsumWidth(PsumWidth)
@@ -128,7 +148,8 @@ module spacc_run #(
     .h_base1_i(h_base1_i), .m_base_i(m_base_i),
     .half_i(instruction_i[spacc_card_pkg::FRunHalf]), .zero_i(instruction_i[spacc_card_pkg::FRunZero]),
     .weight_base_i(stream_i ? stream_base_i : instruction_i[spacc_card_pkg::FRunWeightBase +: WordWidth]),
-    .stream_i(stream_i), .ring_last_i(stream_ring_last_i),
+    .masked_i(masked_i), .stream_i(stream_i), .ring_last_i(stream_ring_last_i),
+    .deal_ready_i(deal_ready), .deal_end_i(deal_end), .issue_pop_o(issue_pop_o),
     .x_ready_i(x_ready), .weight_ready_i(weight_ready), .room_i(room_q), .result_i(result_i),
     .under_way_o(under_way),
     .issue_valid_o(issue_valid_o), .issue_first_o(issue_first_o), .issue_from_psum_o(issue_from_psum_o),
@@ -144,14 +165,42 @@ module spacc_run #(
   spacc_fetch #(.AxiBits(AxiBits), .WordWidth(XWidth), .Slices(Slices)) u_fetch (
     .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i), .steps_i(steps), .batch_i(batch),
     .x_words_i(instruction_i[spacc_card_pkg::FRunXWords +: XWidth+1]), .slot_words_i(slot_words_i),
-    .slots_i(instruction_i[spacc_card_pkg::FRunXSlots +: 8]), .bytes_i(x_bytes_i),
+    .slots_i(instruction_i[spacc_card_pkg::FRunXSlots +: 8]), .masked_i(masked_i), .bytes_i(x_bytes_i),
     .offset_i(instruction_i[spacc_card_pkg::FRunXOffset +: 32]),
     .stride_i(instruction_i[spacc_card_pkg::FRunXStride +: 32]),
     .region_ptr_i(x_ptr_i), .region_bytes_i(x_region_bytes_i),
     .cmd_valid_o(x_cmd_valid), .cmd_ready_i(x_cmd_ready), .cmd_address_o(x_cmd_address),
     .beat_i(x_beat), .last_i(read_last_i), .word_o(x_word_o), .slice_o(x_slice_o),
-    .ready_o(x_ready), .release_i(x_release), .bad_address_o(x_bad), .address_o(x_bad_address)
+    .mask_o(x_mask), .arrived_o(x_arrived),
+    .ready_o(x_ready), .release_i(masked_i ? deal_release : x_release), .bad_address_o(x_bad), .address_o(x_bad_address)
   );
+
+  if (Queue > 0) begin : gen_deal
+    spacc_deal #(
+      .Pes(Pes), .AxiBits(AxiBits), .MaskBeats(MaskBeats), .Moves(Moves), .WordWidth(WordWidth), .XWidth(XWidth),
+      .IndexWidth(IndexWidth)
+    ) u_deal (
+      .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i && masked_i), .steps_i(steps),
+      .groups_i(instruction_i[spacc_card_pkg::FRunGroups +: 16]),
+      .k_x_i(instruction_i[spacc_card_pkg::FRunKX +: 16]),
+      .x_words_i(instruction_i[spacc_card_pkg::FRunXWords +: XWidth]),
+      .overlap_i(instruction_i[spacc_card_pkg::FRunOverlap +: 5]),
+      .window_i(instruction_i[spacc_card_pkg::FRunWindow +: 4]),
+      .weight_base_i(instruction_i[spacc_card_pkg::FRunWeightBase +: WordWidth]),
+      .mask_beat_i(x_beat && x_mask), .mask_data_i(read_data_i), .arrived_i(masked_i && x_arrived),
+      .x_release_o(deal_release),
+      .push_o(push_o), .push_word_o(push_word_o), .push_base_o(push_base_o), .push_index_o(push_index_o),
+      .push_step_o(push_step_o), .full_i(full_i), .empty_i(empty_i), .step_i(next_step_i),
+      .now_i(now_i), .now_step_i(now_step_i),
+      .ready_o(deal_ready), .end_o(deal_end), .dealt_o(dealt_o), .skipped_o(skipped_o)
+    );
+  end else begin : gen_all
+    assign {deal_ready, deal_end, deal_release, dealt_o} = '0;
+    assign {push_o, push_word_o, push_base_o, push_index_o, push_step_o} = '0;
+    assign skipped_o = 8'd0;
+    logic unused_deal;
+    assign unused_deal = ^{read_data_i, full_i, empty_i, next_step_i, now_i, now_step_i, x_mask, x_arrived};
+  end
 
   logic        w_cmd_valid, w_cmd_ready;
   logic [63:0] w_cmd_address;
@@ -168,7 +217,7 @@ module spacc_run #(
   logic        send_busy, y_bad;
   logic [63:0] y_bad_address;
   spacc_send #(.AxiBits(AxiBits)) u_send (
-    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i), .steps_i(steps), .beats_i(y_beats_i),
+    .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start_i), .steps_i(masked_i ? 32'd1 : steps), .beats_i(y_beats_i),
     .offset_i(instruction_i[spacc_card_pkg::FRunYOffset +: 32]),
     .stride_i(instruction_i[spacc_card_pkg::FRunYStride +: 32]),
     .region_ptr_i(y_ptr_i), .region_bytes_i(y_region_bytes_i),
@@ -196,7 +245,7 @@ module spacc_run #(
   assign read_cmd_address_o = cmd_address_q;
   assign read_cmd_beats_o   = cmd_beats_q;
   assign x_beat             = read_beat_i && !tags_q[0];
-  assign x_beat_o           = x_beat;
+  assign x_beat_o           = x_beat && !x_mask;
   assign weight_beat_o      = read_beat_i && tags_q[0];
 
   always_ff @(posedge clk_i) begin

@@ -4,6 +4,7 @@
 
 #include "rtl/card_map.h"
 #include "scheduler/card_cycles_parts.h"
+#include "scheduler/card_deal.h"
 
 enum state {
     SETTLE,
@@ -36,6 +37,8 @@ struct card {
     const uint32_t (*word)[16];
     size_t instructions, pc;
     const uint64_t *pointers;
+    spacc_region_fn region;
+    void *user;
     enum state state;
     uint32_t code_step;
     /* a load or store: 64-bit word of the beat, half of the word, what is left */
@@ -107,6 +110,19 @@ static uint64_t bytes_of(const struct card *c)
     }
 }
 
+/* Of the mask of a step. */
+static uint32_t mask_beats(const struct spacc_card_shape *s, const uint32_t *w)
+{
+    const uint32_t parts = s->axi_bits / s->pes;
+    return (FIELD(w, RUN, GROUPS) + parts - 1) / parts;
+}
+
+static uint32_t mask_offset(const struct card *c, const uint32_t *w, uint32_t step)
+{
+    return FIELD(w, RUN, X_OFFSET) + step * FIELD(w, RUN, X_STRIDE) +
+           FIELD(w, RUN, X_WORDS) * c->shape.lanes * 2;
+}
+
 /* Words that are streamed at a time. */
 static uint32_t chunk_words(const struct spacc_card_shape *s)
 {
@@ -126,6 +142,25 @@ static void keep_stream(struct card *c)
     f->word_bytes = s->pes * s->lanes * entry_bytes(code(c));
     f->word_beats = f->word_bytes / beat_bytes(c);
     f->chunk_words = chunk_words(s);
+}
+
+/* Of a masked RUN; the mask of a step stands behind its x. */
+static void read_masks(struct card *c)
+{
+    const struct spacc_card_shape *s = &c->shape;
+    const uint32_t *w = code(c);
+    struct run_fields *f = &c->fields;
+
+    f->pes = s->pes;
+    f->queue = s->queue;
+    f->window = FIELD(w, RUN, WINDOW);
+    f->overlap = FIELD(w, RUN, OVERLAP);
+    f->mask_parts = s->axi_bits / s->pes;
+    f->mask_beats = mask_beats(s, w);
+    f->mask = c->region(c->user, FIELD(w, RUN, X_REGION), mask_offset(c, w, 0),
+                        f->mask_beats * beat_bytes(c));
+    f->x_beats += f->mask_beats;
+    f->y_beats = FIELD(w, RUN, Y_GROUPS) * (s->pes * 32 / s->axi_bits);
 }
 
 static void read_fields(struct card *c)
@@ -167,6 +202,9 @@ static void read_fields(struct card *c)
     f->y_address = c->pointers[FIELD(w, RUN, Y_REGION)] + FIELD(w, RUN, Y_OFFSET);
     f->x_stride = (int32_t)FIELD(w, RUN, X_STRIDE);
     f->y_stride = (int32_t)FIELD(w, RUN, Y_STRIDE);
+    f->masked = FIELD(w, RUN, MASKED);
+    if (f->masked)
+        read_masks(c);
 }
 
 /* ---- checks: what would make the model divide by zero or never end ------------------- */
@@ -179,7 +217,8 @@ static enum spacc_status check_shape(const struct spacc_card_shape *s, struct sp
         s->lanes < 4 || s->lanes > 256 || (s->lanes & (s->lanes - 1)) != 0 ||
         s->axi_bits < 64 || s->axi_bits > 512 || (s->axi_bits & (s->axi_bits - 1)) != 0 ||
         16 * s->cells > s->axi_bits || 64 * s->cells < s->axi_bits ||
-        16 * s->lanes < s->axi_bits || s->latency_cycles < 2)
+        16 * s->lanes < s->axi_bits || s->latency_cycles < 2 || s->queue > MASK_QUEUE ||
+        (s->queue && (s->pes > s->axi_bits || s->axi_bits % s->pes != 0)))
         return spacc_fail(err, SPACC_EINVAL,
                           "no card has %u PEs, %u lanes, %u cell lanes and a bus of %u bits "
                           "with a latency of %u cycles",
@@ -187,8 +226,37 @@ static enum spacc_status check_shape(const struct spacc_card_shape *s, struct sp
     return SPACC_OK;
 }
 
-static const char *bad_run(const uint32_t *w, const uint32_t *stream, uint32_t chunk)
+/* Masks that are there, and as many groups of y as they give: else the RUN would not end. */
+static const char *bad_masks(const struct card *c, const uint32_t *w, const uint32_t *stream)
 {
+    const struct spacc_card_shape *s = &c->shape;
+    const uint32_t slots = FIELD(w, RUN, X_SLOTS), window = FIELD(w, RUN, WINDOW);
+    const uint32_t steps = FIELD(w, RUN, STEPS);
+    const int64_t stride = (int32_t)FIELD(w, RUN, X_STRIDE);
+    struct spacc_card_deal d = {s->pes, FIELD(w, RUN, GROUPS), s->queue, window, steps,
+                                NULL,   (size_t)stride};
+    struct spacc_card_dealt dealt;
+
+    if (!s->queue || !c->region || stride <= 0)
+        return "masks";
+    if (FIELD(w, RUN, CELL) != SPACC_CARD_CELL_LINEAR || FIELD(w, RUN, BATCH) != 1 || stream)
+        return "cell, batch or stream of a masked RUN";
+    if (slots > 15 || !window || FIELD(w, RUN, OVERLAP) + window > slots ||
+        mask_beats(s, w) * slots > SPACC_CARD_MASK_BEATS)
+        return "x_slots, overlap or window";
+    for (uint32_t t = 0; t < steps; t++)
+        if (!c->region(c->user, FIELD(w, RUN, X_REGION), mask_offset(c, w, t),
+                       mask_beats(s, w) * beat_bytes(c)))
+            return "place of masks";
+    d.mask = c->region(c->user, FIELD(w, RUN, X_REGION), mask_offset(c, w, 0), 1);
+    if (spacc_card_deal(&d, NULL, NULL, &dealt))
+        return "masks, without memory to count";
+    return dealt.groups != FIELD(w, RUN, Y_GROUPS) || !dealt.groups ? "y_groups" : NULL;
+}
+
+static const char *bad_run(const struct card *c, const uint32_t *stream)
+{
+    const uint32_t *w = code(c), chunk = chunk_words(&c->shape);
     const uint32_t cell = FIELD(w, RUN, CELL), p = FIELD(w, RUN, PROLOGUE);
     const bool two = cell == SPACC_CARD_CELL_GRU_RESET || cell == SPACC_CARD_CELL_LSTMP;
     const uint32_t k = FIELD(w, RUN, K_X) + FIELD(w, RUN, K_H), k_b = FIELD(w, RUN, K_B);
@@ -215,7 +283,7 @@ static const char *bad_run(const uint32_t *w, const uint32_t *stream, uint32_t c
                    FIELD(stream, STREAM, WORDS) !=
                        FIELD(w, RUN, GROUPS) * k + FIELD(w, RUN, GROUPS_B) * k_b))
         return "streamed words";
-    return NULL;
+    return FIELD(w, RUN, MASKED) ? bad_masks(c, w, stream) : NULL;
 }
 
 static const char *bad_move(const struct card *c)
@@ -239,8 +307,7 @@ static enum spacc_status check_program(struct card *c, struct spacc_error *err)
     for (c->pc = 0; c->pc < c->instructions; c->pc++) {
         const uint32_t op = opcode(c);
         const char *bad = op > SPACC_OP_STREAM ? "opcode"
-                          : op == SPACC_OP_RUN
-                              ? bad_run(code(c), stream, chunk_words(&c->shape))
+                          : op == SPACC_OP_RUN ? bad_run(c, stream)
                           : op == SPACC_OP_END ? NULL
                                                : bad_move(c);
         if (bad)
@@ -418,7 +485,7 @@ static void step(struct card *c)
     const bool running = c->state == RUN, ended = running && c->run.done;
 
     if (running)
-        cause = spacc_run_step(&c->run, &c->fields, &c->bus, &out);
+        cause = spacc_run_step(&c->run, &c->fields, &c->bus, &out, &c->count);
     else
         step_state(c, &out);
     if (ended) {
@@ -434,14 +501,16 @@ static void step(struct card *c)
 
 enum spacc_status spacc_card_cycles(const struct spacc_card_shape *shape,
                                     const uint32_t (*word)[16], size_t instructions,
-                                    const uint64_t pointers[4], struct spacc_card_count *mark,
-                                    size_t marks, struct spacc_card_count *total,
-                                    struct spacc_error *err)
+                                    const uint64_t pointers[4], spacc_region_fn region,
+                                    void *user, struct spacc_card_count *mark, size_t marks,
+                                    struct spacc_card_count *total, struct spacc_error *err)
 {
     struct card c = {.shape = *shape,
                      .word = word,
                      .instructions = instructions,
                      .pointers = pointers,
+                     .region = region,
+                     .user = user,
                      .mark = mark,
                      .marks = marks};
     enum spacc_status s;

@@ -29,6 +29,9 @@ struct fifo { /* spacc_fifo: words held, and whether one is at the output */
     bool out;
 };
 
+/* A spacc_fifo into which a word is put or not, whose reader is ready or not. */
+void spacc_fifo_step(struct fifo *fifo, bool put, bool out_ready);
+
 struct dma {
     bool busy;      /* a command is being cut */
     uint64_t next;  /* beat address of the next burst */
@@ -73,7 +76,10 @@ void spacc_bus_step(struct bus *bus, const struct bus_in *in);
 
 /* Fields of RUN and STREAM, and what spacc_control makes of them. */
 struct run_fields {
-    bool linear, lstmp, two_pass, stream;
+    bool linear, lstmp, two_pass, stream, masked;
+    uint32_t pes, queue, window, overlap, mask_parts; /* masked: groups of a beat */
+    uint32_t mask_beats;                              /* of x_beats, the last ones */
+    const uint8_t *mask;                              /* of step 0 */
     uint32_t steps, groups, groups_b, k_x, k_h, k_b, prologue, prologue_b, batch, x_slots;
     uint32_t x_beats, y_beats, entry_parts, gather_results, step_results;
     uint64_t x_address, y_address, stream_address;
@@ -112,6 +118,31 @@ struct send {
     uint64_t address;
 };
 
+/* A masked RUN. Steps are counted from 0 on. */
+enum { MASK_PES = 512, MASK_QUEUE = 64 };
+
+struct deal {
+    bool dealing;
+    uint32_t there, group, lag;
+    uint64_t step, oldest, leave;
+    struct fifo masks;
+    uint64_t queued[MASK_PES][MASK_QUEUE], now_step[MASK_PES];
+    uint32_t first[MASK_PES], waiting[MASK_PES];
+    bool now[MASK_PES];
+};
+
+struct deal_now { /* what this cycle is like */
+    bool able, stuck, waits, works, ready, end, release;
+};
+
+struct deal_in {
+    bool mask_beat, arrived, pop, last; /* last: position of a row */
+};
+
+struct deal_now spacc_deal_look(const struct deal *deal, const struct run_fields *f);
+void spacc_deal_step(struct deal *deal, const struct run_fields *f, const struct deal_now *now,
+                     const struct deal_in *in, struct spacc_card_count *count);
+
 struct run {
     bool running, rest, done, room;
     unsigned char coming[CALENDAR]; /* what leaves requantisers and cell unit in a cycle */
@@ -119,6 +150,8 @@ struct run {
     struct fetch fetch;
     struct stream stream;
     struct send send;
+    struct deal deal;
+    uint32_t x_beat; /* of the step that arrives; masked */
     struct fifo y;
     uint32_t y_part, gather, step_result;
     bool cmd_valid, cmd_weights; /* the command that waits for the bus */
@@ -130,9 +163,6 @@ struct run {
 void spacc_run_start(struct run *run, const struct run_fields *f);
 /* One cycle with the bus as it is; fills `out` for the bus, returns the cause (0: ISSUE). */
 int spacc_run_step(struct run *run, const struct run_fields *f, const struct bus *bus,
-                   struct bus_in *out);
-
-/* A spacc_fifo into which a word is put or not, whose reader is ready or not. */
-void spacc_fifo_step(struct fifo *fifo, bool put, bool out_ready);
+                   struct bus_in *out, struct spacc_card_count *count);
 
 #endif

@@ -13,9 +13,11 @@ enum cause { ISSUE, LOAD, X_WAIT, DRAIN, CELL, OUT, CONTROL, WEIGHTS };
 struct wants { /* what the next position is and waits for */
     bool pro, x_part, capture, last, first_sequence;
     bool drain, x, weights, apart, room;
+    bool pop; /* masked: the first of a row */
 };
 
-static struct wants look(const struct run *r, const struct run_fields *f)
+static struct wants look(const struct run *r, const struct run_fields *f,
+                         const struct deal_now *deal)
 {
     const struct issue *i = &r->issue;
     struct wants w = {.pro = i->phase == PROLOGUE || i->phase == EARLY,
@@ -25,8 +27,9 @@ static struct wants look(const struct run *r, const struct run_fields *f)
 
     w.x_part = w.pro || body_x;
     w.capture = !w.pro && !(body_x && !f->linear);
+    w.pop = f->masked && i->left == f->k_x;
     w.drain = !w.x_part && !i->open && i->under_way != 0;
-    w.x = w.x_part && r->fetch.ready == 0;
+    w.x = f->masked ? w.pop && !deal->ready : w.x_part && r->fetch.ready == 0;
     w.weights = f->stream && w.first_sequence && r->stream.there == 0;
     w.apart = w.capture && w.last && i->apart != 0;
     w.room = w.capture && w.last && !r->room;
@@ -140,7 +143,7 @@ static void issue(struct run *r, const struct run_fields *f, const struct wants 
     }
     i->h_part = false;
     i->left = part_length(i->phase, f);
-    if (--i->batch_left)
+    if (f->masked || --i->batch_left)
         return;
     i->batch_left = f->batch;
     if (--i->groups_left == 0)
@@ -275,9 +278,12 @@ static void step_end(struct run *r, bool bus_idle)
 }
 
 int spacc_run_step(struct run *r, const struct run_fields *f, const struct bus *bus,
-                   struct bus_in *out)
+                   struct bus_in *out, struct spacc_card_count *count)
 {
-    const struct wants w = look(r, f);
+    struct deal_now deal = {0};
+    if (f->masked)
+        deal = spacc_deal_look(&r->deal, f);
+    const struct wants w = look(r, f, &deal);
     const bool issued = r->issue.busy && !blocked(&w);
     const int cause = cause_of(r, &w, issued);
     const unsigned coming = r->coming[bus->cycle % CALENDAR];
@@ -294,7 +300,13 @@ int spacc_run_step(struct run *r, const struct run_fields *f, const struct bus *
     const bool last_sequence = r->issue.batch_left == 1, apart = r->issue.apart != 0;
     const bool bus_idle = spacc_bus_read_idle(bus) && spacc_bus_write_idle(bus);
     const bool room = r->y.level + r->issue.under_way + 2 * f->moves + 4 <= f->fifo_depth;
-    bool x_release = false;
+    const bool x_beat = beat && !weight_beat;
+    const struct deal_in deal_in = {.mask_beat =
+                                        x_beat && r->x_beat + f->mask_beats >= f->x_beats,
+                                    .arrived = x_last,
+                                    .pop = issued && w.pop,
+                                    .last = issued && w.last};
+    bool x_release = deal.release;
 
     *out = (struct bus_in){.read_cmd = r->cmd_valid && r->tag_count != TAGS,
                            .read_ready = true,
@@ -310,6 +322,11 @@ int spacc_run_step(struct run *r, const struct run_fields *f, const struct bus *
         r->issue.apart--;
     if (issued)
         issue(r, f, &w, bus->cycle, &x_release);
+    if (f->masked && w.pop && deal.end)
+        r->issue.busy = false;
+    if (f->masked)
+        spacc_deal_step(&r->deal, f, &deal, &deal_in, count);
+    r->x_beat = x_last ? 0 : r->x_beat + x_beat;
     if (coming & RESULT)
         r->issue.under_way--;
     spacc_fifo_step(&r->y, put_y(r, f, coming), y_pop);
@@ -340,5 +357,7 @@ void spacc_run_start(struct run *r, const struct run_fields *f)
                                 .words_left = f->stream_words,
                                 .room = f->ring_words,
                                 .next = f->stream_address};
-    r->send = (struct send){.left = f->steps, .address = f->y_address};
+    r->deal.dealing = true;
+    r->deal.lag = f->overlap;
+    r->send = (struct send){.left = f->masked ? 1 : f->steps, .address = f->y_address};
 }

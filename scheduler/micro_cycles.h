@@ -13,10 +13,6 @@ extern "C" {
 
 enum { SPACC_MICRO_UNITS = 256 };
 
-/* Bytes of a region (1 weights, 2 input, 3 output), or NULL: outside of it. */
-typedef const uint8_t *(*spacc_region_fn)(void *user, unsigned region, uint32_t offset,
-                                          size_t size_bytes);
-
 /* As spacc_card_cycles(). Counted are cycles, ISSUE and CONTROL. SPACC_EINVAL: an instruction
  * that this card refuses, or parameters outside of their region or of the card.
  *   shift    of the row parameters on the card, 4 a unit: zeros at first; what this program

@@ -31,6 +31,7 @@ constexpr int kCauses = SPACC_COUNTER_WEIGHTS - SPACC_COUNTER_ISSUE + 1;
 struct Coverage {
     uint64_t gate = 0, state = 0, cause[kCauses] = {};
     uint64_t cell[5] = {}, batch = 0, prologue = 0, prologue_b = 0, streams = 0, wide = 0;
+    uint64_t masked = 0, overlap = 0;
     uint64_t slots = 0, zero = 0, chained = 0, continued = 0, layers = 0, runs = 0, aborts = 0;
 };
 
@@ -56,6 +57,8 @@ Card identify(Bench &b)
     c.cells = cells & 0xff;
     c.batch = cells >> 8 & 0xff;
     c.psum_words = cells >> 16;
+    c.queue = b.read_reg(SPACC_REG_CONFIG_MASKS) & 0xff;
+    c.mask_beats = b.read_reg(SPACC_REG_CONFIG_MASKS) >> 16;
     c.beat = kBeat;
     equal("bytes of the bus", widths >> 24, kBeat);
     expect((c.batch > 1) == (c.pes / 4 * 2 == kBeat), "largest batch", c.batch, 1);
@@ -125,6 +128,8 @@ void check_counts(const Counters &got, const Counts &want, uint64_t owed)
     equal("issue cycles", got[SPACC_COUNTER_ISSUE], want.issue);
     equal("gate saturations", got[SPACC_COUNTER_GATE_SATURATIONS], want.gate);
     equal("state saturations", got[SPACC_COUNTER_STATE_SATURATIONS], want.state);
+    equal("rows skipped", got[SPACC_COUNTER_ROWS_SKIPPED], want.skipped);
+    equal("positions saved", got[SPACC_COUNTER_ISSUE_SAVED], want.saved);
     expect(more <= owed, "bytes read", got[SPACC_COUNTER_BYTES_READ], want.bytes_read);
     equal("bytes written", got[SPACC_COUNTER_BYTES_WRITTEN], want.bytes_written);
 }

@@ -36,6 +36,14 @@ Wish wish(unsigned cell, int batch = -1, int prologue = -1, int stream = 0)
     w.batch = batch;
     w.prologue = prologue;
     w.stream = stream;
+    w.masked = 0;
+    return w;
+}
+
+Wish wish_masked()
+{
+    Wish w = wish(SPACC_CARD_CELL_LINEAR, 1);
+    w.masked = 1;
     return w;
 }
 
@@ -60,6 +68,14 @@ bool batches_past_states(const Card &c, const Layer &l)
 bool no_batches(const Card &c, const Layer &)
 {
     return c.batch == 1;
+}
+bool masks(const Card &c, const Layer &)
+{
+    return c.queue != 0;
+}
+bool no_masks(const Card &c, const Layer &)
+{
+    return c.queue == 0;
 }
 bool cell_lanes(const Card &c, const Layer &)
 {
@@ -147,6 +163,34 @@ const Fault kRunFaults[] = {
             f.l.prologue + 1),
     REFUSED("prologue with streamed weights", wish(LSTM, -1, -1, 1), nullptr, PROLOGUE,
             f.l.groups),
+    REFUSED("masks on a card without", wish(LINEAR), no_masks, MASKED, 1),
+    REFUSED("masks of LSTM", wish(LSTM), masks, MASKED, 1),
+    {"masks with streamed weights", SPACC_ERROR_BAD_FIELD, SPACC_OP_RUN, wish(LINEAR, 1, 0, 1),
+     masks,
+     [](Bad &f) {
+         FIELD(f.code, RUN, MASKED, 1);
+         FIELD(f.code, RUN, WINDOW, 1);
+         FIELD(f.code, RUN, Y_GROUPS, 1);
+     }},
+    REFUSED("masks of no y", wish_masked(), masks, Y_GROUPS, 0),
+    REFUSED("window 0", wish_masked(), masks, WINDOW, 0),
+    REFUSED("window past the slots", wish_masked(),
+            [](const Card &c, const Layer &l) {
+                return c.queue != 0 && l.x_slots - l.overlap < 15;
+            },
+            WINDOW, f.l.x_slots - f.l.overlap + 1),
+    REFUSED("overlap past the slots", wish_masked(), masks, OVERLAP, f.l.x_slots),
+    REFUSED("slots past what a step's number tells apart", wish_masked(),
+            [](const Card &c, const Layer &l) { return c.queue != 0 && l.x_words * 16 <= c.x_words; },
+            X_SLOTS, 16),
+    {"more masks than the card holds", SPACC_ERROR_BAD_FIELD, SPACC_OP_RUN, wish_masked(),
+     [](const Card &c, const Layer &l) { // groups that memories would hold
+         const unsigned groups = c.units / c.quads(), most = c.weight_words - l.weight_base;
+         const unsigned beats = (groups * c.pes + 8 * c.beat - 1) / (8 * c.beat);
+         return c.queue != 0 && l.param_base == 0 && groups * l.k_x <= most &&
+                beats * l.x_slots > c.mask_beats;
+     },
+     [](Bad &f) { FIELD(f.code, RUN, GROUPS, f.c.units / f.c.quads()); }},
     REFUSED("act_g 3", wish(LSTM), nullptr, ACT_G, 3),
     REFUSED("act_h 3", wish(LSTM), nullptr, ACT_H, 3),
     REFUSED("cell 5", wish(LSTM), nullptr, CELL, 5),
@@ -356,6 +400,15 @@ const Fault kOtherFaults[] = {
         FIRST_BEAT(STORE_STATE)),
     BUS("error on the mark", SPACC_ERROR_WRITE_BUS, SPACC_OP_MARK, wish(LSTM),
         FIRST_BEAT(MARK)),
+    {"more groups of y than the masks give", SPACC_ERROR_WATCHDOG, SPACC_OP_RUN, wish_masked(),
+     masks,
+     [](Bad &f) {
+         FIELD(f.code, RUN, Y_GROUPS, f.l.y_groups + 1);
+         f.p.bytes[3] += 4 * f.c.pes;
+     }},
+    BUS("error on the last y of masked rows", SPACC_ERROR_WRITE_BUS, SPACC_OP_RUN,
+        wish_masked(), y_at(f, 0) + (size_t)f.l.y_groups * f.c.pes * 4 - kBeat),
+    SILENT("no answer to a mask", SPACC_OP_RUN, wish_masked(), x_at(f, 0) + f.l.x_bytes(f.c)),
     SILENT("no answer to the program", SPACC_OP_LOAD_WEIGHTS, wish(LSTM),
            kMemory + f.p.program_at),
     SILENT("no answer to weights", SPACC_OP_LOAD_WEIGHTS, wish(LSTM),
@@ -373,7 +426,10 @@ Plan plain_program(Bench &b, const Card &c, Layer *l)
 {
     Plan p(&b, c);
     load_layer(&p, l);
-    run_on_own_x(&p, l, 3, one_in(3));
+    if (l->masked)
+        run_masked(&p, l, 3);
+    else
+        run_on_own_x(&p, l, 3, one_in(3));
     if (!l->linear())
         store_state(&p, *l);
     mark(&p);
@@ -494,7 +550,7 @@ void check_errors(Bench &b, const Card &c, Coverage *seen)
         skipped += !check_fault(b, c, fault, seen);
     for (const Fault &fault : kOtherFaults)
         skipped += !check_fault(b, c, fault, seen);
-    expect(skipped <= 9, "faults that this card cannot show", skipped, 9);
+    expect(skipped <= 16, "faults that this card cannot show", skipped, 16);
     check_stream_left_over(b, c, seen);
     check_interruptions(b, c, c.pes >= 64 ? 6 : 20, seen);
 }

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <vector>
 
 #include "rtl/act_tables.h"
@@ -24,7 +25,8 @@ struct Card { // what its registers say
     unsigned cells, batch, psum_words, beat;
     unsigned y_beat = 0; // bytes that a y is filled up to with zeros; 0: a beat
     unsigned act_bits, shared_rows;
-    unsigned quads() const // units a group
+    unsigned queue = 0, mask_beats = 0; // of masked RUNs; 0: none
+    unsigned quads() const              // units a group
     {
         return pes / 4;
     }
@@ -79,10 +81,60 @@ int64_t act(unsigned kind, int64_t z)
     return z < 0 ? -y : y;
 }
 
+// ---------------------------------------------------------------- masked RUNs
+
+struct DealtRow { // a row that a PE computes
+    unsigned step, group;
+    bool used;
+};
+
+// Which rows leave together, PE by PE: mask[step] is a bit a row.
+std::vector<std::vector<DealtRow>> deal_rows(const Card &c,
+                                             const std::vector<std::vector<uint8_t>> &mask,
+                                             unsigned groups, unsigned window)
+{
+    std::vector<std::deque<DealtRow>> queue(c.pes);
+    std::vector<std::vector<DealtRow>> taken;
+    const auto wants = [&](unsigned t, unsigned g, unsigned pe) {
+        const unsigned row = g * c.pes + pe;
+        return (mask[t][row / 8] >> row % 8 & 1) != 0;
+    };
+    for (unsigned i = 0;;) {
+        // Deal until the next group's rows do not fit, or all PEs have some.
+        unsigned oldest = i / groups, have = 0;
+        bool full = false;
+        for (unsigned pe = 0; pe < c.pes; pe++) {
+            have += !queue[pe].empty();
+            if (!queue[pe].empty())
+                oldest = std::min(oldest, queue[pe].front().step);
+            if (i < mask.size() * groups && wants(i / groups, i % groups, pe))
+                full |= queue[pe].size() == c.queue;
+        }
+        const bool end = i == mask.size() * groups;
+        if (end && have == 0)
+            break;
+        if (have == c.pes || end || full || i / groups - oldest >= window) {
+            taken.emplace_back(c.pes);
+            for (unsigned pe = 0; pe < c.pes; pe++)
+                if (!queue[pe].empty()) {
+                    taken.back()[pe] = queue[pe].front();
+                    queue[pe].pop_front();
+                }
+            continue;
+        }
+        for (unsigned pe = 0; pe < c.pes; pe++)
+            if (wants(i / groups, i % groups, pe))
+                queue[pe].push_back({(unsigned)i / groups, (unsigned)i % groups, true});
+        i++;
+    }
+    return taken;
+}
+
 // ---------------------------------------------------------------- the card
 
 struct Counts { // since the start of the program
     uint64_t gate = 0, state = 0, issue = 0, bytes_read = 0, bytes_written = 0;
+    uint64_t skipped = 0, saved = 0;
 };
 
 struct Mark {
@@ -134,6 +186,8 @@ class Model
         uint32_t steps, x_offset, x_stride, y_offset, y_stride;
         unsigned x_region, y_region;
         bool zero, half;
+        bool masked;
+        unsigned overlap, window, y_groups;
         bool linear() const
         {
             return cell == SPACC_CARD_CELL_LINEAR;
@@ -284,6 +338,10 @@ class Model
         r.y_stride = FIELD_OF(code, RUN, Y_STRIDE);
         r.zero = FIELD_OF(code, RUN, ZERO);
         r.half = FIELD_OF(code, RUN, HALF);
+        r.masked = FIELD_OF(code, RUN, MASKED);
+        r.overlap = FIELD_OF(code, RUN, OVERLAP);
+        r.window = FIELD_OF(code, RUN, WINDOW);
+        r.y_groups = FIELD_OF(code, RUN, Y_GROUPS);
     }
 
     unsigned words() const
@@ -318,9 +376,56 @@ class Model
             counts.bytes_read += (uint64_t)r.steps * streamed.size() * (stream_format ? 4 : 2);
         }
         has_stream = false;
+        if (r.masked) {
+            run_masked();
+            return;
+        }
         for (uint32_t t = 0; t < r.steps; t++)
             step(t);
         counts.issue += (uint64_t)words() * r.batch * r.steps;
+    }
+
+    // A mask stands behind the x of its step; a step reads the x of `overlap` steps before,
+    // too.
+    void run_masked()
+    {
+        const size_t x_bytes = (size_t)r.x_words * c.lanes * 2;
+        const size_t bytes = ((r.groups * c.pes + 7) / 8 + c.beat - 1) / c.beat * c.beat;
+        std::vector<std::vector<uint8_t>> mask;
+        std::vector<std::vector<int16_t>> x;
+        uint64_t wanted = 0;
+        for (uint32_t t = 0; t < r.steps; t++) {
+            const uint8_t *at =
+                memory + base[r.x_region] + (uint32_t)(r.x_offset + t * r.x_stride) + x_bytes;
+            mask.emplace_back(at, at + bytes);
+            for (unsigned row = 0; row < r.groups * c.pes; row++)
+                wanted += mask.back()[row / 8] >> row % 8 & 1;
+            x.push_back(read_x(t, 0));
+        }
+        counts.bytes_read += r.steps * bytes;
+        const auto taken = deal_rows(c, mask, r.groups, r.window);
+        if (taken.size() != r.y_groups)
+            std::abort();
+        y.clear();
+        for (const auto &rows : taken)
+            for (unsigned pe = 0; pe < c.pes; pe++)
+                put_y(y.size() / 4, rows[pe].used ? masked_row(rows[pe], pe, x) : 0);
+        write_y(0);
+        const uint64_t all = (uint64_t)r.steps * r.groups;
+        counts.issue += taken.size() * r.k_x;
+        counts.saved += (all - taken.size()) * r.k_x;
+        counts.skipped += all * c.pes - wanted;
+    }
+
+    int32_t masked_row(const DealtRow &row, unsigned pe,
+                       const std::vector<std::vector<int16_t>> &x)
+    {
+        std::vector<int16_t> seen;
+        for (unsigned t = row.step - r.overlap; t <= row.step; t++)
+            seen.insert(seen.end(), x[t].begin(), x[t].end());
+        const int64_t acc = sum(row.group * r.k_x, r.k_x, pe, seen.data());
+        return (int32_t)requantise(acc, row.group * c.quads() + pe / 4, pe % 4, 32,
+                                   &counts.state);
     }
 
     // Where position s of sequence b stands in a batch of chunks of `chunk` positions.

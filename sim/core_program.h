@@ -46,6 +46,8 @@ struct Layer {
     unsigned weight_base, param_base, state_base, h_base;
     unsigned format;
     bool stream;
+    bool masked;
+    unsigned overlap, window, y_groups;
     unsigned ring_base, ring_words;
     uint32_t stream_region, stream_offset;
     unsigned half; // of the next RUN
@@ -85,6 +87,10 @@ struct Layer {
     size_t x_bytes(const Card &c) const // of a step
     {
         return (size_t)batch * x_words * c.lanes * 2;
+    }
+    size_t mask_bytes(const Card &c) const // of a step, behind its x
+    {
+        return masked ? round_up((groups * c.pes + 7) / 8, c.beat) : 0;
     }
     size_t y_bytes(const Card &c) const
     {
@@ -134,7 +140,7 @@ bool take_place(unsigned *at, unsigned *taken, unsigned need, unsigned size, uns
 }
 
 struct Wish { // -1: whatever comes
-    int cell = -1, batch = -1, prologue = -1, stream = -1;
+    int cell = -1, batch = -1, prologue = -1, stream = -1, masked = -1;
     bool last = true;   // no other layer follows in the program
     bool brief = false; // few words
 };
@@ -182,6 +188,22 @@ void draw_prologue(const Card &c, const Wish &wish, Layer *l)
         l->prologue_b = one_in(4) ? l->prologue : (unsigned)below(l->prologue + 1);
 }
 
+// Masks, and slots of x for more steps than a step reads.
+void draw_masks(const Card &c, const Wish &wish, Layer *l)
+{
+    const bool want = wish.masked < 0 ? one_in(2) : wish.masked > 0;
+    if (!want || !c.queue || !l->linear() || l->stream || l->batch > 1)
+        return;
+    l->masked = true;
+    l->overlap = one_in(2) ? (unsigned)below(4) : 0;
+    const unsigned beats = (unsigned)l->mask_bytes(c) / c.beat;
+    const unsigned slots = std::min({15u, c.x_words / l->x_words, c.mask_beats / beats});
+    l->overlap = std::min(l->overlap, slots - 2);
+    l->x_slots = std::max(l->overlap + 1 + (unsigned)below(slots - l->overlap), 2u);
+    const unsigned most = l->x_slots - l->overlap;
+    l->window = one_in(3) ? most : 1 + (unsigned)below(most);
+}
+
 // False when it does not fit beside what is taken: draw again.
 bool draw_layer(const Card &c, const Wish &wish, Room *room, Layer *l)
 {
@@ -194,6 +216,7 @@ bool draw_layer(const Card &c, const Wish &wish, Room *room, Layer *l)
     l->stream = wish.stream < 0 ? one_in(4) : wish.stream > 0;
     draw_sizes(c, wish, l);
     draw_prologue(c, wish, l);
+    draw_masks(c, wish, l);
     if (wish.prologue > 0 && !l->prologue)
         return false;
     Room taken = *room;
@@ -308,7 +331,9 @@ void fill_weights(const Card &c, const Layer &l, uint8_t *to)
     const unsigned w_bits = l.format ? 16 : 8;
     for (unsigned word = 0; word < l.words(); word++) {
         const char part = l.part(word);
-        const unsigned most = part == 'x' ? l.x_words : part == 'h' ? l.h_words : l.m_words;
+        const unsigned most = part == 'x'   ? (l.overlap + 1) * l.x_words
+                              : part == 'h' ? l.h_words
+                                            : l.m_words;
         for (unsigned i = 0; i < c.pes * c.lanes; i++) {
             const uint16_t w = one_in(50) ? (uint16_t)(w_bits == 8 ? -128 : -32768)
                                           : (uint16_t)random16(w_bits);
@@ -493,7 +518,49 @@ void run(Plan *p, Layer *l, const Place &x, const Place &y, unsigned steps, bool
     FIELD(code, RUN, X_SLOTS, l->x_slots);
     FIELD(code, RUN, ZERO, zero);
     FIELD(code, RUN, HALF, l->half);
+    if (l->masked) {
+        FIELD(code, RUN, MASKED, 1);
+        FIELD(code, RUN, OVERLAP, l->overlap);
+        FIELD(code, RUN, WINDOW, l->window);
+        FIELD(code, RUN, Y_GROUPS, l->y_groups);
+    }
     l->half = (l->half + steps) & 1;
+}
+
+// Masks behind the x of every step, some rows more often than others; those of the first
+// `overlap` steps are 0. Returns the groups of y, 1 or more.
+unsigned fill_masks(Plan *p, const Layer &l, const Place &x)
+{
+    std::vector<std::vector<uint8_t>> mask;
+    const size_t bytes = l.mask_bytes(p->c);
+    const unsigned chance = (unsigned)below(17), odd = (unsigned)below(4);
+    for (unsigned t = 0; t < x.steps; t++) {
+        mask.emplace_back(bytes);
+        for (unsigned row = 0; row < l.groups * p->c.pes; row++) {
+            const bool one = below(16) < chance && (odd == 0 || row % 4 < odd || one_in(8));
+            mask[t][row / 8] |= (uint8_t)((one && t >= l.overlap) << row % 8);
+        }
+        if (t + 1 == x.steps)
+            mask[t][0] |= 1;
+        std::memcpy(p->at(x.region, x.offset + (uint32_t)(t * x.stride)) + l.x_bytes(p->c),
+                    mask[t].data(), bytes);
+    }
+    return (unsigned)deal_rows(p->c, mask, l.groups, l.window).size();
+}
+
+Place run_masked(Plan *p, Layer *l, unsigned steps)
+{
+    steps = std::max(steps, l->overlap + 1);
+    const uint32_t r = any_region(SPACC_REGION_INPUT);
+    const size_t bytes = l->x_bytes(p->c) + l->mask_bytes(p->c);
+    const Place x = draw_place(p, r, bytes, steps, "masked");
+    fill16(&p->b->memory[p->areas.back().at], p->areas.back().bytes, 8 + (unsigned)below(9));
+    l->y_groups = fill_masks(p, *l, x);
+    const size_t y_bytes = (size_t)l->y_groups * p->c.pes * 4;
+    const uint32_t offset = p->alloc(SPACC_REGION_OUTPUT, y_bytes, "y");
+    const Place y = {SPACC_REGION_OUTPUT, offset, 0, 1};
+    run(p, l, x, y, steps, false);
+    return y;
 }
 
 // A RUN on x of its own; returns where y is.

@@ -26,6 +26,8 @@ void note(const Card &c, const Layer &l, bool zero, Coverage *seen)
     seen->batch += l.batch > 1;
     seen->prologue += l.prologue != 0;
     seen->prologue_b += l.prologue_b != 0;
+    seen->masked += l.masked;
+    seen->overlap += l.overlap != 0;
     seen->streams += l.stream;
     seen->wide += l.format && c.weight_bits == 16;
     seen->slots += l.x_slots > 2;
@@ -43,14 +45,18 @@ unsigned draw_steps(const Layer &l)
 // One RUN of a layer, with marks around it now and then.
 void add_run(Plan *p, Layer *l, std::vector<Place> *outputs, Coverage *seen)
 {
-    const bool zero = one_in(3), chain = !outputs->empty() && one_in(2);
+    const bool zero = one_in(3), chain = !outputs->empty() && one_in(2) && !l->masked;
     if (one_in(2))
         mark(p);
     note(p->c, *l, zero, seen);
     seen->chained += chain;
     const unsigned steps = draw_steps(*l);
-    outputs->push_back(chain ? run_on_y(p, l, (*outputs)[below(outputs->size())], steps, zero)
-                             : run_on_own_x(p, l, steps, zero));
+    if (l->masked)
+        run_masked(p, l, steps);
+    else
+        outputs->push_back(chain
+                               ? run_on_y(p, l, (*outputs)[below(outputs->size())], steps, zero)
+                               : run_on_own_x(p, l, steps, zero));
     if (one_in(2))
         mark(p);
 }

@@ -62,6 +62,7 @@ void check_coverage(const Bench &b, const Card &c, const Coverage &seen)
     expect(c.batch == 1 || seen.batch > 0, "batches", seen.batch, 1);
     expect(c.weight_bits == 8 || seen.wide > 0, "int16 weights", seen.wide, 1);
     expect(seen.prologue > 0 && seen.prologue_b > 0, "prologues", seen.prologue_b, 1);
+    expect(!c.queue || (seen.masked > 0 && seen.overlap > 0), "masks", seen.masked, 1);
     expect(seen.streams > 0, "streams", seen.streams, 1);
     expect(seen.slots > 0 && seen.zero > 0, "slots, zeros", seen.slots, 1);
     expect(seen.chained > 0 && seen.continued > 0, "RUNs on others", seen.chained, 1);
@@ -74,10 +75,11 @@ void print_coverage(const Bench &b, const Coverage &seen)
     for (uint64_t runs : seen.cell)
         std::printf(" %llu", n(runs));
     std::printf(
-        "; batch %llu, prologue %llu, b %llu, streams %llu, int16 %llu, slots %llu, zero "
-        "%llu, chained %llu, continued %llu; %llu aborts\n",
+        "; batch %llu, prologue %llu, b %llu, streams %llu, int16 %llu, slots %llu, masked "
+        "%llu, overlap %llu, zero %llu, chained %llu, continued %llu; %llu aborts\n",
         n(seen.batch), n(seen.prologue), n(seen.prologue_b), n(seen.streams), n(seen.wide),
-        n(seen.slots), n(seen.zero), n(seen.chained), n(seen.continued), n(seen.aborts));
+        n(seen.slots), n(seen.masked), n(seen.overlap), n(seen.zero), n(seen.chained),
+        n(seen.continued), n(seen.aborts));
     std::printf("saturations: gate %llu, state %llu; stalls AR %llu R %llu AW %llu W %llu B "
                 "%llu; programs with each cause",
                 n(seen.gate), n(seen.state), n(b.stalls[0]), n(b.stalls[1]), n(b.stalls[2]),

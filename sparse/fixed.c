@@ -349,6 +349,23 @@ static void step(const struct spacc_fixed_layer *l, const struct scratch *s, con
         memcpy(h, s->h_next, l->units * sizeof(*h));
 }
 
+void spacc_fixed_run_masked(const struct spacc_fixed_layer *l, size_t steps, const int16_t *x,
+                            const uint64_t *mask, int32_t *y, struct spacc_fixed_counts *counts)
+{
+    const size_t rows = 4 * l->units, words = (l->outputs + 63) / 64;
+    uint64_t cuts = 0;
+
+    memset(y, 0, steps * rows * sizeof(*y));
+    for (size_t t = 0; t < steps; t++)
+        for (size_t row = 0; row < l->outputs; row++)
+            if (mask[t * words + row / 64] >> row % 64 & 1)
+                y[t * rows + row] =
+                    cut(requantise(row_sum(l, l->w_x, row, x + t * l->x_cols), &l->row[row]),
+                        32, &cuts);
+    if (counts)
+        counts->state_saturations += cuts;
+}
+
 enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t steps,
                                   const int16_t *x, int16_t *h, int32_t *state, void *y,
                                   struct spacc_fixed_counts *counts)

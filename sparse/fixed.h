@@ -144,6 +144,15 @@ enum spacc_status spacc_fixed_run(const struct spacc_fixed_layer *layer, size_t 
                                   const int16_t *x, int16_t *h, int32_t *state, void *y,
                                   struct spacc_fixed_counts *counts);
 
+/* A LINEAR layer of which some rows are not wanted: these are 0 and count no saturation, the
+ * others are those of spacc_fixed_run().
+ *   x     [steps][x_cols]
+ *   mask  [steps][ceil(outputs / 64)]: bit r % 64 of word r / 64 is 1 where row r is wanted
+ *   y     [steps][4 * units] */
+void spacc_fixed_run_masked(const struct spacc_fixed_layer *layer, size_t steps,
+                            const int16_t *x, const uint64_t *mask, int32_t *y,
+                            struct spacc_fixed_counts *counts);
+
 /* The activation units, for every input code z. They are off by at most the first two bounds
  * inside the range; a z at or beyond the last code, +-8, stands for everything past it: the
  * sigmoid is then 0 or 1 to the last place, the tanh what it is at 8, off by at most the last

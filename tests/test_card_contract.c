@@ -353,7 +353,7 @@ static void says_who_it_is(void **state)
     static const struct {
         const char *name;
         uint32_t pes, lanes, cells, weight_bits, index_bits, axi_bits, weight_words, x_words,
-            h_words, units, psum_words, instructions, shared_rows, act_bits;
+            h_words, units, psum_words, instructions, shared_rows, act_bits, queue;
     } configs[] = {
 #define X(token, ...) {__VA_ARGS__},
         SPACC_CARD_CONFIG_MAP(X)
@@ -376,6 +376,8 @@ static void says_who_it_is(void **state)
                          configs[i].pes / 4 * 16 == configs[i].axi_bits ? 255 : 1);
         assert_int_equal(info->weight_bits, configs[i].weight_bits);
         assert_int_equal(info->act_bits, configs[i].act_bits);
+        assert_int_equal(info->queue, configs[i].queue);
+        assert_int_equal(info->mask_beats, info->queue ? SPACC_CARD_MASK_BEATS : 0);
         assert_int_equal(info->shared_rows, configs[i].shared_rows);
         assert_int_equal(info->index_bits, configs[i].index_bits);
         assert_int_equal(info->axi_bits, configs[i].axi_bits);

@@ -1,6 +1,6 @@
-/* The cycle model against the Verilated card: random programs of every cell, 0 cycles off in
- * every counter of every MARK and of the whole run. And the layers that the card was built
- * for, on both: their cycles are exact, so they are tests. */
+/* The cycle model against the Verilated card: random programs of every cell, some with masks, 0
+ * cycles off in every counter of every MARK and of the whole run. And the layers that the card
+ * was built for, on both: their cycles are exact, so they are tests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 #include "host/card/card.h"
 #include "rtl/card_map.h"
 #include "scheduler/card_cycles.h"
+#include "scheduler/card_deal.h"
 
 enum { LATENCY = 20 }; /* of the simulated memory, sim/sim.h */
 enum { WORDS = 64, MARKS = 16, MARK_AT = 0x1000, REGION = 24 << 20 };
@@ -22,16 +23,19 @@ struct fixture {
     struct spacc_card *card;
     const struct spacc_card_info *info;
     uint64_t pointer[4]; /* program, weights, input, output */
+    uint8_t *input;      /* what region 2 holds: masks */
 };
 
 struct program {
     uint32_t word[WORDS][16];
     size_t instructions, marks;
+    uint32_t input; /* bytes of region 2 that masked RUNs took */
 };
 
 struct layer {
     uint32_t cell, steps, groups, groups_b, k_x, k_h, k_b, batch, x_words, h_words, m_words;
     uint32_t prologue, prologue_b, x_slots, stream, ring, zero;
+    uint32_t masked, overlap, window, mask_beats;
 };
 
 static uint64_t random_state = 1;
@@ -52,6 +56,14 @@ static void open_card(struct fixture *f, const char *name)
     f->info = spacc_card_info(f->card);
     for (int i = 0; i < 4; i++)
         assert_int_equal(spacc_card_alloc(f->card, size[i], &f->pointer[i], &err), SPACC_OK);
+    f->input = calloc(1, REGION);
+    assert_non_null(f->input);
+}
+
+static void close_card(struct fixture *f)
+{
+    spacc_card_close(f->card);
+    free(f->input);
 }
 
 #define SET(w, op, name, value) \
@@ -102,7 +114,45 @@ static void add_stream(struct program *p, const struct layer *l)
     SET(w, STREAM, RING_WORDS, l->ring);
 }
 
-static void add_run(struct program *p, const struct layer *l, const struct fixture *f)
+static const uint8_t *region_bytes(void *user, unsigned region, uint32_t offset,
+                                   size_t size_bytes)
+{
+    const struct fixture *f = user;
+    return region == 2 && offset + size_bytes <= REGION ? f->input + offset : NULL;
+}
+
+/* Masks behind the x of every step; y_groups that they give. */
+static void add_masks(uint32_t *w, const struct layer *l, struct fixture *f, uint32_t x_offset,
+                      uint32_t x_bytes)
+{
+    const uint32_t beat = f->info->axi_bits / 8, stride = x_bytes + l->mask_beats * beat;
+    const struct spacc_card_deal deal = {f->info->pes, l->groups, f->info->queue,
+                                         l->window,    l->steps,  f->input + x_offset + x_bytes,
+                                         stride};
+    const uint32_t chance = below(17), often = below(5);
+    struct spacc_card_dealt dealt;
+    struct spacc_error err = {0};
+
+    for (uint32_t t = 0; t < l->steps; t++) {
+        uint8_t *mask = f->input + x_offset + x_bytes + t * stride;
+        memset(mask, 0, l->mask_beats * beat);
+        for (uint32_t row = 0; row < l->groups * f->info->pes; row++)
+            if (below(16) < chance || row % 5 < often)
+                mask[row / 8] |= (uint8_t)(1u << row % 8);
+        mask[0] |= 1;
+    }
+    assert_int_equal(spacc_card_deal(&deal, NULL, NULL, &dealt), SPACC_OK);
+    SET(w, RUN, X_STRIDE, stride);
+    SET(w, RUN, MASKED, 1);
+    SET(w, RUN, OVERLAP, l->overlap);
+    SET(w, RUN, WINDOW, l->window);
+    SET(w, RUN, Y_GROUPS, dealt.groups);
+    assert_int_equal(spacc_card_write(f->card, f->pointer[2] + x_offset, f->input + x_offset,
+                                      (size_t)stride * l->steps, &err),
+                     SPACC_OK);
+}
+
+static void add_run(struct program *p, const struct layer *l, struct fixture *f)
 {
     const uint32_t beat = f->info->axi_bits / 8;
     const uint32_t x_bytes = l->batch * l->x_words * f->info->lanes * 2;
@@ -111,6 +161,7 @@ static void add_run(struct program *p, const struct layer *l, const struct fixtu
     const uint32_t y_bytes = l->cell == SPACC_CARD_CELL_LINEAR  ? rows * 4
                              : l->cell == SPACC_CARD_CELL_LSTMP ? rows * 2
                                                                 : rows / 2;
+    const uint32_t x_offset = l->masked ? (p->input += 0x40000) : beat * below(64);
     uint32_t *w = add(p, SPACC_OP_RUN);
 
     SET(w, RUN, CELL, l->cell);
@@ -126,8 +177,11 @@ static void add_run(struct program *p, const struct layer *l, const struct fixtu
     SET(w, RUN, X_WORDS, l->x_words);
     SET(w, RUN, M_WORDS, l->m_words);
     SET(w, RUN, H_WORDS, l->h_words);
-    SET(w, RUN, X_OFFSET, beat * below(64));
-    SET(w, RUN, X_STRIDE, x_bytes);
+    SET(w, RUN, X_OFFSET, x_offset);
+    if (l->masked)
+        add_masks(w, l, f, x_offset, x_bytes);
+    else
+        SET(w, RUN, X_STRIDE, x_bytes);
     SET(w, RUN, Y_OFFSET, 0x2000 + beat * below(64));
     SET(w, RUN, Y_STRIDE, (y_bytes + beat - 1) / beat * beat);
     SET(w, RUN, PROLOGUE, l->prologue);
@@ -140,8 +194,8 @@ static void run_both(struct fixture *f, struct program *p, const char *what,
                      struct spacc_card_count *mark, struct spacc_card_count *total)
 {
     const struct spacc_card_info *info = f->info;
-    const struct spacc_card_shape shape = {info->pes, info->lanes, info->cells, info->axi_bits,
-                                           LATENCY};
+    const struct spacc_card_shape shape = {info->pes,      info->lanes, info->cells,
+                                           info->axi_bits, LATENCY,     info->queue};
     const struct spacc_card_run run = {f->pointer[0],
                                        f->pointer[1],
                                        f->pointer[2],
@@ -158,7 +212,7 @@ static void run_both(struct fixture *f, struct program *p, const char *what,
     if (spacc_card_run(f->card, &run, 100000000, &counters, &err))
         fail_msg("%s: %s", what, err.text);
     if (spacc_card_cycles(&shape, (const uint32_t(*)[16])p->word, p->instructions, f->pointer,
-                          mark, p->marks, total, &err))
+                          region_bytes, f, mark, p->marks, total, &err))
         fail_msg("%s: model: %s", what, err.text);
     for (size_t m = 0; m <= p->marks; m++) {
         const struct spacc_card_count *want = m < p->marks ? &mark[m] : total;
@@ -182,6 +236,8 @@ static void run_both(struct fixture *f, struct program *p, const char *what,
         assert_int_equal(v[SPACC_COUNTER_CYCLES], want->cycles);
         assert_int_equal(v[SPACC_COUNTER_BYTES_READ], want->bytes_read);
         assert_int_equal(v[SPACC_COUNTER_BYTES_WRITTEN], want->bytes_written);
+        assert_int_equal(v[SPACC_COUNTER_ROWS_SKIPPED], want->rows_skipped);
+        assert_int_equal(v[SPACC_COUNTER_ISSUE_SAVED], want->issue_saved);
     }
 }
 
@@ -190,6 +246,24 @@ static void run_both(struct fixture *f, struct program *p, const char *what,
 static uint32_t up(uint32_t a, uint32_t b)
 {
     return (a + b - 1) / b;
+}
+
+/* A layer of rows, some of which are not computed. */
+static void draw_masks(struct layer *l, const struct spacc_card_info *c)
+{
+    uint32_t slots;
+
+    l->masked = 1;
+    l->batch = 1;
+    l->steps += below(20);
+    l->mask_beats = up(l->groups * c->pes, c->axi_bits);
+    slots = c->x_words / l->x_words;
+    slots = slots < 15 ? slots : 15;
+    slots = slots < c->mask_beats / l->mask_beats ? slots : c->mask_beats / l->mask_beats;
+    l->overlap = below(2) ? 0 : below(slots - 1);
+    l->x_slots = l->overlap + 1 + below(slots - l->overlap);
+    l->x_slots += l->x_slots < 2;
+    l->window = 1 + below(l->x_slots - l->overlap);
 }
 
 static struct layer draw(const struct spacc_card_info *c)
@@ -228,10 +302,12 @@ static struct layer draw(const struct spacc_card_info *c)
             l.prologue = c->psum_words / l.batch;
         l.prologue_b = two_pass(&l) ? below(l.prologue + 1) : 0;
     }
+    if (c->queue && l.cell == SPACC_CARD_CELL_LINEAR && !l.stream && below(3))
+        draw_masks(&l, c);
     return l;
 }
 
-static void add_layer(struct program *p, const struct layer *l, const struct fixture *f)
+static void add_layer(struct program *p, const struct layer *l, struct fixture *f)
 {
     const uint32_t units = l->groups * (f->info->pes / 4) * l->batch;
     const uint32_t states = up(units, 16) * 16;
@@ -279,7 +355,7 @@ static void check_random(const char *name, int programs)
                  (unsigned long long)seed);
         run_both(&f, &p, what, mark, &total);
     }
-    spacc_card_close(f.card);
+    close_card(&f);
 }
 
 static void test_random(void **state)
@@ -433,8 +509,8 @@ static void test_targets(void **state)
     cycles = cycles_a_step(&f128, ptb, 2, &n);
     print_message("128x32, PTB 128-256-256: %.1f cycles a frame\n", cycles);
     assert_true(cycles <= 110);
-    spacc_card_close(f16.card);
-    spacc_card_close(f128.card);
+    close_card(&f16);
+    close_card(&f128);
 }
 
 int main(void)

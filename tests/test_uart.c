@@ -125,6 +125,7 @@ static uint32_t card_register(uint32_t offset)
     case SPACC_REG_CONFIG_WIDTHS: return 8u << 24 | 8 << 16 | 16 << 8 | 16;
     case SPACC_REG_CONFIG_VECTOR_WORDS: return 64u << 16 | 64;
     case SPACC_REG_CONFIG_CELLS: return 32u << 16 | 1 << 8 | 1;
+    case SPACC_REG_CONFIG_MASKS: return 0;
     default: return 64;
     }
 }

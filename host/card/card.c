@@ -14,7 +14,8 @@ enum {
     /* What sizes derived from these cannot overflow with; no device is near. */
     WEIGHT_WORDS_MAX = 1 << 24,
     UNITS_MAX = 1 << 24,
-    INSTRUCTIONS_MAX = (1 << 16) - 1
+    INSTRUCTIONS_MAX = (1 << 16) - 1,
+    MASK_QUEUE_MAX = 64
 };
 
 _Static_assert(SPACC_CARD_COUNTERS <= SPACC_CARD_COUNTERS_MAX, "counters do not fit");
@@ -120,6 +121,10 @@ static enum spacc_status check_info(const struct spacc_card *card, struct spacc_
         {i->psum_words != 0, "partial sums a PE", i->psum_words, "1 or more"},
         {i->instructions != 0 && i->instructions <= INSTRUCTIONS_MAX, "instructions",
          i->instructions, "1..65535"},
+        {i->queue == 0 || (i->queue <= MASK_QUEUE_MAX && i->axi_bits % i->pes == 0 &&
+                           i->mask_beats != 0 && i->shared_rows == 1),
+         "rows of a masked run that a PE queues", i->queue,
+         "0, or 1..64 with PEs that divide the bits of the bus"},
     };
     for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++)
         if (!rules[r].right)
@@ -132,7 +137,7 @@ static enum spacc_status check_info(const struct spacc_card *card, struct spacc_
 static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *err)
 {
     struct spacc_card_info *info = &card->info;
-    uint32_t array = 0, widths = 0, vectors = 0, cells = 0, instructions = 0;
+    uint32_t array = 0, widths = 0, vectors = 0, cells = 0, instructions = 0, masks = 0;
     const struct {
         uint32_t offset, *value;
     } words[] = {
@@ -143,6 +148,7 @@ static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *
         {SPACC_REG_CONFIG_UNITS, &info->units},
         {SPACC_REG_CONFIG_INSTRUCTIONS, &instructions},
         {SPACC_REG_CONFIG_CELLS, &cells},
+        {SPACC_REG_CONFIG_MASKS, &masks},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         const enum spacc_status status =
@@ -163,6 +169,8 @@ static enum spacc_status read_info(struct spacc_card *card, struct spacc_error *
     info->cells = cells & 0xff;
     info->batch_max = cells >> 8 & 0xff;
     info->psum_words = cells >> 16;
+    info->queue = masks & 0xff;
+    info->mask_beats = masks >> 16;
     return check_info(card, err);
 }
 

@@ -159,6 +159,8 @@ static void to_counters(const struct spacc_card_count *c, uint64_t *value)
         value[SPACC_COUNTER_ISSUE + i] = c->cause[i];
     value[SPACC_COUNTER_BYTES_READ] = c->bytes_read;
     value[SPACC_COUNTER_BYTES_WRITTEN] = c->bytes_written;
+    value[SPACC_COUNTER_ROWS_SKIPPED] = c->rows_skipped;
+    value[SPACC_COUNTER_ISSUE_SAVED] = c->issue_saved;
 }
 
 static enum spacc_status write_marks(struct model *m, const uint32_t (*word)[16],
@@ -195,7 +197,8 @@ static enum spacc_status count_cycles(struct model *m, const uint32_t (*word)[16
                                       struct spacc_card_count *total, struct spacc_error *err)
 {
     const struct spacc_card_config *c = m->config;
-    const struct spacc_card_shape shape = {c->pes, c->lanes, c->cells, c->axi_bits, LATENCY};
+    const struct spacc_card_shape shape = {c->pes,      c->lanes, c->cells,
+                                           c->axi_bits, LATENCY,  c->queue};
     const uint64_t pointers[4] = {
         pointer(m, SPACC_REG_PROGRAM_PTR), pointer(m, SPACC_REG_WEIGHTS_PTR),
         pointer(m, SPACC_REG_INPUT_PTR), pointer(m, SPACC_REG_OUTPUT_PTR)};
@@ -203,8 +206,8 @@ static enum spacc_status count_cycles(struct model *m, const uint32_t (*word)[16
     if (c->micro)
         return spacc_micro_cycles(word, instructions, region_bytes, m, m->shift, mark,
                                   PROGRAM_MOST / 64, total, err);
-    return spacc_card_cycles(&shape, word, instructions, pointers, mark, PROGRAM_MOST / 64,
-                             total, err);
+    return spacc_card_cycles(&shape, word, instructions, pointers, region_bytes, m, mark,
+                             PROGRAM_MOST / 64, total, err);
 }
 
 static enum spacc_status count(struct model *m, struct spacc_error *err)
@@ -285,6 +288,7 @@ static void describe(struct model *m)
     m->reg[SPACC_REG_CONFIG_INSTRUCTIONS / 4] =
         (c->shared_rows == 4 ? 1u << 16 : 0) | c->instructions;
     m->reg[SPACC_REG_CONFIG_CELLS / 4] = c->psum_words << 16 | batch << 8 | c->cells;
+    m->reg[SPACC_REG_CONFIG_MASKS / 4] = c->queue ? SPACC_CARD_MASK_BEATS << 16 | c->queue : 0;
 }
 
 static enum spacc_status model_reset(void *self, struct spacc_error *err)

@@ -50,6 +50,60 @@ static void copy_steps(void *to, const void *from, size_t steps, size_t step_byt
                (const char *)from + t * step_bytes, step_bytes);
 }
 
+bool spacc_job_mask_fits(const struct spacc_job *job, const struct spacc_fixed_layer *layer)
+{
+    const size_t words = (layer->outputs + 63) / 64, parts = job->overlap + 1;
+
+    if (!job->mask)
+        return job->overlap == 0;
+    if (layer->cell != SPACC_CELL_LINEAR || job->reverse || job->x_job >= 0)
+        return false;
+    if (job->overlap && (layer->w_x->bank_size % parts != 0 ||
+                         layer->x_cols != layer->w_x->bank_size * layer->w_x->banks))
+        return false;
+    for (size_t t = 0; t < job->overlap && t < job->steps; t++)
+        for (size_t w = 0; w < words; w++)
+            if (job->mask[t * words + w])
+                return false;
+    return true;
+}
+
+void spacc_job_input(const struct spacc_job *job, const struct spacc_fixed_layer *layer,
+                     int16_t *x)
+{
+    const size_t parts = job->overlap + 1, bank = layer->w_x->bank_size;
+    const size_t cols = layer->x_cols / parts, part = bank / parts;
+
+    for (size_t t = 0; t < job->steps; t++)
+        for (size_t c = 0; c < layer->x_cols; c++) {
+            const size_t back = parts - 1 - c % bank / part;
+            const size_t from = c / bank * part + c % part;
+            x[t * layer->x_cols + c] = t < back ? 0 : job->x[(t - back) * cols + from];
+        }
+}
+
+/* A job with a mask. */
+static enum spacc_status run_masked(const struct spacc_fixed_layer *layer,
+                                    struct spacc_job *job, struct spacc_error *err)
+{
+    struct spacc_fixed_counts counts = {0};
+    int16_t *x;
+
+    if (!spacc_job_mask_fits(job, layer))
+        return spacc_fail(err, SPACC_EINVAL, "layer %zu: its mask does not fit", job->layer);
+    if (job->overlap == 0) {
+        spacc_fixed_run_masked(layer, job->steps, job->x, job->mask, job->y, &counts);
+    } else {
+        if (!(x = malloc(job->steps * layer->x_cols * sizeof(*x))))
+            return spacc_fail(err, SPACC_ENOMEM, "no memory for the input of a layer");
+        spacc_job_input(job, layer, x);
+        spacc_fixed_run_masked(layer, job->steps, x, job->mask, job->y, &counts);
+        free(x);
+    }
+    job->counts.state_saturations = counts.state_saturations;
+    return SPACC_OK;
+}
+
 static enum spacc_status run_job(const struct spacc_fixed_layer *layer, struct spacc_job *job,
                                  const int16_t *x, struct spacc_error *err)
 {
@@ -85,7 +139,9 @@ static enum spacc_status cpu_run(struct spacc_device *device, struct spacc_job *
     for (size_t i = 0; i < jobs; i++) {
         const int16_t *x = job[i].x_job >= 0 ? job[job[i].x_job].y : job[i].x;
         memset(&job[i].counts, 0, sizeof(job[i].counts));
-        if ((s = run_job(d->layer[job[i].layer], &job[i], x, err)))
+        s = job[i].mask ? run_masked(d->layer[job[i].layer], &job[i], err)
+                        : run_job(d->layer[job[i].layer], &job[i], x, err);
+        if (s)
             return s;
     }
     return SPACC_OK;

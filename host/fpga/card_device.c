@@ -330,9 +330,11 @@ static enum spacc_status check_job(const struct card_device *d, const struct spa
     if (j->layer >= d->layers || j->steps == 0 || (j->x_job < 0 && !j->x) || j->x_job >= (int)i)
         return spacc_fail(err, SPACC_EINVAL, "job %zu: layer %zu of %zu, %zu steps, x from %d",
                           i, j->layer, d->layers, j->steps, j->x_job);
+    l = d->layer[j->layer].layer;
+    if (!spacc_job_mask_fits(j, l))
+        return spacc_fail(err, SPACC_EINVAL, "job %zu: its mask does not fit", i);
     if (j->x_job < 0)
         return SPACC_OK;
-    l = d->layer[j->layer].layer;
     from = d->layer[job[j->x_job].layer].layer;
     if (from->cell == SPACC_CELL_LINEAR || from->outputs != l->x_cols ||
         job[j->x_job].steps != j->steps)
@@ -350,8 +352,9 @@ static size_t most_of(const struct card_device *d, const struct list *list, size
     const struct spacc_card_layer *from =
         j->x_job < 0 ? NULL : &d->layer[list->job[j->x_job].layer];
 
-    return from && from->layer->cell == SPACC_CELL_LSTMP ? 1
-                                                         : d->layer[j->layer].layout.batch_max;
+    return j->mask || (from && from->layer->cell == SPACC_CELL_LSTMP)
+               ? 1
+               : d->layer[j->layer].layout.batch_max;
 }
 
 static void fill_batches(const struct card_device *d, struct list *list, const size_t *size)
@@ -403,6 +406,20 @@ static enum spacc_status take_states(struct card_device *d, struct list *list)
     return s;
 }
 
+static enum spacc_status make_masks(struct card_device *d, struct list *list,
+                                    struct spacc_error *err)
+{
+    enum spacc_status s = SPACC_OK;
+
+    for (size_t i = 0; i < list->batches && !s; i++) {
+        struct spacc_card_batch *b = &list->batch[i];
+        if (list->job[b->first].mask)
+            s = spacc_card_masks_make(&b->masks, &b->of->layout, d->info, b->of->layer,
+                                      &list->job[b->first], err);
+    }
+    return s;
+}
+
 static void keep_states(struct card_device *d, const struct list *list)
 {
     for (size_t i = 0; i < list->batches; i++) {
@@ -442,7 +459,7 @@ static enum spacc_status get_results(struct card_device *d, struct list *list,
     if (d->arithmetic)
         s = spacc_device_run(d->arithmetic, list->job, list->jobs, err);
     else
-        spacc_card_get_outputs(list->batch, list->batches, list->job, list->out);
+        s = spacc_card_get_outputs(list->batch, list->batches, list->job, list->out);
     if (!s)
         spacc_card_get_counts(list->batch, list->batches, list->job, list->out, !d->arithmetic);
     return s;
@@ -468,7 +485,8 @@ static enum spacc_status plan_list(struct card_device *d, struct list *list,
 {
     enum spacc_status s;
 
-    if ((s = make_batches(d, list)) || (s = take_states(d, list)))
+    if ((s = make_batches(d, list)) || (s = take_states(d, list)) ||
+        (s = make_masks(d, list, err)))
         return s;
     if ((s = spacc_card_place_batches(list->batch, list->batches, list->job, &list->in_bytes,
                                       &list->out_bytes, err)))
@@ -496,6 +514,8 @@ static enum spacc_status card_run(struct spacc_device *device, struct spacc_job 
         keep_states(d, &list);
     else
         spacc_card_kept_forget(d->kept);
+    for (size_t i = 0; i < list.batches; i++)
+        spacc_card_masks_free(&list.batch[i].masks);
     free(list.batch);
     free(list.in);
     free(list.out);

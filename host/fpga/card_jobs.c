@@ -27,6 +27,20 @@ size_t spacc_card_x_bytes(const struct spacc_layout *l, size_t batch)
     return batch * l->x_words * l->lanes * sizeof(int16_t);
 }
 
+size_t spacc_card_step_bytes(const struct spacc_card_batch *b)
+{
+    return spacc_card_x_bytes(&b->of->layout, b->size) / (b->masks.overlap + 1) +
+           b->masks.mask_bytes;
+}
+
+static size_t y_bytes(const struct spacc_card_batch *b, size_t steps)
+{
+    const struct spacc_layout *l = &b->of->layout;
+
+    return b->masks.on ? b->masks.y_groups * l->pes * sizeof(int32_t)
+                       : steps * spacc_layout_y_bytes(l, b->of->layer, b->size);
+}
+
 static size_t h_bytes(const struct spacc_layout *l)
 {
     return l->h_words * l->lanes * sizeof(int16_t);
@@ -54,10 +68,10 @@ static void place_batch(struct spacc_card_batch *b, size_t steps, size_t *in, si
     const struct spacc_layout *l = &b->of->layout;
     const bool loads = !linear(b) && b->hold.start == SPACC_START_LOAD;
 
-    b->x = take(in, b->from < 0 ? steps * spacc_card_x_bytes(l, b->size) : 0);
+    b->x = take(in, b->from < 0 ? steps * spacc_card_step_bytes(b) : 0);
     b->h = take(in, loads ? b->size * h_bytes(l) : 0);
     b->state = take(in, loads ? b->size * state_bytes(l) : 0);
-    b->y = take(out, steps * spacc_layout_y_bytes(l, b->of->layer, b->size));
+    b->y = take(out, y_bytes(b, steps));
     b->state_out = take(out, b->stores ? b->size * state_bytes(l) : 0);
     b->first_mark = take(out, MARK_BYTES);
     b->mark_after = take(out, MARK_BYTES);
@@ -72,7 +86,7 @@ enum spacc_status spacc_card_place_batches(struct spacc_card_batch *batch, size_
         struct spacc_card_batch *b = &batch[i];
         const size_t steps = job[b->first].steps;
         const size_t step_bytes = spacc_layout_y_bytes(&b->of->layout, b->of->layer, b->size) +
-                                  spacc_card_x_bytes(&b->of->layout, b->size);
+                                  spacc_card_step_bytes(b);
 
         if (steps > UINT32_MAX / 2 / step_bytes)
             return spacc_fail(err, SPACC_ENOFIT,
@@ -96,13 +110,20 @@ static void put_x(const struct spacc_card_batch *b, size_t s, const struct spacc
                   uint8_t *in)
 {
     const struct spacc_layout *l = &b->of->layout;
-    const size_t cols = b->of->layer->x_cols, chunk = l->pes / 4;
+    const struct spacc_card_masks *m = &b->masks;
+    const size_t parts = m->overlap + 1, words = l->x_words / parts;
+    const size_t cols = b->of->layer->x_cols / parts, chunk = l->pes / 4;
+    const int16_t *x = m->x ? m->x : job->x;
 
     for (size_t t = 0; t < job->steps; t++) {
-        int16_t *to = (int16_t *)(void *)(in + b->x + t * spacc_card_x_bytes(l, b->size));
+        uint8_t *at = in + b->x + t * spacc_card_step_bytes(b);
+        int16_t *to = (int16_t *)(void *)at;
         for (size_t c = 0; c < cols; c++)
-            to[spacc_batch_position(spacc_card_position(c, l->x_words, l->lanes), s, b->size,
-                                    chunk)] = job->x[t * cols + c];
+            to[spacc_batch_position(spacc_card_position(c, words, l->lanes), s, b->size,
+                                    chunk)] = x[t * cols + c];
+        if (m->on)
+            memcpy(at + words * l->lanes * sizeof(*to), m->mask + t * m->mask_bytes,
+                   m->mask_bytes);
     }
 }
 
@@ -182,19 +203,34 @@ static void get_states(const struct spacc_card_batch *b, size_t s, struct spacc_
         job->state[u] = job->h[u];
 }
 
-void spacc_card_get_outputs(const struct spacc_card_batch *batch, size_t batches,
-                            struct spacc_job *job, const uint8_t *out)
+static enum spacc_status get_rows(const struct spacc_card_batch *b, size_t s,
+                                  struct spacc_job *job, const uint8_t *out)
 {
-    for (size_t i = 0; i < batches; i++)
-        for (size_t s = 0; s < batch[i].size; s++) {
+    if (b->masks.on)
+        return spacc_card_masks_get(&b->masks, &b->of->layout, b->of->layer, job,
+                                    (const int32_t *)(const void *)(out + b->y));
+    get_linear(b, s, job, out);
+    if (job->mask)
+        spacc_card_masks_clear(b->of->layer, job);
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_card_get_outputs(const struct spacc_card_batch *batch, size_t batches,
+                                         struct spacc_job *job, const uint8_t *out)
+{
+    enum spacc_status status = SPACC_OK;
+
+    for (size_t i = 0; i < batches && !status; i++)
+        for (size_t s = 0; s < batch[i].size && !status; s++) {
             struct spacc_job *j = &job[batch[i].first + s];
             if (linear(&batch[i])) {
-                get_linear(&batch[i], s, j, out);
+                status = get_rows(&batch[i], s, j, out);
                 continue;
             }
             get_y(&batch[i], s, j, out);
             get_states(&batch[i], s, j, out);
         }
+    return status;
 }
 
 /* ---- counts ------------------------------------------------------------------ */
@@ -230,6 +266,8 @@ static struct spacc_job_counts share_counts(const uint64_t count[SPACC_CARD_COUN
     c.state_saturations = share(count[SPACC_COUNTER_STATE_SATURATIONS], s, n);
     c.bytes_read = share(count[SPACC_COUNTER_BYTES_READ], s, n);
     c.bytes_written = share(count[SPACC_COUNTER_BYTES_WRITTEN], s, n);
+    c.rows_skipped = share(count[SPACC_COUNTER_ROWS_SKIPPED], s, n);
+    c.issue_saved = share(count[SPACC_COUNTER_ISSUE_SAVED], s, n);
     return c;
 }
 

@@ -8,6 +8,7 @@
 #define SPACC_CARD_JOBS_H
 
 #include "host/fpga/card_kept.h"
+#include "host/fpga/card_masks.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,14 +29,16 @@ struct spacc_card_batch {
     const struct spacc_card_layer *of;
     int from; /* batch whose y is x, or -1 */
     struct spacc_card_hold hold;
+    struct spacc_card_masks masks;                 /* of one job */
     bool stores;                                   /* the last states go to region 3 */
     uint32_t x, h, state;                          /* bytes in region 2 */
     uint32_t y, state_out, first_mark, mark_after; /* bytes in region 3 */
     uint32_t mark_before;                          /* set by who makes the programs */
 };
 
-/* Bytes of x of one step of a batch. */
+/* Bytes of x of one step of a batch; and of one with its mask. */
 size_t spacc_card_x_bytes(const struct spacc_layout *l, size_t batch);
+size_t spacc_card_step_bytes(const struct spacc_card_batch *b);
 
 /* Give every batch its place; `in` and `out` become the sizes of regions 2 and 3. SPACC_ENOFIT
  * beyond 4 GiB. */
@@ -47,9 +50,9 @@ enum spacc_status spacc_card_place_batches(struct spacc_card_batch *batch, size_
 void spacc_card_put_inputs(const struct spacc_card_batch *batch, size_t batches,
                            const struct spacc_job *job, uint8_t *in);
 
-/* Copy y, h and states out of region 3. */
-void spacc_card_get_outputs(const struct spacc_card_batch *batch, size_t batches,
-                            struct spacc_job *job, const uint8_t *out);
+/* Copy y, h and states out of region 3. SPACC_ENOMEM. */
+enum spacc_status spacc_card_get_outputs(const struct spacc_card_batch *batch, size_t batches,
+                                         struct spacc_job *job, const uint8_t *out);
 
 /* Share what the marks in region 3 say out to the jobs, as host/device.h has it. Without
  * `saturations` these stay what they are. */

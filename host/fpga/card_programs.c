@@ -11,7 +11,7 @@ static struct spacc_run_args args_of(const struct spacc_card_batch *batch, size_
     const struct spacc_card_batch *from = b->from < 0 ? NULL : &batch[b->from];
     const size_t x_bytes =
         from ? spacc_layout_y_bytes(&from->of->layout, from->of->layer, from->size)
-             : spacc_card_x_bytes(&b->of->layout, b->size);
+             : spacc_card_step_bytes(b);
 
     return (struct spacc_run_args){
         .batch = (uint32_t)b->size,
@@ -25,6 +25,11 @@ static struct spacc_run_args args_of(const struct spacc_card_batch *batch, size_
         .x_step_bytes = (uint32_t)x_bytes,
         .h_offset = b->h,
         .state_offset = b->state,
+        .masked = b->masks.on,
+        .overlap = b->masks.overlap,
+        .window = b->masks.window,
+        .x_slots = b->masks.x_slots,
+        .y_groups = (uint32_t)b->masks.y_groups,
         .y_offset = b->y,
         .state_out = b->state_out,
     };
