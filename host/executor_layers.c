@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/executor.h"
+#include "host/plan_conv.h"
 
 enum { IN_X, IN_W, IN_R, IN_B, IN_LENS, IN_H, IN_C, INPUTS = 8 };
 enum { CHAIN_MAX = 8 };
@@ -37,6 +38,8 @@ bool spacc_layers_can_run(const struct spacc_plan_node *n, const struct spacc_te
 
     if (x->dtype != SPACC_F32)
         return false;
+    if (n->conv)
+        return spacc_plan_conv_can_run(n->conv, x);
     if (linear(n))
         return matrix_can_run(n, x);
     return x->rank == 3 && x->count > 0 && (size_t)x->dims[2] == n->layer[0].weights.x_cols &&
@@ -51,6 +54,7 @@ struct call {
     const struct spacc_tensor *in[INPUTS];
     size_t directions, batch, steps, inputs, units;
     int16_t *x;     /* [B][T][I]; NULL when it comes from another layer's y */
+    uint64_t *mask; /* of a convolution; struct spacc_job */
     int16_t *h;     /* [D][B][H] */
     int32_t *state; /* [D][B][H] */
     void *y;        /* int16 [D][B][T][H]; LINEAR int32 [T][4 * quads] */
@@ -62,6 +66,7 @@ struct call {
 static void release_call(struct call *c)
 {
     free(c->x);
+    free(c->mask);
     free(c->h);
     free(c->state);
     free(c->y);
@@ -133,6 +138,28 @@ static void shape_matrix(struct call *c)
     c->units = c->n->layer[0].weights.units;
 }
 
+/* Steps are columns of the image. */
+static void shape_conv(struct call *c)
+{
+    const struct spacc_conv_rows *r = &c->n->conv->rows;
+
+    c->directions = c->batch = 1;
+    c->inputs = r->lanes * r->words;
+    c->steps = r->steps;
+    c->units = r->shape.outputs;
+}
+
+static enum spacc_status fill_conv(struct call *c, struct spacc_error *err)
+{
+    const struct spacc_plan_conv *conv = c->n->conv;
+
+    c->mask = malloc(c->steps * ((c->units + 63) / 64) * sizeof(*c->mask));
+    if (!c->mask ||
+        spacc_plan_conv_fill(conv, c->in[IN_X]->data, c->n->x_frac, c->x, c->mask, &c->cut))
+        return spacc_fail(err, SPACC_ENOMEM, "node %s: no memory for its masks", c->n->name);
+    return SPACC_OK;
+}
+
 static void shape_recurrent(struct call *c, const struct call *from)
 {
     const struct spacc_tensor *x = c->in[IN_X];
@@ -158,7 +185,9 @@ static bool states_fit(const struct call *c)
 static enum spacc_status fill_call(struct call *c, const struct call *from,
                                    struct spacc_error *err)
 {
-    if (linear(c->n))
+    if (c->n->conv)
+        shape_conv(c);
+    else if (linear(c->n))
         shape_matrix(c);
     else
         shape_recurrent(c, from);
@@ -168,6 +197,8 @@ static enum spacc_status fill_call(struct call *c, const struct call *from,
                           c->n->name, c->directions, c->batch, c->units);
     if (!alloc_call(c, !from))
         return spacc_fail(err, SPACC_ENOMEM, "node %s: no memory for its vectors", c->n->name);
+    if (c->n->conv)
+        return fill_conv(c, err);
     if (!from)
         fill_x(c);
     if (!linear(c->n))
@@ -186,6 +217,8 @@ static void fill_jobs(const struct call *c, const struct call *from, struct spac
                 .reverse = c->n->layer[d].reverse,
                 .x = from ? NULL : c->x + b * c->steps * c->inputs,
                 .x_job = from ? (int)(from->first_job + b) : -1,
+                .mask = c->mask,
+                .overlap = c->n->conv ? c->n->conv->rows.overlap : 0,
                 .h = linear(c->n) ? NULL : c->h + i * c->units,
                 .state = linear(c->n) ? NULL : c->state + i * c->units,
                 .skip_state = c->skip_state,
@@ -269,6 +302,8 @@ static enum spacc_status give(const struct call *c, struct spacc_tensor **out)
     const struct spacc_node *node = &c->n->graph->node[c->n->node];
     enum spacc_status s = SPACC_OK;
 
+    if (c->n->conv)
+        return spacc_plan_conv_give(c->n->conv, c->n->layer[0].fixed, c->y, &out[0]);
     if (linear(c->n))
         return give_matrix(c, out);
     if (node->outputs > 0 && node->output[0] >= 0)
@@ -293,6 +328,8 @@ static void count(struct spacc_node_stats *s, const struct call *c, const struct
         s->counts.state_saturations += k->state_saturations;
         s->counts.bytes_read += k->bytes_read;
         s->counts.bytes_written += k->bytes_written;
+        s->counts.rows_skipped += k->rows_skipped;
+        s->counts.issue_saved += k->issue_saved;
     }
 }
 

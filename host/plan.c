@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/plan_conv.h"
 #include "host/plan_parts.h"
 #include "models/op.h"
 
@@ -179,6 +180,7 @@ void spacc_plan_free(struct spacc_plan *p)
         free(n->reason);
         for (size_t d = 0; d < SPACC_PLAN_DIRECTIONS; d++)
             free_layer(&n->layer[d]);
+        spacc_plan_conv_free(n->conv);
         spacc_tensor_free(n->pruned[0]);
         spacc_tensor_free(n->pruned[1]);
     }

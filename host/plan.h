@@ -35,6 +35,8 @@ struct spacc_plan_layer {
     size_t number;                      /* on the device */
 };
 
+struct spacc_plan_conv; /* host/plan_conv.h */
+
 struct spacc_plan_node {
     const struct spacc_graph *graph;
     int node;
@@ -48,7 +50,8 @@ struct spacc_plan_node {
     int layout;    /* ONNX attribute: 1 is batch first */
     size_t layers; /* 0, or 1, or 2 for bidirectional */
     struct spacc_plan_layer layer[SPACC_PLAN_DIRECTIONS];
-    float x_max; /* largest |x| seen */
+    struct spacc_plan_conv *conv; /* owned; of a convolution on a card, else NULL */
+    float x_max;                  /* largest |x| seen */
     int x_frac;
     bool keeps_order;               /* Squeeze, Reshape ..: elements stay in memory order */
     int chain_next, chain_prev;     /* plan nodes run in one card run with this one, or -1 */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "host/plan_conv.h"
 #include "host/plan_parts.h"
 #include "models/op.h"
 
@@ -318,6 +319,8 @@ static enum spacc_status take_weights(struct spacc_plan_node *n,
                                       const struct spacc_tensor *const *in,
                                       struct spacc_error *err)
 {
+    if (n->conv)
+        return spacc_plan_conv_see(n, in, err);
     for (int i = 0; i < node_of(n)->inputs && i < 3; i++)
         if (!is_float(in[i])) {
             spacc_plan_refuse(n, "type is not float32");

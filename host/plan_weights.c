@@ -120,7 +120,8 @@ enum spacc_status spacc_plan_prune(struct spacc_plan *p, double sparsity, size_t
     enum spacc_status s = SPACC_OK;
 
     for (size_t i = 0; i < p->nodes && !s; i++)
-        for (size_t d = 0; d < p->node[i].layers && p->node[i].candidate && !s; d++)
+        for (size_t d = 0;
+             d < p->node[i].layers && p->node[i].candidate && !p->node[i].conv && !s; d++)
             s = prune_layer(&how, &p->node[i].layer[d], err);
     return s;
 }

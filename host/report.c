@@ -171,7 +171,8 @@ static const char *bound_of(const struct spacc_report_node *n, double *percent)
     return bound[most].name;
 }
 
-/* "at best" is what an array that never waits would need: nonzeros / (M * N). */
+/* "at best" is what an array that never waits would need: nonzeros / (M * N), of the rows that
+ * are computed. */
 static void print_times(const struct spacc_report *r, int w, FILE *to)
 {
     const double array = (double)r->pes * (double)r->lanes;
@@ -187,9 +188,9 @@ static void print_times(const struct spacc_report *r, int w, FILE *to)
         fprintf(to, "%-*s  %8s %13s %12s %9s %11.1f %9s %6.1f %%  %s %.0f %%\n", w,
                 short_name(n->name).s, grouped(n->steps).s, grouped(n->cycles).s,
                 real("%.1f", per((double)n->cycles, n->steps)).s,
-                real("%.1f", array > 0 ? (double)n->nonzeros / array : NAN).s, n->card_us,
-                real("%.3f", per(n->card_us, n->steps)).s, 100.0 * n->utilisation, bound,
-                percent);
+                real("%.1f", array > 0 ? (double)n->nonzeros * n->wanted / array : NAN).s,
+                n->card_us, real("%.3f", per(n->card_us, n->steps)).s, 100.0 * n->utilisation,
+                bound, percent);
     }
 }
 
@@ -207,6 +208,26 @@ static void print_causes(const struct spacc_report *r, int w, FILE *to)
         for (int c = 0; c < SPACC_CAUSES; c++)
             fprintf(to, " %7.1f", share(n->cause[c], n->cycles));
         fprintf(to, " %13s %13s\n", grouped(n->bytes_read).s, grouped(n->bytes_written).s);
+    }
+}
+
+/* Convolutions whose zeros were predicted. */
+static void print_skipped(const struct spacc_report *r, int w, FILE *to)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < r->nodes; i++) {
+        const struct spacc_report_node *n = &r->node[i];
+        const uint64_t issued = n->cause[0];
+        if (!n->on_card || !n->rows_skipped)
+            continue;
+        if (!any)
+            fprintf(to, "\n%-*s  %13s %13s %13s %8s\n", w, "layer", "rows skipped",
+                    "ISSUE cycles", "saved", "saved %");
+        any = true;
+        fprintf(to, "%-*s  %13s %13s %13s %8.1f\n", w, short_name(n->name).s,
+                grouped(n->rows_skipped).s, grouped(issued).s, grouped(n->issue_saved).s,
+                share(n->issue_saved, issued + n->issue_saved));
     }
 }
 
@@ -325,6 +346,7 @@ enum spacc_status spacc_report_print(const struct spacc_report *report, FILE *to
         print_shapes(report, w, to);
         print_times(report, w, to);
         print_causes(report, w, to);
+        print_skipped(report, w, to);
         print_accuracy(report, w, to);
     }
     print_outputs(report, to);
@@ -377,6 +399,8 @@ static bool put_card(cJSON *o, const struct spacc_report_node *n)
            put(o, "gate_saturations", (double)n->gate_saturations) &&
            put(o, "state_saturations", (double)n->state_saturations) &&
            put(o, "input_saturations", (double)n->input_saturations) &&
+           put(o, "rows_skipped", (double)n->rows_skipped) &&
+           put(o, "issue_saved", (double)n->issue_saved) &&
            put(o, "bytes_read", (double)n->bytes_read) &&
            put(o, "bytes_written", (double)n->bytes_written) &&
            put(o, "max_error", n->max_error) && put(o, "snr_db", n->snr_db);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/plan_conv.h"
 #include "host/session_parts.h"
 #include "models/op.h"
 #include "sparse/cpu.h"
@@ -527,6 +528,11 @@ static enum spacc_status plan_frames(struct spacc_session *s, size_t frames,
     if ((status = spacc_plan_new(&s->plan, s->model->graph, err)))
         return status;
     s->executor = (struct spacc_executor){.plan = s->plan};
+    if (s->on_card && o->seernet &&
+        (status = spacc_plan_take_convolutions(
+             s->plan, o->seernet == SPACC_SEERNET_EXACT ? SPACC_SEER_EXACT : o->seernet,
+             s->array.lanes, err)))
+        return status;
     if ((status = spacc_executor_init(&s->executor, err)) ||
         (status = keep_shapes(s, input, err)) ||
         (needs_learning(s) && (status = learn_frames(s, frames, input, state, states, err))) ||

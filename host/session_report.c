@@ -52,6 +52,16 @@ static void fill_layer(const struct spacc_session *s, const struct spacc_plan_no
     r->sparsity = cells ? 1.0 - (double)r->nonzeros / (double)cells : 0.0;
 }
 
+/* Of the rows of all steps, filled up to whole groups. */
+static double wanted_share(const struct spacc_session *s, const struct spacc_plan_node *n,
+                           const struct spacc_node_stats *stats)
+{
+    const struct spacc_layout *l = spacc_card_device_layout(s->device, n->layer[0].number);
+    const double rows = (double)(l->units * 4) * (double)stats->steps;
+
+    return stats->counts.rows_skipped ? 1.0 - (double)stats->counts.rows_skipped / rows : 1.0;
+}
+
 static void fill_counts(const struct spacc_session *s, const struct spacc_plan_node *n,
                         const struct spacc_node_stats *stats, struct spacc_report_node *r)
 {
@@ -67,8 +77,12 @@ static void fill_counts(const struct spacc_session *s, const struct spacc_plan_n
     r->input_saturations = stats->input_saturations;
     r->bytes_read = c->bytes_read;
     r->bytes_written = c->bytes_written;
+    r->rows_skipped = c->rows_skipped;
+    r->issue_saved = c->issue_saved;
+    r->wanted = wanted_share(s, n, stats);
     /* each direction sees its own half of the steps, so half of the nonzeros a step */
-    const double useful = (double)r->nonzeros / (double)n->layers * (double)stats->steps;
+    const double useful =
+        (double)r->nonzeros / (double)n->layers * (double)stats->steps * r->wanted;
     const uint64_t busy = c->cycles - c->cause[CAUSE_LOAD] - c->cause[CAUSE_CONTROL];
     if (busy)
         r->utilisation = useful / ((double)info->pes * info->lanes * (double)busy);

@@ -3,7 +3,7 @@
 #
 #   rtl_netlist.sh KIND WORK REPOSITORY GENERATED-INCLUDES VERILATOR YOSYS SOURCE...
 #
-# KIND: a card of 16-bit weights; one with two 8-bit products a
+# KIND: a card of 16-bit weights that takes masks; one with two 8-bit products a
 # multiplier and shared indices, two cell lanes and batches; one with
 # the small cell unit, mapped to the cells of an iCE40. RTL and netlist are simulated with the
 # same bench and seeds (sim/tb_core.cpp): the bench checks every output against its model, and
@@ -21,7 +21,7 @@ cells=
 layers=40 seeds='1 2'
 case $kind in
 int16)
-    parameters='Pes=4 Lanes=4 WeightWords=512 XWords=128 HWords=128 Units=64 PsumWords=16 Instructions=16'
+    parameters='Pes=4 Lanes=4 WeightWords=512 XWords=128 HWords=128 Units=64 PsumWords=16 Instructions=16 Queue=8'
     synthesis=$generic
     ;;
 packed)

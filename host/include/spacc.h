@@ -97,7 +97,7 @@ struct spacc_options {
     bool trace;      /* keep a time line: spacc_session_trace() */
     int seernet;     /* predict which results of convolutions are zero, and skip them, where
                         that pays: with so many bits, 2 to 8, or SPACC_SEERNET_EXACT. 0: off.
-                        Convolutions of the CPU only */
+                        With a card: on it, all convolutions that fit and that a Relu reads */
     bool seernet_always; /* in every convolution that it fits, whatever it costs */
 };
 
@@ -190,6 +190,10 @@ struct spacc_report_node {
     double utilisation; /* nonzeros * steps / (M * N * cycles of the steps) */
     uint64_t gate_saturations, state_saturations, input_saturations;
     uint64_t bytes_read, bytes_written;
+    uint64_t rows_skipped; /* of convolutions with SeerNet: results predicted to be zero, rows
+                              that fill the array included */
+    uint64_t issue_saved;  /* cycles of ISSUE that these would have taken */
+    double wanted;         /* share of the rows that were computed; 1 without SeerNet */
     double max_error,
         snr_db; /* against the float reference on the same inputs; verify only, else NAN */
 };
