@@ -9,8 +9,6 @@ import untrained
 from metrics import SAME
 from table import percent, table
 
-BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
-
 
 def load(a, name):
     try:
@@ -105,17 +103,23 @@ def write(a):
                   "against dense); the last two with `--precision int8` in the same pass:", ""]
         lines += table(["network", "float", "int16", "int8", "on the grid: float", "int8"], rows)
     untrained_figure(a, tree)
-    seen = load(a, seernet.FILE)
-    lines += seernet_page.page(seen)
-    seernet_page.figure(a, seen)
-    put(a.source / "models/README.md", lines)
+    put(a.source / "models/README.md", "accuracy", lines)
+    write_seernet(a)
 
 
-def put(file, lines):
+def write_seernet(a):
+    tree = load(a, seernet.FILE)
+    seernet_page.figure(a, tree)
+    put(a.source / "models/README.md", "seernet", seernet_page.page(tree))
+
+
+def put(file, name, lines):
+    """Between the markers of that name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     text = file.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{file}: the markers {BEGIN} and {END} are not there")
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
+    if begin not in text or end not in text:
+        raise ValueError(f"{file}: the markers {begin} and {end} are not there")
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
     body = "\n".join(lines).rstrip("\n")
-    file.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")
+    file.write_text(f"{before}{begin}\n{body}\n{end}{after}", encoding="utf-8")

@@ -2,8 +2,7 @@
 
 The program runs every network on real pictures with `--seernet BITS,always`: each layer's mask is held
 against the truth for the input the layer got, which already carries the errors of the layers before. The program
-tunes its prediction by as many first frames of a run as it counts masks of: masks are those of runs of
-so many frames, the results those of one run of all, most of which it has not seen before."""
+counts masks of a few frames of a run: masks are those of runs of so many, results of one run of all."""
 import json
 
 import numpy as np

@@ -111,7 +111,9 @@ def page(tree):
     return ["### SeerNet: zeros that few bits predict", "",
             "![mask accuracy and results by bits](accuracy/seernet.svg)", "",
             "On crops, flips and sizes of the five photographs of `../shared`, and on 50 CIFAR-10 pictures and their "
-            "mirror images. A layer's truth is that of the input it got, errors of earlier layers included.",
+            "mirror images. A layer's truth is that of the input it got, errors of earlier layers included. Bits are "
+            "those of x; weights have two more, made off line, and so has the arg-max of a max-pool; what lies "
+            "within half a rounding error of zero is computed.",
             ""] + tables + shares(tree) + exact(tree) + fused(tree) + layers(tree)
 
 
