@@ -406,9 +406,13 @@ const Fault kOtherFaults[] = {
          FIELD(f.code, RUN, Y_GROUPS, f.l.y_groups + 1);
          f.p.bytes[3] += 4 * f.c.pes;
      }},
-    BUS("error on the last y of masked rows", SPACC_ERROR_WRITE_BUS, SPACC_OP_RUN,
-        wish_masked(), y_at(f, 0) + (size_t)f.l.y_groups * f.c.pes * 4 - kBeat),
-    SILENT("no answer to a mask", SPACC_OP_RUN, wish_masked(), x_at(f, 0) + f.l.x_bytes(f.c)),
+    {"error on the last y of masked rows", SPACC_ERROR_WRITE_BUS, SPACC_OP_RUN, wish_masked(),
+     masks,
+     [](Bad &f) {
+         f.b.error_at = f.address = y_at(f, 0) + (size_t)f.l.y_groups * f.c.pes * 4 - kBeat;
+     }},
+    {"no answer to a mask", SPACC_ERROR_WATCHDOG, SPACC_OP_RUN, wish_masked(), masks,
+     [](Bad &f) { f.b.dead_at = x_at(f, 0) + f.l.x_bytes(f.c); }},
     SILENT("no answer to the program", SPACC_OP_LOAD_WEIGHTS, wish(LSTM),
            kMemory + f.p.program_at),
     SILENT("no answer to weights", SPACC_OP_LOAD_WEIGHTS, wish(LSTM),
