@@ -59,7 +59,7 @@ struct spacc_card_info {
     uint32_t units, psum_words, instructions;
     uint32_t queue;      /* rows that a PE queues for masked RUNs; 0: none of these */
     uint32_t mask_beats; /* of the bus: masks of steps that it holds ahead */
-    double clock_hz; /* stated clock: cycles become microseconds by it */
+    double clock_hz;     /* stated clock: cycles become microseconds by it */
 };
 
 /* Counters of the last run, in the order of rtl/card.toml (card_map.h has names and
@@ -82,7 +82,8 @@ enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_
                                     void *self, double clock_hz, struct spacc_error *err);
 
 /* Open by name: "sim" (16x16), "sim:4x4", "sim:8x8", "sim:128x32", "model:CONFIG",
- * "uart:DEVICE[@BAUD]", "xrt[:N][=FILE.xclbin]". SPACC_EUNSUPPORTED names what this build has. */
+ * "uart:DEVICE[@BAUD]", "xrt[:N][=FILE.xclbin]". SPACC_EUNSUPPORTED names what this build has.
+ */
 enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
                                   struct spacc_error *err);
 void spacc_card_close(struct spacc_card *card);
