@@ -302,15 +302,13 @@ int xrtRunSetArg(xrtRunHandle handle, int index, ...)
     return 0;
 }
 
-static enum spacc_status write_argument(const struct run *r, int i, struct spacc_error *err)
+static enum spacc_status write_pointer(const struct run *r, int i, struct spacc_error *err)
 {
     const struct spacc_card_ops *card = spacc_sim_card_ops();
     struct spacc_sim *sim = r->device->sim;
-
-    if (i >= POINTERS)
-        return card->reg_write(sim, argument[i], r->scalar[i], err);
     const uint64_t address = r->buffer[i]->address;
     const enum spacc_status status = card->reg_write(sim, argument[i], (uint32_t)address, err);
+
     return status == SPACC_OK
                ? card->reg_write(sim, argument[i] + 4, (uint32_t)(address >> 32), err)
                : status;
@@ -326,8 +324,10 @@ int xrtRunStart(xrtRunHandle handle)
 
     if (r->set != (1u << ARGUMENTS) - 1 || fault("start"))
         return refuse(EINVAL, "xrtRunStart", "not all arguments are set");
-    for (int i = 0; i < ARGUMENTS && status == SPACC_OK; i++)
-        status = write_argument(r, i, &err);
+    for (int i = 0; i < POINTERS && status == SPACC_OK; i++)
+        status = write_pointer(r, i, &err);
+    for (int i = POINTERS; i < ARGUMENTS && status == SPACC_OK; i++)
+        status = card->reg_write(sim, argument[i], r->scalar[i], &err);
     if (status == SPACC_OK)
         status = card->reg_write(sim, SPACC_REG_GIER, EVENT_DONE, &err);
     if (status == SPACC_OK)

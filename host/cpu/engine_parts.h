@@ -69,8 +69,8 @@ struct spacc_engine {
     const struct spacc_cpu_step *now;    /* that runs */
     int host_track;                      /* of the time line */
     bool watch_seernet;
-    void *onednn;                        /* engine and stream (onednn.h), or NULL */
-    void *gpu;                           /* memory and times on the GPU (slots.h), or NULL */
+    void *onednn; /* engine and stream (onednn.h), or NULL */
+    void *gpu;    /* memory and times on the GPU (slots.h), or NULL */
 };
 
 /* An engine being made. */
