@@ -630,7 +630,8 @@ static void wanda_goes_by_weight_times_norm(void **state)
     }
 }
 
-/* Every input lost half of how it varied and 0.7 of its mean: half of that is made up for. */
+/* Every input lost half of how it varied and 0.7 of its mean: a quarter of that is made up for.
+ */
 static void what_was_lost_before_is_made_up_for(void **state)
 {
     (void)state;
@@ -650,10 +651,10 @@ static void what_was_lost_before_is_made_up_for(void **state)
         double sum = 0.0;
         for (size_t c = 0; c < COLS; c++) {
             const double before = (double)p->w[r * COLS + c];
-            assert_true(fabs((double)w[r * COLS + c] - 1.5 * before) < 0.03);
+            assert_true(fabs((double)w[r * COLS + c] - 1.25 * before) < 0.03);
             sum += before;
         }
-        assert_true(fabs((double)bias[r] - (double)p->bias[r] - 0.35 * sum) < 0.1);
+        assert_true(fabs((double)bias[r] - (double)p->bias[r] - 0.175 * sum) < 0.1);
     }
     drop(p);
 }

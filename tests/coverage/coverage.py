@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Line and toggle coverage of rtl/spacc_*.sv by the benches of sim/.
 
-    coverage.py [--build DIR] [--configs 4x4,wide] [--jobs N] [--line 95] [--toggle 90]
+    coverage.py [--build DIR] [--configs 4x4,wide,queues] [--jobs N] [--line 95] [--toggle 90]
                 [--missing] [--without tb_NAME,..] [--report]
 
 Builds each bench with Verilator's coverage, runs it with its default seed, merges what they
@@ -34,7 +34,7 @@ OPTIONS = ("--coverage-line", "--coverage-toggle", "-fno-split", "-fno-reorder")
 CARDS_VLT = '`verilator_config\ncoverage_off -file "*/spacc_pe.sv"\n'
 # Seed and programs: the first 20 of the bench and every error; of a larger card, which takes
 # ten times as long, 6 and no error.
-ARGUMENTS = {"tb_core_4x4": ("1", "20"), "tb_micro": ("1", "20")}
+ARGUMENTS = {"tb_core_4x4": ("1", "20"), "tb_core_queues": ("1", "16"), "tb_micro": ("1", "20")}
 FURTHER_CARDS = ("1", "6")
 SLOW_TWINS = "tb_dma_read_wide,tb_dma_write_wide,tb_pe_narrow,tb_pe_wide"  # the same modules
 LEAST_OF_A_MODULE = (90.0, 80.0)        # line, toggle
@@ -267,7 +267,7 @@ def print_missing(missing, texts):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default=str(rig.SOURCE / "build/coverage"))
-    parser.add_argument("--configs", default="4x4,wide")
+    parser.add_argument("--configs", default="4x4,wide,queues")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--line", type=float, default=95.0)
     parser.add_argument("--toggle", type=float, default=90.0)

@@ -19,10 +19,12 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SEEDS = ((), ("20250117",))     # as ctest runs them
 # Cards that are no configuration: a wide bus that a small array leaves work for. Two words of r
 # a result, four 64-bit words or two beats of weights at a time, batches; PEs of four rows, two
-# products a multiplier.
+# products a multiplier. And as many PEs with queues for masks, which PEs of four rows cannot have.
 VARIANTS = {"wide": ("Pes=32", "Lanes=8", "Cells=4", "SharedRows=4", "WeightBits=8", "ActBits=12",
                      "AxiBits=128", "WeightWords=512",
-                     "XWords=128", "HWords=128", "Units=512", "PsumWords=32", "Instructions=16")}
+                     "XWords=128", "HWords=128", "Units=512", "PsumWords=32", "Instructions=16"),
+            "queues": ("Pes=32", "Lanes=4", "Cells=2", "WeightBits=16", "WeightWords=512", "Queue=8",
+                       "XWords=128", "HWords=128", "Units=512", "PsumWords=32", "Instructions=16")}
 COMPILER = os.environ.get("CXX", "g++")
 VERILATOR = os.environ.get("VERILATOR", "verilator")
 
