@@ -18,7 +18,6 @@ struct spacc_seernet_choice {
     struct spacc_report_seer *layer;
     int *conv;        /* [layers]: node */
     double *computed; /* [layers]: share of outputs, in the runs that were timed last */
-    int nodes;
     struct spacc_seernet_how *how; /* [nodes of g] */
 };
 
@@ -234,7 +233,6 @@ static enum spacc_status new_choice(struct work *w, struct spacc_error *err)
         !(c->computed = calloc(w->trial.layers + 1, sizeof(*c->computed))) ||
         !(c->how = calloc((size_t)g->nodes + 1, sizeof(*c->how))))
         return no_memory(w, err);
-    c->nodes = g->nodes;
     for (size_t l = 0; l < w->trial.layers; l++) {
         const struct spacc_engine_seernet s = spacc_engine_seernet(seer(w), l);
         c->layer[l] = (struct spacc_report_seer){
@@ -322,8 +320,6 @@ void spacc_seernet_choice_free(struct spacc_seernet_choice *c)
     free(c->layer);
     free(c->conv);
     free(c->computed);
-    for (int n = 0; c->how && n < c->nodes; n++)
-        free(c->how[n].x_mean);
     free(c->how);
     free(c);
 }

@@ -57,16 +57,13 @@ static enum spacc_status check_values(const char *what, const float *v, size_t c
 }
 
 static enum spacc_status check_weights(const struct seer_shape *y, const float *weights,
-                                       const float *bias, const float *x_mean,
-                                       struct spacc_error *err)
+                                       const float *bias, struct spacc_error *err)
 {
     const size_t count = y->in.outputs * y->in.channels * y->taps;
     enum spacc_status status = check_values("weight", weights, count, err);
 
     if (status == SPACC_OK && bias)
         status = check_values("bias", bias, y->in.outputs, err);
-    if (status == SPACC_OK && x_mean)
-        status = check_values("mean of x", x_mean, y->in.channels, err);
     return status;
 }
 
@@ -95,7 +92,7 @@ enum spacc_status spacc_seernet_new(struct spacc_seernet **out,
     if (status == SPACC_OK)
         status = check_options(&y, options, err);
     if (status == SPACC_OK)
-        status = check_weights(&y, weights, bias, options->x_mean, err);
+        status = check_weights(&y, weights, bias, err);
     if (status != SPACC_OK)
         return status;
     struct spacc_seernet *s = calloc(1, sizeof(*s));
@@ -110,7 +107,6 @@ enum spacc_status spacc_seernet_new(struct spacc_seernet **out,
         return spacc_fail(err, SPACC_ENOMEM, "seernet: no memory for a layer of %zu outputs",
                           shape->outputs);
     }
-    s->options.x_mean = NULL;
     *out = s;
     return SPACC_OK;
 }

@@ -86,9 +86,6 @@ struct spacc_seer_options {
      * then x need not be searched. 0: that of each call: the largest, or with few bits a share
      * of it (`nearest`, CLIP: always the largest). */
     float x_limit;
-    /* [channels]: the mean of x, or NULL: zeros. What rounding the weights changes in y at that
-     * mean is taken off again before y is held against 0. Read here, not kept. */
-    const float *x_mean;
 
     unsigned cpu_features;                  /* of spacc_cpu_features() */
     const struct spacc_seer_kernel *kernel; /* NULL: the fastest that cpu_features allow */

@@ -28,7 +28,6 @@ static void quantise_channel(struct spacc_seernet *s, const float *weights, size
     const float *w = weights + o * count;
     struct seer_channel *m = s->channel + o;
     int8_t *codes = s->codes + o / SPACC_SEER_BLOCK * block;
-    double shift = 0.0;
 
     m->scale = seer_round(&s->shape, w, seer_weight_most(&s->options), s->options.nearest, q);
     measure(m, w, q, count);
@@ -36,11 +35,7 @@ static void quantise_channel(struct spacc_seernet *s, const float *weights, size
         const size_t at =
             seer_run_at(&s->shape, &s->code_runs, s->code_channels, i / taps, i % taps);
         codes[seer_code_at(at, o % SPACC_SEER_BLOCK)] = q[i];
-        if (s->options.x_mean)
-            shift += ((double)w[i] - (double)m->scale * (double)q[i]) *
-                     (double)s->options.x_mean[i / taps];
     }
-    m->shift = (float)shift;
 }
 
 enum { PAIRS = 2 * SPACC_SEER_BLOCK };

@@ -45,7 +45,6 @@ struct seer_channel {
     float norm2;       /* square root of the sum of squares */
     float norm1;       /* sum of |w| */
     float error1;      /* sum of |w - s_w code| */
-    float shift;       /* sum of (w - s_w code) times the mean of its x */
     int32_t code_sum;
 };
 

@@ -1,5 +1,5 @@
 /* One integer a channel. With codes q of x (zero code z) and v of w, acc = sum q v:
- *   y ~ s_x s_w (acc - z sum v) + b + shift, of the weights' rounding at the mean of x.
+ *   y ~ s_x s_w (acc - z sum v) + b.
  * Above zero (less the margin) is then acc > above. And what is surely at `high`:
  *   |x - s_x (q - z)| <= s_x / 2, so |y - that| <= s_x (|w|_1 / 2 + most |w - s_w v|_1),
  * where `most` is the largest |q - z|. The bound needs every x within the scale's reach. */
@@ -19,7 +19,7 @@ static int32_t above_zero(const struct seer_channel *m, const struct seer_state 
 {
     const double unit = (double)state->scale * (double)m->scale;
     const double error = (double)state->scale * (double)m->norm2 / sqrt(12.0);
-    const double limit = -(double)m->bias - (double)m->shift - (double)margin * error;
+    const double limit = -(double)m->bias - (double)margin * error;
 
     if (!(unit > 0.0))
         return limit < 0.0 ? INT32_MIN : INT32_MAX;

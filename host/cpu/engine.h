@@ -29,8 +29,6 @@ struct spacc_timeline; /* host/timeline.h */
 /* How one convolution predicts its zeros. */
 struct spacc_seernet_how {
     bool taken;
-    float x_limit; /* of struct spacc_seer_options */
-    float *x_mean;
 };
 
 struct spacc_engine_options {
@@ -146,9 +144,6 @@ struct spacc_engine_seernet {
     double mask_us;   /* of all runs so far: what predicting took */
     uint64_t outputs, computed;      /* over all runs so far */
     struct spacc_seer_counts counts; /* over the runs that were watched */
-    float largest;                   /* |x| in these */
-    size_t channels;                 /* of x */
-    const double *mean;              /* [channels]: of x in these; as long as the engine */
 };
 size_t spacc_engine_seernets(const struct spacc_engine *e);
 struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, size_t i);

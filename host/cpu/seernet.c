@@ -31,10 +31,6 @@ struct seernet {
     double mask_us;
     uint64_t images, computed; /* of all runs: outputs */
     struct spacc_seer_counts counts;
-    /* Of x, watched: */
-    float largest;
-    double *mean; /* [channels] */
-    uint64_t pixels;
 };
 
 /* ---- run -------------------------------------------------------------------------- */
@@ -57,25 +53,11 @@ static void predict(struct seernet *s, const struct spacc_seer_buffers *b)
     s->mask_us += spacc_now_us() - start;
 }
 
-static void look_at(struct seernet *s, const float *x)
-{
-    const size_t channels = s->in_image / s->in_pixels;
-
-    for (size_t p = 0; p < s->in_pixels; p++, x += channels) {
-        s->pixels++;
-        for (size_t c = 0; c < channels; c++) {
-            s->largest = fmaxf(s->largest, fabsf(x[c]));
-            s->mean[c] += ((double)x[c] - s->mean[c]) / (double)s->pixels;
-        }
-    }
-}
-
 static void count(struct seernet *s, const struct spacc_seer_buffers *b, uint64_t *truth)
 {
     struct spacc_seer_buffers full = *b;
     struct spacc_seer_counts now = {0};
 
-    look_at(s, b->x);
     full.mask = truth;
     spacc_seernet_dense(s->layer, &full);
     spacc_seernet_truth(s->layer, &full);
@@ -136,7 +118,6 @@ static void release(void *state)
     if (!s)
         return;
     spacc_seernet_free(s->layer);
-    free(s->mean);
     free(s);
 }
 
@@ -327,9 +308,7 @@ static bool is_ours(const struct spacc_cpu_build *b, int n, struct chain *c,
         !spacc_cpu_is(b, node->input[0], SPACC_F32) || !spacc_cpu_constant(b, node, 1) ||
         (has_bias && !spacc_cpu_constant(b, node, 2)) || !find_chain(b, n, c))
         return false;
-    *o = (struct spacc_seer_options){.x_limit = e->seernet_how ? e->seernet_how[n].x_limit : 0,
-                                     .x_mean = e->seernet_how ? e->seernet_how[n].x_mean : NULL,
-                                     .cpu_features = e->cpu};
+    *o = (struct spacc_seer_options){.cpu_features = e->cpu};
     const bool fits =
         set_shape(shape, node, spacc_cpu_shape(b, node->input[0]),
                   spacc_cpu_constant(b, node, 1), spacc_cpu_shape(b, node->output[0])) &&
@@ -351,7 +330,7 @@ static enum spacc_status make_layer(struct spacc_cpu_build *b, int n, struct see
         spacc_seernet_new(&s->layer, shape, spacc_cpu_constant(b, node, 1)->data,
                           bias ? bias->data : NULL, o, NULL);
 
-    if (status == SPACC_ENOMEM || !(s->mean = calloc(shape->channels, sizeof(*s->mean))))
+    if (status == SPACC_ENOMEM)
         return spacc_cpu_no_memory(b);
     if (status)
         return SPACC_OK;
@@ -497,10 +476,7 @@ struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, s
                                          .mask_us = layer->mask_us,
                                          .outputs = layer->images * layer->out_image,
                                          .computed = layer->computed,
-                                         .counts = layer->counts,
-                                         .largest = layer->largest,
-                                         .channels = layer->in_image / layer->in_pixels,
-                                         .mean = layer->mean};
+                                         .counts = layer->counts};
 }
 
 void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
@@ -510,9 +486,6 @@ void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
     s->mask_us = 0.0;
     s->images = s->computed = 0;
     s->counts = (struct spacc_seer_counts){0};
-    s->largest = 0.0f;
-    s->pixels = 0;
-    memset(s->mean, 0, s->in_image / s->in_pixels * sizeof(*s->mean));
 }
 
 void spacc_engine_watch_seernet(struct spacc_engine *e, bool on)
