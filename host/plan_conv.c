@@ -165,9 +165,10 @@ static enum spacc_status make_seer(struct spacc_plan_conv *c, const float *w, co
                                    struct spacc_error *err)
 {
     const struct spacc_seer_shape shape = seer_shape(&c->rows.shape);
-    const struct spacc_seer_options options = {
-        .bits = c->bits, .after = SPACC_SEER_RELU, .cpu_features = spacc_cpu_features()};
+    struct spacc_seer_options options = {.after = SPACC_SEER_RELU,
+                                         .cpu_features = spacc_cpu_features()};
 
+    spacc_seernet_set_bits(&options, c->bits);
     return spacc_seernet_new(&c->seer, &shape, w, bias, &options, err);
 }
 
@@ -247,17 +248,6 @@ static void turn(const struct spacc_conv_shape *s, const float *from, float *to)
             to[p * s->channels + c] = from[c * pixels + p];
 }
 
-static void predict(const struct spacc_plan_conv *c, const struct spacc_seer_buffers *b)
-{
-    if (c->bits == SPACC_SEER_EXACT) {
-        spacc_seernet_dense(c->seer, b);
-        spacc_seernet_truth(c->seer, b);
-        return;
-    }
-    spacc_seernet_quantise(c->seer, b);
-    spacc_seernet_predict(c->seer, b);
-}
-
 enum spacc_status spacc_plan_conv_fill(const struct spacc_plan_conv *c, const float *image,
                                        int x_frac, int16_t *x, uint64_t *mask, uint64_t *cut)
 {
@@ -270,10 +260,12 @@ enum spacc_status spacc_plan_conv_fill(const struct spacc_plan_conv *c, const fl
     uint64_t *seen = malloc(spacc_seernet_mask_words(c->seer) * sizeof(*seen));
     void *room = aligned_alloc(64, scratch ? scratch : 64);
     const bool good = turned && seen && room && (y || c->bits != SPACC_SEER_EXACT);
+    const struct spacc_seer_buffers b = {.x = turned, .y = y, .mask = seen, .scratch = room};
 
     if (good) {
         turn(s, image, turned);
-        predict(c, &(struct spacc_seer_buffers){turned, y, seen, room, NULL});
+        spacc_seernet_quantise(c->seer, &b);
+        spacc_seernet_predict(c->seer, &b);
         spacc_conv_rows_mask(&c->rows, seen, mask);
         *cut += spacc_conv_rows_x(&c->rows, image, x_frac, x);
     }

@@ -67,7 +67,7 @@ enum spacc_seer_after {
 struct spacc_seer_kernel; /* sparse/seernet_kernels.h */
 
 struct spacc_seer_options {
-    int bits; /* 2 .. 8, or SPACC_SEER_EXACT */
+    int bits; /* of x's codes, 2 .. 8, or SPACC_SEER_EXACT */
     enum spacc_seer_after after;
     float high;                  /* CLIP: above 0 */
     struct spacc_seer_pool pool; /* POOL */
@@ -90,6 +90,12 @@ struct spacc_seer_options {
     unsigned cpu_features;                  /* of spacc_cpu_features() */
     const struct spacc_seer_kernel *kernel; /* NULL: the fastest that cpu_features allow */
 };
+
+/* What "a prediction with so many bits" is on every device, so that its masks are the same
+ * everywhere: sets bits, weight_bits, nearest and margin. o->after comes before.
+ *
+ *   bits  2 .. 8, or SPACC_SEER_EXACT; others are for spacc_seernet_new() to refuse */
+void spacc_seernet_set_bits(struct spacc_seer_options *o, int bits);
 
 struct spacc_seernet; /* fields are private; read only once made */
 

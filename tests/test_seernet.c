@@ -657,6 +657,27 @@ static void a_margin_computes_more_and_misses_less(void **state)
     drop(&l);
 }
 
+static void expect_bits(enum spacc_seer_after after, int asked, int bits, int weight_bits)
+{
+    struct spacc_seer_options o = {.after = after, .nearest = true};
+
+    spacc_seernet_set_bits(&o, asked);
+    assert_int_equal(o.bits, bits);
+    assert_int_equal(o.weight_bits, weight_bits);
+    assert_false(o.nearest);
+    assert_true(o.margin > 0.0F);
+}
+
+static void weights_and_pools_have_finer_codes(void **state)
+{
+    (void)state;
+    expect_bits(SPACC_SEER_RELU, 4, 4, 6);
+    expect_bits(SPACC_SEER_CLIP, 7, 7, 8);
+    expect_bits(SPACC_SEER_POOL, 4, 6, 8);
+    expect_bits(SPACC_SEER_POOL, 8, 8, 8);
+    expect_bits(SPACC_SEER_POOL, SPACC_SEER_EXACT, SPACC_SEER_EXACT, 0);
+}
+
 static void a_limit_of_x_takes_the_place_of_its_largest(void **state)
 {
     struct layer l = {.shape = plain(24, 12, 11, 64, 3), .options = with(4, SPACC_SEER_RELU)};
@@ -984,6 +1005,7 @@ int main(void)
         cmocka_unit_test(exact_mode_gives_the_bits_of_the_dense_kernel),
         cmocka_unit_test(any_number_of_parts_gives_the_same_bits),
         cmocka_unit_test(a_margin_computes_more_and_misses_less),
+        cmocka_unit_test(weights_and_pools_have_finer_codes),
         cmocka_unit_test(a_limit_of_x_takes_the_place_of_its_largest),
         cmocka_unit_test(codes_whose_errors_cancel_predict_better),
         cmocka_unit_test(errors_of_a_channel_cancel),

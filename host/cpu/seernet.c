@@ -277,25 +277,6 @@ static bool set_after(const struct spacc_cpu_build *b, struct chain *c,
 
 /* ---- take ------------------------------------------------------------------------- */
 
-/* What 99 % of the largest scores need with 4 bits (models/README.md): weights are made off
- * line and may be finer, and which of a window is the largest asks for more than a sign does.
- * What is missed costs more than what is computed in vain. */
-static const float margin = 0.5F;
-
-static int finer(int bits)
-{
-    return bits + 2 < SPACC_SEER_BITS_MAX ? bits + 2 : SPACC_SEER_BITS_MAX;
-}
-
-static void set_bits(struct spacc_seer_options *o, int bits)
-{
-    o->bits = bits < SPACC_SEER_BITS_MIN    ? SPACC_SEER_EXACT
-              : o->after == SPACC_SEER_POOL ? finer(bits)
-                                            : bits;
-    o->weight_bits = o->bits == SPACC_SEER_EXACT ? 0 : finer(o->bits);
-    o->margin = margin;
-}
-
 static bool is_ours(const struct spacc_cpu_build *b, int n, struct chain *c,
                     struct spacc_seer_shape *shape, struct spacc_seer_options *o)
 {
@@ -313,7 +294,7 @@ static bool is_ours(const struct spacc_cpu_build *b, int n, struct chain *c,
         set_shape(shape, node, spacc_cpu_shape(b, node->input[0]),
                   spacc_cpu_constant(b, node, 1), spacc_cpu_shape(b, node->output[0])) &&
         set_after(b, c, o);
-    set_bits(o, e->seernet);
+    spacc_seernet_set_bits(o, e->seernet < SPACC_SEER_BITS_MIN ? SPACC_SEER_EXACT : e->seernet);
     return fits;
 }
 
