@@ -33,10 +33,9 @@ static enum spacc_status check_options(const struct seer_shape *y,
         (o->weight_bits < SPACC_SEER_BITS_MIN || o->weight_bits > SPACC_SEER_BITS_MAX))
         return spacc_fail(err, SPACC_EINVAL, "seernet: weights of %d bits; 2 to 8, or 0",
                           o->weight_bits);
-    if (!(o->margin >= 0.0F) || !isfinite(o->margin) || !(o->x_limit >= 0.0F) ||
-        !isfinite(o->x_limit))
-        return spacc_fail(err, SPACC_EINVAL, "seernet: margin %g or limit of x %g; 0 or more",
-                          (double)o->margin, (double)o->x_limit);
+    if (!(o->margin >= 0.0F) || !isfinite(o->margin))
+        return spacc_fail(err, SPACC_EINVAL, "seernet: margin %g; 0 or more",
+                          (double)o->margin);
     if (o->after == SPACC_SEER_CLIP && (!(o->high > 0.0F) || !isfinite(o->high)))
         return spacc_fail(err, SPACC_EINVAL, "seernet: clip to %g; above 0", (double)o->high);
     if (o->after == SPACC_SEER_POOL)

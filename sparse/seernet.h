@@ -82,10 +82,6 @@ struct spacc_seer_options {
     /* Compute what is predicted above -margin times the channel's expected rounding error,
      * s_x * |w|_2 / sqrt(12): more outputs computed, fewer missed. 0 is the paper. */
     float margin;
-    /* Above 0: the scale of x is made for this largest magnitude, and larger values are cut;
-     * then x need not be searched. 0: that of each call: the largest, or with few bits a share
-     * of it (`nearest`, CLIP: always the largest). */
-    float x_limit;
 
     unsigned cpu_features;                  /* of spacc_cpu_features() */
     const struct spacc_seer_kernel *kernel; /* NULL: the fastest that cpu_features allow */
@@ -105,7 +101,7 @@ struct spacc_seernet; /* fields are private; read only once made */
  *   weights  [outputs][channels][kernel rows][kernel columns], read here, not kept
  *   bias     [outputs], or NULL: zeros
  *
- * SPACC_EINVAL: sizes of 0, an output of no pixels, bits, high, margin or x_limit out of range,
+ * SPACC_EINVAL: sizes of 0, an output of no pixels, bits, high, margin out of range,
  * a pool that is wider than y with its pads or whose pads reach its kernel, weights or bias
  * that are not finite. SPACC_EUNSUPPORTED: more than 65536 products an output, x or y of more
  * than 2^31 - 1 values. SPACC_ENOMEM. */
@@ -165,15 +161,6 @@ void spacc_seernet_dense(const struct spacc_seernet *s, const struct spacc_seer_
 /* The mask that is right, from a full y (of spacc_seernet_dense() or of any other kernel). An
  * output that is NaN is to be computed. */
 void spacc_seernet_truth(const struct spacc_seernet *s, const struct spacc_seer_buffers *b);
-
-/* For studies only, slow: the mask when BatchNormalization is not folded in. `s` was made from
- * the weights alone. The integer convolution's outputs are quantised again to n bits, as are
- * scale and shift ([outputs], y = scale * conv + shift); n is s's bits. x -> mask; allocates.
- * SPACC_EINVAL: exact mode or not RELU; SPACC_ENOMEM. */
-enum spacc_status spacc_seernet_predict_unfused(const struct spacc_seernet *s,
-                                                const struct spacc_seer_buffers *b,
-                                                const float *scale, const float *shift,
-                                                struct spacc_error *err);
 
 /* Counts of outputs. `computed` means by the mask, `needed` by the truth. */
 struct spacc_seer_counts {

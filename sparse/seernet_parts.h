@@ -125,10 +125,6 @@ size_t seer_steps(const int8_t *weights, size_t blocks, size_t quads, int most);
 enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights);
 enum spacc_status seer_full_new(struct spacc_seernet *s, const float *weights);
 
-/* seernet_predict.c: sums of codes of one block at row `y` of the output, [cols][16]. */
-void seer_sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
-                  size_t y, int32_t *sums);
-
 /* Put a block's 16 bits of `count` pixels into the mask; the first block of a word clears. */
 void seer_put_bits(const struct seer_shape *y, uint64_t *mask, size_t pixel, size_t block,
                    const uint16_t *bits, size_t count);

@@ -55,11 +55,7 @@ static void set_scale(const struct spacc_seernet *s, struct seer_state *state,
     state->finite = range[0] < 0x7f800000U;
     state->zero = negative ? 1 << (bits - 1) : 0;
     state->most = negative ? (1 << (bits - 1)) - 1 : (1 << bits) - 1;
-    if (s->options.x_limit > 0.0F)
-        largest = s->options.x_limit;
-    else
-        largest *= seer_x_share(&s->options);
-    state->scale = largest / (float)state->most;
+    state->scale = largest * seer_x_share(&s->options) / (float)state->most;
     if (!state->finite || !isfinite(1.0F / state->scale)) /* all codes are that of zero */
         state->scale = 0.0F;
 }
@@ -138,8 +134,8 @@ void spacc_seernet_quantise(const struct spacc_seernet *s, const struct spacc_se
 
 /* --- predict --- */
 
-void seer_sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
-                  size_t y, int32_t *sums)
+static void sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
+                    size_t y, int32_t *sums)
 {
     const struct spacc_seer_shape *in = &s->shape.in;
     const struct seer_runs *runs = &s->code_runs;
@@ -181,7 +177,7 @@ static void predict_row(const struct run *r, size_t block, size_t y, int32_t *su
     const size_t cols = s->shape.cols, first = y * cols;
     uint16_t *bits = bits_of(r, sums, 1), *high = bits + cols;
 
-    seer_sum_row(s, &r->at, block, y, sums);
+    sum_row(s, &r->at, block, y, sums);
     s->kernel->compare(sums, cols, r->at.above + block * SPACC_SEER_BLOCK, bits);
     if (s->options.after == SPACC_SEER_CLIP) {
         s->kernel->compare(sums, cols, r->at.high + block * SPACC_SEER_BLOCK, high);
@@ -255,7 +251,7 @@ static void predict_windows(const struct run *r, struct ring *g, const int32_t *
     for (size_t i = windows[0]; i < windows[1]; i++) {
         seer_pool_span(y, pool, 0, i, down);
         for (g->next = g->next > down[0] ? g->next : down[0]; g->next < down[1]; g->next++)
-            seer_sum_row(r->s, &r->at, g->block, g->next, ring_row(r, g, g->next));
+            sum_row(r->s, &r->at, g->block, g->next, ring_row(r, g, g->next));
         for (size_t j = 0; j < size[1]; j++) {
             seer_pool_span(y, pool, 1, j, across);
             predict_window(r, g, down, across, at);

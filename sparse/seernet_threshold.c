@@ -42,8 +42,8 @@ static int32_t surely_high(const struct spacc_seernet *s, const struct seer_chan
     const double room = rounding(&s->shape, m, (double)state->scale * (state->most + 1));
     const double least = (double)s->options.high - (double)m->bias + bound + room;
 
-    if (s->options.x_limit > 0.0F || !(unit > 0.0))
-        return INT32_MAX; /* nothing is sure, or nothing to gain */
+    if (!(unit > 0.0))
+        return INT32_MAX; /* nothing to gain */
     return floor_int32(least / unit + (double)state->zero * m->code_sum + 1.0);
 }
 

@@ -678,25 +678,6 @@ static void weights_and_pools_have_finer_codes(void **state)
     expect_bits(SPACC_SEER_POOL, SPACC_SEER_EXACT, SPACC_SEER_EXACT, 0);
 }
 
-static void a_limit_of_x_takes_the_place_of_its_largest(void **state)
-{
-    struct layer l = {.shape = plain(24, 12, 11, 64, 3), .options = with(4, SPACC_SEER_RELU)};
-    uint64_t mask[3][12 * 11];
-    float largest = 0.0F;
-
-    (void)state;
-    fill(&l, true, 0.0F);
-    for (size_t i = 0; i < 24 * 12 * 11; i++)
-        largest = fmaxf(largest, fabsf(l.x[i]));
-    for (int i = 0; i < 3; i++) {
-        l.options.x_limit = (float)i / 2.0F * largest + (i == 2 ? 0.0F : 0.0F);
-        predicted(&l, mask[i]);
-    }
-    assert_memory_equal(mask[0], mask[2], sizeof(mask[0]));
-    assert_memory_not_equal(mask[0], mask[1], sizeof(mask[0]));
-    drop(&l);
-}
-
 /* --- codes for inputs that a ReLU has left --- */
 
 /* Not negative, and neighbours alike: pixels of waves, a channel each. */
@@ -845,66 +826,6 @@ static void counts_are_those_of_the_masks(void **state)
     drop(&l);
 }
 
-/* --- BatchNormalization not folded in: quantised twice it is less accurate --- */
-
-struct twice {
-    uint64_t fused, unfused;
-};
-
-static struct twice equal_bits(struct layer *l, const float *scale, const float *shift)
-{
-    const size_t count = products(&l->shape);
-    struct spacc_seer_counts counts;
-    struct twice equal;
-
-    memset(l->bias, 0, l->shape.outputs * sizeof(float));
-    make(l);
-    struct space apart = space_of(l, 1);
-    assert_int_equal(spacc_seernet_predict_unfused(l->s, &apart.b, scale, shift, NULL),
-                     SPACC_OK);
-    spacc_seernet_free(l->s);
-    for (size_t i = 0; i < count * l->shape.outputs; i++)
-        l->weights[i] *= scale[i / count];
-    memcpy(l->bias, shift, l->shape.outputs * sizeof(float));
-    make(l);
-    struct space m = space_of(l, 1), full = space_of(l, 1);
-    spacc_seernet_run(l->s, &m.b);
-    spacc_seernet_dense(l->s, &full.b);
-    spacc_seernet_truth(l->s, &full.b);
-    spacc_seernet_count(l->s, m.b.mask, full.b.mask, &counts);
-    equal.fused = counts.equal;
-    spacc_seernet_count(l->s, apart.b.mask, full.b.mask, &counts);
-    equal.unfused = counts.equal;
-    give_back(&m);
-    give_back(&full);
-    give_back(&apart);
-    return equal;
-}
-
-static void folding_the_normalization_in_predicts_better(void **state)
-{
-    struct layer l = {.shape = plain(32, 14, 14, 40, 3), .options = with(4, SPACC_SEER_RELU)};
-    float scale[40], shift[40];
-
-    (void)state;
-    fill(&l, false, 0.0F);
-    for (size_t o = 0; o < 40; o++) {
-        scale[o] = (o % 3 ? 1.0F : -1.0F) * (0.2F + (float)o / 20.0F);
-        shift[o] = 0.5F * normal();
-    }
-    const struct twice equal = equal_bits(&l, scale, shift);
-    print_message("of %zu: %zu fused, %zu not\n", l.outputs, (size_t)equal.fused,
-                  (size_t)equal.unfused);
-    assert_true(equal.fused > equal.unfused && equal.unfused > l.outputs / 2);
-    l.options.after = SPACC_SEER_CLIP;
-    spacc_seernet_free(l.s);
-    make(&l);
-    struct spacc_error err = {.text = ""};
-    assert_int_equal(spacc_seernet_predict_unfused(l.s, NULL, scale, shift, &err),
-                     SPACC_EINVAL);
-    drop(&l);
-}
-
 /* --- refusals --- */
 
 struct refusal {
@@ -1006,13 +927,11 @@ int main(void)
         cmocka_unit_test(any_number_of_parts_gives_the_same_bits),
         cmocka_unit_test(a_margin_computes_more_and_misses_less),
         cmocka_unit_test(weights_and_pools_have_finer_codes),
-        cmocka_unit_test(a_limit_of_x_takes_the_place_of_its_largest),
         cmocka_unit_test(codes_whose_errors_cancel_predict_better),
         cmocka_unit_test(errors_of_a_channel_cancel),
         cmocka_unit_test(a_value_that_is_not_finite_has_everything_computed),
         cmocka_unit_test(zeros_leave_the_bias),
         cmocka_unit_test(counts_are_those_of_the_masks),
-        cmocka_unit_test(folding_the_normalization_in_predicts_better),
         cmocka_unit_test(bad_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
