@@ -82,6 +82,11 @@ def registers(card):
             for r in card["register"]]
 
 
+def kernel_registers(card):
+    """The same of the arguments that only kernels from C and OpenCL C have."""
+    return registers({"register": card["kernel_register"]})
+
+
 def c_text(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -89,7 +94,7 @@ def c_text(text):
 def check(card):
     """Refuse a table that contradicts itself."""
     used = {}
-    for name, offset, bits, _, _ in registers(card):
+    for name, offset, bits, _, _ in registers(card) + kernel_registers(card):
         for word in range(offset, offset + bits // 8, 4):
             if word in used:
                 sys.exit(f"register {name} overlaps {used[word]} at 0x{word:03x}")
@@ -140,6 +145,9 @@ def card_map_h(card):
     for name, _, _, reset, _ in registers(card):
         if reset:
             out.append(f"#define SPACC_RESET_{name} {reset}u")
+    out.append("/* Behind the arguments of the card, those of kernels from C and OpenCL C only. */")
+    for name, offset, bits, _, text in kernel_registers(card):
+        out.append(f"#define SPACC_KERNEL_REG_{name} 0x{offset:03x}u /* {text} */")
     base = card["counters"]["base"]
     out += [f"#define SPACC_REG_COUNTERS 0x{base:03x}u",
             "#define SPACC_REG_COUNTER(i) (SPACC_REG_COUNTERS + 8u * (i)) /* low word; high at + 4 */",
@@ -320,6 +328,10 @@ def page_md(card, tables):
            "", "## Registers (AXI4-Lite, 32 bit)", "", "| offset | name | bits | |", "| --- | --- | --- | --- |"]
     for name, offset, bits, reset, text in registers(card):
         out.append(f"| 0x{offset:03x} | {name} | {bits} | {text}{f'; reset {reset}' if reset else ''} |")
+    out += ["", "Kernels from C and OpenCL C (`hls/`) have in addition:", "", "| offset | name | bits | |",
+            "| --- | --- | --- | --- |"]
+    for name, offset, bits, _, text in kernel_registers(card):
+        out.append(f"| 0x{offset:03x} | {name} | {bits} | {text} |")
     out += ["", "## Counters (64 bits, low word first)", "", "| offset | name | |", "| --- | --- | --- |"]
     for i, counter in enumerate(card["counter"]):
         out.append(f"| 0x{card['counters']['base'] + 8 * i:03x} | {counter['name']} | {counter['text']} |")
