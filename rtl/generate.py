@@ -191,11 +191,15 @@ def card_map_h(card):
         f"{c['axi_bits']}, {c['weight_words']}, {c['x_words']}, {c['h_words']}, {c['units']}, {c['psum_words']}, "
         f"{c['instructions']}, {c['shared_rows']}, {c['act_bits']}, {c['queue']})"
         for c in card["config"])]
+    out += ["", "/* The same numbers for kernels, whose memories are as large as one configuration says. */"]
+    out += [f"#define SPACC_CONFIG_{c['name']}_{key.upper()} {value}"
+            for c in card["config"] for key, value in c.items() if key != "name"]
+    out.append(f"#define SPACC_CARD_INDEX_BITS {INDEX_BITS}")
     return "\n".join(out + ["", "#endif", ""])
 
 
-def c_array(kind, name, values):
-    lines = [f"static const {kind} {name}[{len(values)}] = {{"]
+def c_array(name, values):
+    lines = [f"SPACC_ACT_TABLE {name}[{len(values)}] = {{"]
     for i in range(0, len(values), 12):
         lines.append("    " + ", ".join(str(v) for v in values[i:i + 12]) + ",")
     return lines + ["};"]
@@ -204,11 +208,14 @@ def c_array(kind, name, values):
 def act_tables_h(tables):
     out = ["/* act_tables.h - made by rtl/generate.py; do not edit.",
            " * y = base[m >> 7] + ((slope[m >> 7] * (m & 127) + 64) >> 7), m = min(|z|, 32767), z Q3.12,",
-           " * y Q0.15: tanh and sigmoid of |z|. Include in one C file: the arrays are static. */",
-           "#ifndef SPACC_ACT_TABLES_H", "#define SPACC_ACT_TABLES_H", "", "#include <stdint.h>", ""]
+           " * y Q0.15: tanh and sigmoid of |z|. Include in one file: C, where the arrays are static, or",
+           " * OpenCL C. */",
+           "#ifndef SPACC_ACT_TABLES_H", "#define SPACC_ACT_TABLES_H", "",
+           "#ifdef __OPENCL_C_VERSION__", "#define SPACC_ACT_TABLE __constant ushort", "#else",
+           "#include <stdint.h>", "#define SPACC_ACT_TABLE static const uint16_t", "#endif", ""]
     for name, table in tables.items():
-        out += c_array("uint16_t", f"spacc_{name}_base", [b for b, _ in table])
-        out += c_array("uint16_t", f"spacc_{name}_slope", [s for _, s in table])
+        out += c_array(f"spacc_{name}_base", [b for b, _ in table])
+        out += c_array(f"spacc_{name}_slope", [s for _, s in table])
     return "\n".join(out + ["", "#endif", ""])
 
 
