@@ -23,6 +23,7 @@ struct buffer {
     uint64_t address;
     size_t size;          /* as asked for, rounded up to a word */
     unsigned char *bytes; /* as many, rounded up to a beat */
+    bool theirs;          /* whoever mapped it keeps the bytes */
 };
 
 struct burst {
@@ -95,7 +96,8 @@ void spacc_memory_free(struct spacc_memory *memory)
     if (!memory)
         return;
     for (size_t i = 0; i < memory->buffers; i++)
-        free(memory->buffer[i].bytes);
+        if (!memory->buffer[i].theirs)
+            free(memory->buffer[i].bytes);
     free(memory->buffer);
     free(memory);
 }
@@ -153,9 +155,25 @@ enum spacc_status spacc_memory_alloc(struct spacc_memory *memory, size_t size_by
         return spacc_fail(err, SPACC_ENOMEM, "no memory for a card buffer of %zu bytes", size);
     memset(bytes, 0xa5, room);
     *address = memory->next_address;
-    memory->buffer[memory->buffers++] = (struct buffer){*address, size, bytes};
+    memory->buffer[memory->buffers++] = (struct buffer){*address, size, bytes, false};
     /* One unmapped page or more behind each buffer. */
     memory->next_address += ((uint64_t)room + LINE - 1) / LINE * LINE + LINE;
+    return SPACC_OK;
+}
+
+enum spacc_status spacc_memory_map(struct spacc_memory *memory, uint64_t address, void *bytes,
+                                   size_t size_bytes, struct spacc_error *err)
+{
+    const struct buffer *last = memory->buffers ? &memory->buffer[memory->buffers - 1] : NULL;
+
+    if (size_bytes == 0 || size_bytes % LINE || address % LINE || address >= FIRST_ADDRESS ||
+        size_bytes > FIRST_ADDRESS - address || (last && address < last->address + last->size))
+        return spacc_fail(err, SPACC_EINVAL,
+                          "%zu bytes at 0x%" PRIx64 " cannot be mapped behind the card",
+                          size_bytes, address);
+    if (grow(memory) != SPACC_OK)
+        return spacc_fail(err, SPACC_ENOMEM, "no memory for another card buffer");
+    memory->buffer[memory->buffers++] = (struct buffer){address, size_bytes, bytes, true};
     return SPACC_OK;
 }
 
@@ -164,7 +182,8 @@ void spacc_memory_release(struct spacc_memory *memory, uint64_t address)
     struct buffer *buffer = find(memory, address);
     if (!buffer || buffer->address != address)
         return;
-    free(buffer->bytes);
+    if (!buffer->theirs)
+        free(buffer->bytes);
     const size_t i = (size_t)(buffer - memory->buffer);
     memmove(buffer, buffer + 1, (memory->buffers - i - 1) * sizeof(*buffer));
     memory->buffers--;

@@ -41,6 +41,11 @@ void spacc_memory_free(struct spacc_memory *memory);
  * SPACC_EINVAL, SPACC_ENOMEM. */
 enum spacc_status spacc_memory_alloc(struct spacc_memory *memory, size_t size_bytes,
                                      uint64_t *address, struct spacc_error *err);
+/* The caller's bytes as a buffer at an address of the caller's: whole pages below 2^36, behind
+ * all buffers that there are, before the first alloc(). They stay the caller's. SPACC_EINVAL,
+ * SPACC_ENOMEM. */
+enum spacc_status spacc_memory_map(struct spacc_memory *memory, uint64_t address, void *bytes,
+                                   size_t size_bytes, struct spacc_error *err);
 /* Unknown addresses are let be. */
 void spacc_memory_release(struct spacc_memory *memory, uint64_t address);
 /* SPACC_EINVAL unless all bytes lie in one buffer. */

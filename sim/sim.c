@@ -371,6 +371,12 @@ void spacc_sim_close(struct spacc_sim *sim)
     free(sim);
 }
 
+enum spacc_status spacc_sim_map(struct spacc_sim *sim, uint64_t address, void *bytes,
+                                size_t size_bytes, struct spacc_error *err)
+{
+    return spacc_memory_map(sim->memory, address, bytes, size_bytes, err);
+}
+
 uint64_t spacc_sim_cycles(const struct spacc_sim *sim)
 {
     return sim->cycle;

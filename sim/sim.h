@@ -48,6 +48,10 @@ void spacc_sim_close(struct spacc_sim *sim);
 
 /* The card interface of a sim: attach with spacc_card_attach(). */
 const struct spacc_card_ops *spacc_sim_card_ops(void);
+/* Memory of the caller's, at addresses of the caller's: spacc_memory_map(). For cards that are
+ * not driven by spacc_sim_card_ops() alone. */
+enum spacc_status spacc_sim_map(struct spacc_sim *sim, uint64_t address, void *bytes,
+                                size_t size_bytes, struct spacc_error *err);
 /* Change fault and stall knobs between runs; config, clock and trace stay. */
 void spacc_sim_set(struct spacc_sim *sim, const struct spacc_sim_options *options);
 /* Cycles since open; stalls that the memory made on AR, R, AW, W, B. */

@@ -82,8 +82,8 @@ enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_
                                     void *self, double clock_hz, struct spacc_error *err);
 
 /* Open by name: "sim" (16x16), "sim:4x4", "sim:8x8", "sim:128x32", "model:CONFIG",
- * "uart:DEVICE[@BAUD]", "xrt[:N][=FILE.xclbin]". SPACC_EUNSUPPORTED names what this build has.
- */
+ * "uart:DEVICE[@BAUD]", "mmio:uioN", "mmio:ADDRESS" (mmio.h), "xrt[:N][=FILE.xclbin]".
+ * SPACC_EUNSUPPORTED names what this build has. */
 enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
                                   struct spacc_error *err);
 void spacc_card_close(struct spacc_card *card);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "host/card/card.h"
+#include "host/card/mmio.h"
 #include "host/card/model.h"
 #include "host/card/uart.h"
 #include "host/card/xrt.h"
@@ -44,11 +45,13 @@ enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
         return spacc_model_card_open(out, name[5] == ':' ? name + 6 : NULL, err);
     if (strncmp(name, "uart:", 5) == 0)
         return spacc_uart_card_open(out, name + 5, err);
+    if (strncmp(name, "mmio:", 5) == 0)
+        return spacc_mmio_card_open(out, name + 5, err);
     if (strcmp(name, "xrt") == 0 || strncmp(name, "xrt:", 4) == 0 ||
         strncmp(name, "xrt=", 4) == 0)
         return spacc_xrt_card_open(out, name + 3, err);
     return spacc_fail(err, SPACC_EUNSUPPORTED,
                       "no card '%s'; this build has: sim, sim:CONFIG, model:CONFIG, "
-                      "uart:DEVICE[@BAUD], xrt[:N][=FILE.xclbin]",
+                      "uart:DEVICE[@BAUD], mmio:uioN, mmio:ADDRESS, xrt[:N][=FILE.xclbin]",
                       name);
 }

@@ -4,21 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/card/pages.h"
 #include "host/card/uart_link.h"
 
 enum { IDENTITY_BYTES = 16, PAGE = 4096 };
 
-/* A buffer of the board's memory; the list is sorted by address. */
-struct block {
-    struct block *next;
-    uint32_t address;
-    uint32_t size_bytes; /* as asked for; it takes whole pages */
-};
-
 struct spacc_uart {
     struct spacc_link *link;
     uint32_t payload_max, memory_base, memory_bytes, clock_hz;
-    struct block *blocks;
+    struct spacc_pages pages;
 };
 
 static enum spacc_status ask(const struct spacc_uart *u, const struct spacc_link_request *r,
@@ -90,68 +84,25 @@ static enum spacc_status reset(void *self, struct spacc_error *err)
 
 /* --- the card interface: memory ----------------------------------------------- */
 
-static uint64_t pages(uint64_t bytes)
-{
-    return (bytes + PAGE - 1) / PAGE * PAGE;
-}
-
 static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
                                struct spacc_error *err)
 {
     struct spacc_uart *u = self;
-    struct block **link = &u->blocks, *block;
-    uint64_t at = u->memory_base, largest = 0;
-    const uint64_t end = at + u->memory_bytes;
-
-    *address = 0;
-    if (size_bytes == 0)
-        return spacc_fail(err, SPACC_EINVAL, "%s: a buffer of 0 bytes",
-                          spacc_link_device(u->link));
-    for (;; link = &(*link)->next) {
-        const uint64_t room = (*link ? (*link)->address : end) - at;
-        if (size_bytes <= room)
-            break;
-        largest = room > largest ? room : largest;
-        if (!*link)
-            return spacc_fail(err, SPACC_ENOMEM,
-                              "%s: no room for %zu bytes on the board: largest gap is %" PRIu64
-                              " of %u",
-                              spacc_link_device(u->link), size_bytes, largest, u->memory_bytes);
-        at = (*link)->address + pages((*link)->size_bytes);
-    }
-    block = malloc(sizeof(*block));
-    if (!block)
-        return spacc_fail(err, SPACC_ENOMEM, "%s: no memory for a list entry",
-                          spacc_link_device(u->link));
-    *block = (struct block){*link, (uint32_t)at, (uint32_t)size_bytes};
-    *link = block;
-    *address = at;
-    return SPACC_OK;
+    return spacc_pages_alloc(&u->pages, spacc_link_device(u->link), size_bytes, address, err);
 }
 
 static void release(void *self, uint64_t address)
 {
     struct spacc_uart *u = self;
-    for (struct block **link = &u->blocks; *link; link = &(*link)->next)
-        if ((*link)->address == address) {
-            struct block *gone = *link;
-            *link = gone->next;
-            free(gone);
-            return;
-        }
+    spacc_pages_free(&u->pages, address);
 }
 
 static enum spacc_status check_buffer(const struct spacc_uart *u, const char *what,
                                       uint64_t address, size_t size_bytes,
                                       struct spacc_error *err)
 {
-    for (const struct block *b = u->blocks; b; b = b->next)
-        if (address >= b->address && address - b->address <= b->size_bytes &&
-            size_bytes <= b->size_bytes - (address - b->address))
-            return SPACC_OK;
-    return spacc_fail(err, SPACC_EINVAL,
-                      "%s: %s of %zu bytes at 0x%" PRIx64 ": outside of every buffer",
-                      spacc_link_device(u->link), what, size_bytes, address);
+    return spacc_pages_check(&u->pages, spacc_link_device(u->link), what, address, size_bytes,
+                             err);
 }
 
 static enum spacc_status write_memory(void *self, uint64_t address, const void *from,
@@ -244,6 +195,7 @@ static enum spacc_status identify(struct spacc_uart *u, struct spacc_error *err)
             "and a clock of %u Hz",
             spacc_link_device(u->link), u->payload_max, u->memory_bytes, u->memory_base,
             u->clock_hz);
+    spacc_pages_init(&u->pages, u->memory_base, u->memory_bytes);
     return SPACC_OK;
 }
 
@@ -297,8 +249,7 @@ void spacc_uart_close(struct spacc_uart *u)
 {
     if (!u)
         return;
-    while (u->blocks)
-        release(u, u->blocks->address);
+    spacc_pages_release(&u->pages);
     spacc_link_close(u->link);
     free(u);
 }

@@ -124,13 +124,14 @@ int cli_fpga(const struct cli_command *command, const char *text)
 
     if (!strcmp(text, "off") || !strcmp(text, "sim") || !strncmp(text, "sim:", 4) ||
         !strcmp(text, "model") || !strncmp(text, "model:", 6) || !strncmp(text, "uart:", 5) ||
-        !strcmp(text, "xrt") || !strncmp(text, "xrt:", 4) || !strncmp(text, "xrt=", 4))
+        !strncmp(text, "mmio:", 5) || !strcmp(text, "xrt") || !strncmp(text, "xrt:", 4) ||
+        !strncmp(text, "xrt=", 4))
         return CLI_OK;
     if (strncmp(text, "opencl", 6))
         return cli_usage(
             command,
-            "--fpga %s: sim, sim:4x4, model:16x16, uart:DEVICE, xrt:N or off (spacc devices "
-            "lists cards)",
+            "--fpga %s: sim, sim:4x4, model:16x16, uart:DEVICE, mmio:uioN, xrt:N or off (spacc "
+            "devices lists cards)",
             text);
     snprintf(what, sizeof(what), "--fpga %.40s", text);
     return cli_later(what);

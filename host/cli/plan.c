@@ -37,7 +37,7 @@ static const struct cli_option options[] = {
                ".npy, .npz, .pb or .wav; in model order or by name"},
     [DIM] = {"dim", 0, "NAME=N", "size of a dynamic dimension of inputs not given (default 1)"},
     [SEED] = {"seed", 0, "N", "of inputs not given (default 1)"},
-    [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, model:128x32, uart:DEVICE, xrt:N=FILE or off"},
+    [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, model:128x32, uart:DEVICE, mmio:uioN, xrt:N=FILE or off"},
     [GPU] = {"gpu", 0, "P.D",
              "auto, off, or an OpenCL platform and device as spacc devices has it"},
     [CPU_THREADS] = {"cpu-threads", 0, "N", "threads for the CPU's part (default 1)"},

@@ -8,7 +8,7 @@
 enum { FPGA, SEED, JSON };
 
 static const struct cli_option options[] = {
-    [FPGA] = {"fpga", 0, "CARD", "card to test: sim, sim:CONFIG, uart:DEVICE, xrt:N=FILE"},
+    [FPGA] = {"fpga", 0, "CARD", "card to test: sim, sim:CONFIG, uart:DEVICE, mmio:uioN, xrt:N=FILE"},
     [SEED] = {"seed", 0, "N", "of the data (1)"},
     [JSON] = {"json", 0, NULL, "as JSON"},
     {0}};
