@@ -99,7 +99,7 @@ static enum spacc_status parse(const char *which, struct spec *s, struct spacc_e
     if (*text == ',') {
         text++;
         s->memory = (struct place){0};
-        if (!place(&text, "+", &s->memory))
+        if (!place(&text, ",+", &s->memory))
             return bad_name(which, "no memory behind ',', or not at a multiple of 4096", err);
         if (!s->memory.device[0] &&
             (*text != '+' || (text++, !number(&text, &s->memory.bytes)) || !s->memory.bytes ||
