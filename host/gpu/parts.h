@@ -7,18 +7,14 @@
 #ifndef SPACC_GPU_PARTS_H
 #define SPACC_GPU_PARTS_H
 
-#ifndef CL_TARGET_OPENCL_VERSION
-#define CL_TARGET_OPENCL_VERSION 120
-#endif
-#include <CL/cl.h>
 #include <stdint.h>
 
 #include "host/cpu/window.h"
-#include "host/gpu/gpu.h"
+#include "host/gpu/devices.h"
 #include "host/gpu/ops.h"
 #include "host/gpu/slots.h"
 
-extern const char spacc_gpu_source[]; /* ops.h and all *.cl (embed.py) */
+extern const char spacc_gpu_source[]; /* ops.h and all *.cl (host/embed.py) */
 
 /* ---- the device (open.c) ------------------------------------------------------------ */
 
@@ -62,9 +58,6 @@ struct spacc_gpu {
 /* SPACC_EDEVICE with the GPU's name, what was done and OpenCL's words for `code`. */
 enum spacc_status spacc_gpu_error(const struct spacc_gpu *gpu, cl_int code, const char *what,
                                   struct spacc_error *err);
-
-/* "CL_OUT_OF_RESOURCES", or its number. */
-const char *spacc_gpu_code(cl_int code, char *text, size_t text_bytes);
 
 /* What the next command starts with: CL_SUCCESS, or the failure that a test wants. */
 cl_int spacc_gpu_next(struct spacc_gpu *gpu);
