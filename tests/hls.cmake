@@ -1,0 +1,14 @@
+# The C kernel once a configuration, each a function of its own. Its pragmas are for Vitis HLS.
+set(hls_configs ${SPACC_CONFIGS})
+foreach(config ${hls_configs})
+  add_library(spacc_hls_${config} OBJECT ${PROJECT_SOURCE_DIR}/hls/spacc_card.c)
+  target_link_libraries(spacc_hls_${config} PRIVATE spacc_flags)
+  target_compile_definitions(spacc_hls_${config} PRIVATE
+    SPACC_KERNEL_CONFIG=${config} spacc_card=spacc_hls_${config})
+  target_compile_options(spacc_hls_${config} PRIVATE -O2 -Wno-unknown-pragmas)
+  add_dependencies(spacc_hls_${config} spacc_card_map)
+  target_link_libraries(test_hls PRIVATE spacc_hls_${config})
+endforeach()
+target_compile_definitions(test_hls PRIVATE SPACC_BUILD="${PROJECT_BINARY_DIR}")
+set_tests_properties(test_hls PROPERTIES
+  ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl" TIMEOUT 600)
