@@ -12,11 +12,12 @@
 
 #include <cmocka.h>
 
+#include "host/card/arguments.h"
 #include "host/card/xclbin.h"
 #include "host/card/xrt.h"
 #include "host/card/xrt_api.h"
 
-enum { POINTERS = 4, ARGUMENTS = 9, BYTES = 8192 };
+enum { BYTES = 8192 };
 
 static char folder[] = "/tmp/spacc_xrt_XXXXXX";
 static char xclbin[64];
@@ -159,14 +160,15 @@ static void move_bytes(const struct spacc_xrt_api *x, void *buffer)
     assert_int_equal(x->BOSync(buffer, SPACC_XRT_FROM_DEVICE, BYTES, 0), 0);
 }
 
-static void run_once(const struct spacc_xrt_api *x, void *kernel, void *const buffer[POINTERS])
+static void run_once(const struct spacc_xrt_api *x, void *kernel,
+                     void *const buffer[SPACC_POINTERS])
 {
     void *run = x->RunOpen(kernel);
 
     assert_non_null(run);
-    for (int i = 0; i < POINTERS; i++)
+    for (int i = 0; i < SPACC_POINTERS; i++)
         assert_int_equal(x->RunSetArg(run, i, buffer[i]), 0);
-    for (int i = POINTERS; i < ARGUMENTS; i++)
+    for (int i = SPACC_POINTERS; i < SPACC_ARGUMENTS; i++)
         assert_int_equal(x->RunSetArg(run, i, (uint32_t)64), 0);
     assert_int_equal(x->RunStart(run), 0);
     assert_int_equal(x->RunWaitFor(run, 2000), SPACC_XRT_COMPLETED);
@@ -179,7 +181,7 @@ static void xrt_accepts_the_file_and_every_call(void **state)
     struct spacc_xrt_api x;
     struct spacc_error err = {0};
     unsigned char uuid[16];
-    void *buffer[POINTERS];
+    void *buffer[SPACC_POINTERS];
 
     if (!find_noop()) {
         printf("skipped: no XRT with a noop device here (libxrt1)\n");
@@ -194,14 +196,14 @@ static void xrt_accepts_the_file_and_every_call(void **state)
     assert_int_equal(x.DeviceGetXclbinUUID(device, uuid), 0);
     void *kernel = x.PLKernelOpenExclusive(device, uuid, SPACC_KERNEL_NAME);
     assert_non_null(kernel);
-    for (int i = 0; i < POINTERS; i++) {
+    for (int i = 0; i < SPACC_POINTERS; i++) {
         assert_int_equal(x.KernelArgGroupId(kernel, i), x.KernelArgGroupId(kernel, 0));
         buffer[i] = x.BOAlloc(device, BYTES, 0, (uint32_t)x.KernelArgGroupId(kernel, i));
         assert_non_null(buffer[i]);
         move_bytes(&x, buffer[i]);
     }
     run_once(&x, kernel, buffer);
-    for (int i = 0; i < POINTERS; i++)
+    for (int i = 0; i < SPACC_POINTERS; i++)
         assert_int_equal(x.BOFree(buffer[i]), 0);
     assert_int_equal(x.KernelClose(kernel), 0);
     assert_int_equal(x.DeviceClose(device), 0);

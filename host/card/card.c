@@ -188,6 +188,7 @@ enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_
     card->ops = ops;
     card->self = self;
     card->info.kind = ops->kind;
+    card->info.keeps_arguments = ops->keeps_arguments;
     card->info.clock_hz = clock_hz;
     status = check_identity(card, err);
     if (status != SPACC_OK)

@@ -21,6 +21,8 @@ struct spacc_card;
 /* What an implementation provides. Every call returns SPACC_OK or fills err. */
 struct spacc_card_ops {
     const char *kind; /* "sim" */
+    /* Argument registers are kept by the host and go with every run: nothing of the card. */
+    bool keeps_arguments;
     void (*close)(void *self);
     /* Memory the card can reach; the address is 4096-byte aligned. SPACC_ENOMEM. */
     enum spacc_status (*alloc)(void *self, size_t size_bytes, uint64_t *address,
@@ -57,9 +59,10 @@ struct spacc_card_info {
     uint32_t weight_words;     /* words of N weights, a PE */
     uint32_t x_words, h_words; /* of the two vector memories, a bank (lane) */
     uint32_t units, psum_words, instructions;
-    uint32_t queue;      /* rows that a PE queues for masked RUNs; 0: none of these */
-    uint32_t mask_beats; /* of the bus: masks of steps that it holds ahead */
-    double clock_hz;     /* stated clock: cycles become microseconds by it */
+    uint32_t queue;       /* rows that a PE queues for masked RUNs; 0: none of these */
+    uint32_t mask_beats;  /* of the bus: masks of steps that it holds ahead */
+    bool keeps_arguments; /* of struct spacc_card_ops */
+    double clock_hz; /* stated clock: cycles become microseconds by it; 0: it counts none */
 };
 
 /* Counters of the last run, in the order of rtl/card.toml (card_map.h has names and
@@ -82,8 +85,8 @@ enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_
                                     void *self, double clock_hz, struct spacc_error *err);
 
 /* Open by name: "sim" (16x16), "sim:4x4", "sim:8x8", "sim:128x32", "model:CONFIG",
- * "uart:DEVICE[@BAUD]", "mmio:uioN", "mmio:ADDRESS" (mmio.h), "xrt[:N][=FILE.xclbin]".
- * SPACC_EUNSUPPORTED names what this build has. */
+ * "uart:DEVICE[@BAUD]", "mmio:uioN", "mmio:ADDRESS" (mmio.h), "xrt[:N][=FILE.xclbin]",
+ * "opencl[:P.D][=FILE]" (opencl.h). SPACC_EUNSUPPORTED names what this build has. */
 enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
                                   struct spacc_error *err);
 void spacc_card_close(struct spacc_card *card);

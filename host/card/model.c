@@ -299,8 +299,17 @@ static enum spacc_status model_reset(void *self, struct spacc_error *err)
 }
 
 static const struct spacc_card_ops model_ops = {
-    kind,       model_close,     model_alloc,    model_release, model_write,
-    model_read, model_reg_write, model_reg_read, model_wait,    model_reset};
+    .kind = kind,
+    .close = model_close,
+    .alloc = model_alloc,
+    .release = model_release,
+    .write = model_write,
+    .read = model_read,
+    .reg_write = model_reg_write,
+    .reg_read = model_reg_read,
+    .wait = model_wait,
+    .reset = model_reset,
+};
 
 /* The card of a configuration or of a board, its clock and its memory; false: the names that
  * there are. */

@@ -3,6 +3,7 @@
 #include "host/card/card.h"
 #include "host/card/mmio.h"
 #include "host/card/model.h"
+#include "host/card/opencl.h"
 #include "host/card/uart.h"
 #include "host/card/xrt.h"
 #if SPACC_SIM
@@ -50,8 +51,12 @@ enum spacc_status spacc_card_open(struct spacc_card **out, const char *name,
     if (strcmp(name, "xrt") == 0 || strncmp(name, "xrt:", 4) == 0 ||
         strncmp(name, "xrt=", 4) == 0)
         return spacc_xrt_card_open(out, name + 3, err);
+    if (strcmp(name, "opencl") == 0 || strncmp(name, "opencl:", 7) == 0 ||
+        strncmp(name, "opencl=", 7) == 0)
+        return spacc_opencl_card_open(out, name + 6, err);
     return spacc_fail(err, SPACC_EUNSUPPORTED,
                       "no card '%s'; this build has: sim, sim:CONFIG, model:CONFIG, "
-                      "uart:DEVICE[@BAUD], mmio:uioN, mmio:ADDRESS, xrt[:N][=FILE.xclbin]",
+                      "uart:DEVICE[@BAUD], mmio:uioN, mmio:ADDRESS, xrt[:N][=FILE.xclbin], "
+                      "opencl[:P.D][=FILE]",
                       name);
 }

@@ -6,19 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/card/arguments.h"
 #include "host/card/xclbin.h"
 #include "host/card/xrt_api.h"
-#include "rtl/card_map.h"
 
-/* Arguments in the order of kernel.xml: registers up to here are XRT's to write. */
-enum { POINTERS = 4, ARGUMENTS = 9 };
-static const uint32_t argument[ARGUMENTS] = {
-    SPACC_REG_PROGRAM_PTR, SPACC_REG_WEIGHTS_PTR,   SPACC_REG_INPUT_PTR,
-    SPACC_REG_OUTPUT_PTR,  SPACC_REG_PROGRAM_BYTES, SPACC_REG_WEIGHTS_BYTES,
-    SPACC_REG_INPUT_BYTES, SPACC_REG_OUTPUT_BYTES,  SPACC_REG_WATCHDOG_CYCLES,
-};
 enum {
-    ARGUMENT_END = SPACC_REG_WATCHDOG_CYCLES + 4,
     CTRL_START = 1,
     CTRL_DONE = 2,
     CTRL_IDLE = 4,
@@ -36,9 +28,9 @@ struct spacc_xrt {
     struct spacc_xrt_api api;
     void *device, *kernel, *run;
     unsigned char uuid[16];
-    uint32_t group;                   /* bank of all buffers */
-    uint32_t value[ARGUMENT_END / 4]; /* arguments as last written */
-    bool done;                        /* the last run has ended, and nobody has been told */
+    uint32_t group;                          /* bank of all buffers */
+    uint32_t value[SPACC_ARGUMENTS_END / 4]; /* arguments as last written */
+    bool done; /* the last run has ended, and nobody has been told */
     bool running;
     struct buffer *buffers;
 };
@@ -147,8 +139,8 @@ static uint64_t pointer(const struct spacc_xrt *x, uint32_t offset)
 /* A pointer nobody reads through (0 bytes) still has to be a buffer for XRT: the program's. */
 static enum spacc_status set_pointer(struct spacc_xrt *x, int index, struct spacc_error *err)
 {
-    const uint64_t address = pointer(x, argument[index]);
-    const struct buffer *b = holder(x, address ? address : pointer(x, argument[0]), 1);
+    const uint64_t address = pointer(x, spacc_argument[index]);
+    const struct buffer *b = holder(x, address ? address : pointer(x, spacc_argument[0]), 1);
 
     if (!b || (address && b->address != address))
         return spacc_fail(err, SPACC_EINVAL,
@@ -165,10 +157,10 @@ static enum spacc_status start(struct spacc_xrt *x, struct spacc_error *err)
     enum spacc_status status = SPACC_OK;
 
     x->done = false;
-    for (int i = 0; i < POINTERS && status == SPACC_OK; i++)
+    for (int i = 0; i < SPACC_POINTERS && status == SPACC_OK; i++)
         status = set_pointer(x, i, err);
-    for (int i = POINTERS; i < ARGUMENTS && status == SPACC_OK; i++)
-        if (x->api.RunSetArg(x->run, i, x->value[argument[i] / 4]))
+    for (int i = SPACC_POINTERS; i < SPACC_ARGUMENTS && status == SPACC_OK; i++)
+        if (x->api.RunSetArg(x->run, i, x->value[spacc_argument[i] / 4]))
             status = spacc_fail(err, SPACC_EDEVICE, "xrt: argument %d was refused: %s", i,
                                 strerror(errno));
     if (status == SPACC_OK && x->api.RunStart(x->run))
@@ -247,7 +239,7 @@ static enum spacc_status reg_write(void *self, uint32_t offset, uint32_t value,
         return value & CTRL_START ? start(x, err) : SPACC_OK;
     if (offset < SPACC_REG_PROGRAM_PTR)
         return SPACC_OK;
-    if (offset < ARGUMENT_END)
+    if (offset < SPACC_ARGUMENTS_END)
         x->value[offset / 4] = value;
     return reg_write_real(x, offset, value, err);
 }
@@ -342,9 +334,9 @@ static enum spacc_status open_device(struct spacc_xrt *x, unsigned index, const 
 static enum spacc_status find_bank(struct spacc_xrt *x, const char *xclbin,
                                    struct spacc_error *err)
 {
-    int bank[POINTERS];
+    int bank[SPACC_POINTERS];
 
-    for (int i = 0; i < POINTERS; i++) {
+    for (int i = 0; i < SPACC_POINTERS; i++) {
         bank[i] = x->api.KernelArgGroupId(x->kernel, i);
         if (bank[i] < 0)
             return spacc_fail(err, SPACC_EDEVICE, "xrt: %s: kernel '%s' has no argument %d",

@@ -9,9 +9,6 @@
 extern "C" {
 #endif
 
-/* Our kernel's name in kernel.xml and in the .xclbin. */
-#define SPACC_KERNEL_NAME "spacc_card"
-
 /* `which`: "" (device 0) or ":N", then maybe "=FILE.xclbin"; without it the file is that of
  * $SPACC_XCLBIN. SPACC_EUNSUPPORTED: no XRT here. SPACC_EINVAL: no such text, no file named.
  * SPACC_EDEVICE: no such device, .xclbin refused, no kernel, buffers of its arguments in

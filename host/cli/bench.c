@@ -49,7 +49,9 @@ static const struct cli_option options[] = {
     [QUIET] = {"quiet", 'q', NULL, "no remarks on stderr; errors still"},
     [DEVICES] = {"devices", 0, "all", "each device alone, as planned, and batches over all"},
     [GPU] = {"gpu", 0, "P.D", "with --devices: an OpenCL platform and device, or auto"},
-    [FPGA] = {"fpga", 0, "CARD", "with --devices: sim, model:128x32, uart:DEVICE, mmio:uioN, xrt:N=FILE"},
+    [FPGA] =
+        {"fpga", 0, "CARD",
+         "with --devices: sim, model:128x32, uart:DEVICE, mmio:uioN, xrt:N=FILE, opencl:P.D"},
     [PROFILES] = {"profiles", 0, "FOLDER", "of spacc profile (default: the cache)"},
     [SEERNET] = {"seernet", 0, "BITS",
                  "2 to 8, or exact: predict zeros of convolutions, skip them where that pays; "

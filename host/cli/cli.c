@@ -54,11 +54,6 @@ enum spacc_status cli_name_file(struct spacc_error *err, const char *file)
     return strstr(err->text, file) ? err->status : spacc_fail_in(err, err->status, "%s", file);
 }
 
-int cli_later(const char *what)
-{
-    return cli_fail("%s is not in this version", what);
-}
-
 bool cli_real(double *to, const char *text)
 {
     char *end;
@@ -120,21 +115,16 @@ int cli_bank_size(size_t *to, const struct cli_command *command, const char *tex
 
 int cli_fpga(const struct cli_command *command, const char *text)
 {
-    char what[64];
-
     if (!strcmp(text, "off") || !strcmp(text, "sim") || !strncmp(text, "sim:", 4) ||
         !strcmp(text, "model") || !strncmp(text, "model:", 6) || !strncmp(text, "uart:", 5) ||
         !strncmp(text, "mmio:", 5) || !strcmp(text, "xrt") || !strncmp(text, "xrt:", 4) ||
-        !strncmp(text, "xrt=", 4))
+        !strncmp(text, "xrt=", 4) || !strcmp(text, "opencl") || !strncmp(text, "opencl:", 7) ||
+        !strncmp(text, "opencl=", 7))
         return CLI_OK;
-    if (strncmp(text, "opencl", 6))
-        return cli_usage(
-            command,
-            "--fpga %s: sim, sim:4x4, model:16x16, uart:DEVICE, mmio:uioN, xrt:N or off (spacc "
-            "devices lists cards)",
-            text);
-    snprintf(what, sizeof(what), "--fpga %.40s", text);
-    return cli_later(what);
+    return cli_usage(command,
+                     "--fpga %s: sim, sim:4x4, model:16x16, uart:DEVICE, mmio:uioN, xrt:N, "
+                     "opencl:P.D or off (spacc devices lists cards)",
+                     text);
 }
 
 void cli_log(bool quiet, const char *format, ...)

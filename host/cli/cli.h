@@ -59,8 +59,6 @@ int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_fail_err(const struct spacc_error *err);
 /* Put the model's file in front of a line that does not name it. Returns err->status. */
 enum spacc_status cli_name_file(struct spacc_error *err, const char *file);
-/* "--fpga xrt is not in this version". Returns CLI_FAILED. */
-int cli_later(const char *what);
 
 /* Whole text as a number; false when it is not one (also for "nan"). */
 bool cli_real(double *to, const char *text);

@@ -37,7 +37,9 @@ static const struct cli_option options[] = {
                ".npy, .npz, .pb or .wav; in model order or by name"},
     [DIM] = {"dim", 0, "NAME=N", "size of a dynamic dimension of inputs not given (default 1)"},
     [SEED] = {"seed", 0, "N", "of inputs not given (default 1)"},
-    [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, model:128x32, uart:DEVICE, mmio:uioN, xrt:N=FILE or off"},
+    [FPGA] =
+        {"fpga", 0, "CARD",
+         "sim, sim:4x4, model:128x32, uart:DEVICE, mmio:uioN, xrt:N=FILE, opencl:P.D or off"},
     [GPU] = {"gpu", 0, "P.D",
              "auto, off, or an OpenCL platform and device as spacc devices has it"},
     [CPU_THREADS] = {"cpu-threads", 0, "N", "threads for the CPU's part (default 1)"},
@@ -182,7 +184,8 @@ static void print_head(const struct spacc_placing *p, const struct spacc_report 
     if (r->gpu[0])
         printf(", gpu (%s)", r->gpu);
     if (r->card[0])
-        printf(", card (%s at %.0f MHz)", r->card, r->clock_hz / 1e6);
+        printf(r->clock_hz > 0 ? ", card (%s at %.0f MHz)" : ", card (%s)", r->card,
+               r->clock_hz / 1e6);
     printf("\n  a run       %.1f us, give or take %.1f (%s); %.1f us between runs; %.3g mJ\n",
            c->us, c->sigma_us, c->method, c->interval_us, c->joules * 1e3);
     printf("  %-4s alone  %.1f us, %.1f us between runs, %.3g mJ\n",

@@ -27,7 +27,8 @@ enum {
 const struct cli_option cli_setup_options[] = {
     [INPUT] = {"input", 'i', "[NAME=]FILE",
                ".npy, .npz, .pb or .wav; in model order or by name"},
-    [FPGA] = {"fpga", 0, "CARD", "sim, sim:4x4, model:4x4, uart:DEVICE, mmio:uioN, xrt:N=FILE or off"},
+    [FPGA] = {"fpga", 0, "CARD",
+              "sim, sim:4x4, model:4x4, uart:DEVICE, mmio:uioN, xrt:N=FILE, opencl:P.D or off"},
     [PRECISION] = {"precision", 0, "P",
                    "f32 (default on the CPU) or f16, int16 (default on a card), int8 (both)"},
     [SPARSITY] = {"sparsity", 0, "S", "prune weights to this share of zeros first"},

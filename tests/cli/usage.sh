@@ -24,8 +24,6 @@ refused 2 "unexpected argument x" "$spacc" ops x
 refused 2 "--input needs a value" "$spacc" run a --input
 
 # What later versions have is refused by name, never ignored.
-refused 1 "--fpga opencl:0.0 is not in this version" "$spacc" run m.onnx --fpga opencl:0.0
-refused 1 "--fpga opencl is not in this version" "$spacc" run m.onnx --fpga opencl
 
 # Values out of range, and options that would do nothing.
 refused 2 "--precision int4: f32, f16, int8 or int16" "$spacc" run m.onnx --precision int4
