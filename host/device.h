@@ -35,6 +35,7 @@ struct spacc_job_counts {
     uint64_t bytes_read, bytes_written;
     uint64_t rows_skipped; /* of masked RUNs, rows that fill the last group included */
     uint64_t issue_saved;  /* cycles of ISSUE that these would have taken without masks */
+    double us; /* wall time of its list on this side, shared out by weights times steps */
 };
 
 /* Widths are those of spacc_fixed_layer: outputs of an LSTMP is the width of its r, else units;
@@ -127,6 +128,7 @@ void spacc_device_free(struct spacc_device *d);
 struct spacc_card_totals {
     uint64_t load_cycles; /* loading weights: prepare, and again after resets */
     uint64_t run_cycles;  /* everything else */
+    double load_us, run_us; /* the same, wall time on this side */
     uint64_t runs;        /* card runs */
     size_t layers, away;  /* of all layers those that share one place, loaded in turn */
     uint64_t batches;     /* RUNs: a batch of jobs each */

@@ -330,6 +330,7 @@ static void count(struct spacc_node_stats *s, const struct call *c, const struct
         s->counts.bytes_written += k->bytes_written;
         s->counts.rows_skipped += k->rows_skipped;
         s->counts.issue_saved += k->issue_saved;
+        s->counts.us += k->us;
     }
 }
 

@@ -96,6 +96,12 @@ static double per(double total, uint64_t count)
     return count > 0 ? total / (double)count : NAN;
 }
 
+/* Whether times of the card are wall time on this side, for want of cycles. */
+static bool is_clocked_here(const struct spacc_report *r)
+{
+    return r->card && r->card[0] && !(r->clock_hz > 0);
+}
+
 static size_t card_layers(const struct spacc_report *r)
 {
     size_t n = 0;
@@ -119,7 +125,10 @@ static int name_columns(const struct spacc_report *r)
 
 static void print_head(const struct spacc_report *r, FILE *to)
 {
-    if (r->card && r->card[0])
+    if (is_clocked_here(r))
+        fprintf(to, "%s on %s: %u PEs x %u lanes, beside the CPU\n", r->model, r->card,
+                (unsigned)r->pes, (unsigned)r->lanes);
+    else if (r->card && r->card[0])
         fprintf(to, "%s on %s: %u PEs x %u lanes at %.0f MHz, beside the CPU\n", r->model,
                 r->card, (unsigned)r->pes, (unsigned)r->lanes, r->clock_hz / 1e6);
     else
@@ -129,7 +138,13 @@ static void print_head(const struct spacc_report *r, FILE *to)
     if (r->card && r->card[0] && r->clock_hz > 0)
         fprintf(to, "  card time   loading %s cycles once, running %s cycles = %s\n",
                 grouped(r->load_cycles).s, grouped(r->run_cycles).s,
-                duration((double)r->run_cycles / r->clock_hz * 1e6).s);
+                duration(r->card_run_us).s);
+    if (is_clocked_here(r))
+        fprintf(
+            to,
+            "  card time   loading %s once, running %s: wall time here, as this card counts "
+            "no cycles\n",
+            duration(r->card_load_us).s, duration(r->card_run_us).s);
 }
 
 static void print_shapes(const struct spacc_report *r, int w, FILE *to)
@@ -169,6 +184,20 @@ static const char *bound_of(const struct spacc_report_node *n, double *percent)
             most = i;
     *percent = share(bound[most].cycles, n->cycles);
     return bound[most].name;
+}
+
+/* Of a card that counts no cycles. */
+static void print_wall_times(const struct spacc_report *r, int w, FILE *to)
+{
+    fprintf(to, "\n%-*s  %8s %11s %9s %13s %13s\n", w, "layer", "steps", "us", "us/step",
+            "bytes read", "written");
+    for (size_t i = 0; i < r->nodes; i++) {
+        const struct spacc_report_node *n = &r->node[i];
+        if (n->on_card)
+            fprintf(to, "%-*s  %8s %11.1f %9s %13s %13s\n", w, short_name(n->name).s,
+                    grouped(n->steps).s, n->card_us, real("%.3f", per(n->card_us, n->steps)).s,
+                    grouped(n->bytes_read).s, grouped(n->bytes_written).s);
+    }
 }
 
 /* "at best" is what an array that never waits would need: nonzeros / (M * N), of the rows that
@@ -344,9 +373,13 @@ enum spacc_status spacc_report_print(const struct spacc_report *report, FILE *to
     print_head(report, to);
     if (card_layers(report) > 0) {
         print_shapes(report, w, to);
-        print_times(report, w, to);
-        print_causes(report, w, to);
-        print_skipped(report, w, to);
+        if (is_clocked_here(report)) {
+            print_wall_times(report, w, to);
+        } else {
+            print_times(report, w, to);
+            print_causes(report, w, to);
+            print_skipped(report, w, to);
+        }
         print_accuracy(report, w, to);
     }
     print_outputs(report, to);
@@ -371,20 +404,32 @@ static bool put_text(cJSON *o, const char *key, const char *text)
     return cJSON_AddStringToObject(o, key, text ? text : "") != NULL;
 }
 
-static bool put_causes(cJSON *o, const struct spacc_report_node *n)
+/* Cycles, or null where the card counts none. */
+static double cycles(const struct spacc_report *r, uint64_t count)
+{
+    return is_clocked_here(r) ? NAN : (double)count;
+}
+
+static bool put_causes(cJSON *o, const struct spacc_report *r,
+                       const struct spacc_report_node *n)
 {
     cJSON *causes = cJSON_AddObjectToObject(o, "causes");
     bool ok = causes != NULL;
 
     for (int c = 0; ok && c < SPACC_CAUSES; c++)
-        ok = put(causes, spacc_cause_names[c], (double)n->cause[c]);
+        ok = put(causes, spacc_cause_names[c], cycles(r, n->cause[c]));
     return ok;
 }
 
-static bool put_card(cJSON *o, const struct spacc_report_node *n)
+static bool put_card(cJSON *o, const struct spacc_report *r, const struct spacc_report_node *n)
 {
     double percent;
     const char *bound = bound_of(n, &percent);
+
+    if (is_clocked_here(r)) {
+        bound = "";
+        percent = NAN;
+    }
 
     return put_text(o, "bound", bound) && put(o, "bound_percent", percent) &&
            put(o, "rows", (double)n->rows) && put(o, "columns", (double)n->columns) &&
@@ -394,13 +439,13 @@ static bool put_card(cJSON *o, const struct spacc_report_node *n)
            put(o, "sparsity", n->sparsity) && put(o, "weight_bytes", (double)n->weight_bytes) &&
            put(o, "weight_bits", n->weight_bits) && put(o, "x_frac", n->x_frac) &&
            put(o, "h_frac", n->h_frac) && put(o, "steps", (double)n->steps) &&
-           put(o, "cycles", (double)n->cycles) && put_causes(o, n) &&
+           put(o, "cycles", cycles(r, n->cycles)) && put_causes(o, r, n) &&
            put(o, "card_us", n->card_us) && put(o, "utilisation", n->utilisation) &&
            put(o, "gate_saturations", (double)n->gate_saturations) &&
            put(o, "state_saturations", (double)n->state_saturations) &&
            put(o, "input_saturations", (double)n->input_saturations) &&
            put(o, "rows_skipped", (double)n->rows_skipped) &&
-           put(o, "issue_saved", (double)n->issue_saved) &&
+           put(o, "issue_saved", cycles(r, n->issue_saved)) &&
            put(o, "bytes_read", (double)n->bytes_read) &&
            put(o, "bytes_written", (double)n->bytes_written) &&
            put(o, "max_error", n->max_error) && put(o, "snr_db", n->snr_db);
@@ -417,7 +462,7 @@ static bool put_nodes(cJSON *o, const struct spacc_report *r)
             !put_text(item, "op", n->op) || !put_text(item, "device", n->device) ||
             !put_text(item, "kernel", n->kernel) || !put_text(item, "reason", n->reason) ||
             !put(item, "calls", (double)n->calls) || !put(item, "host_us", n->host_us) ||
-            (n->on_card && !put_card(item, n)))
+            (n->on_card && !put_card(item, r, n)))
             return false;
     }
     return list != NULL;
@@ -458,9 +503,11 @@ struct cJSON *spacc_report_json(const struct spacc_report *r)
         put_text(o, "card", r->card) && put(o, "pes", r->pes) && put(o, "lanes", r->lanes) &&
         put(o, "clock_hz", r->clock_hz) && put(o, "runs", (double)r->runs) &&
         put(o, "prepare_us", r->prepare_us) && put(o, "run_us", r->run_us) &&
-        put(o, "load_cycles", (double)r->load_cycles) &&
-        put(o, "run_cycles", (double)r->run_cycles) && put_nodes(o, r) && put_outputs(o, r) &&
-        spacc_seernet_add_json(o, r->seernet) && put_notes(o, r))
+        put(o, "load_cycles", cycles(r, r->load_cycles)) &&
+        put(o, "run_cycles", cycles(r, r->run_cycles)) &&
+        put(o, "card_load_us", r->card_load_us) && put(o, "card_run_us", r->card_run_us) &&
+        put_nodes(o, r) && put_outputs(o, r) && spacc_seernet_add_json(o, r->seernet) &&
+        put_notes(o, r))
         return o;
     cJSON_Delete(o);
     return NULL;

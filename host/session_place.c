@@ -12,9 +12,15 @@ static const double worth_telling = 0.05; /* of a correction of prices */
 static const double gate = 1.0;           /* standard errors that a split must gain */
 
 /* What a card's own cycles and the host's rounding of x and y, both in its price, leave out:
- * nothing for one that is simulated; for a board registers and polling, stated, and its line.
- */
+ * nothing for one that is simulated, and one whose price is wall time; for a board registers
+ * and polling, stated, and its line. */
 enum { BITS_A_BYTE = 10 };
+
+/* Whether there is a card that counts none. */
+static bool lacks_cycles(const struct spacc_session *s)
+{
+    return s->on_card && !(spacc_card_device_info(s->device)->clock_hz > 0.0);
+}
 
 static struct spacc_link card_link(const struct spacc_session *s)
 {
@@ -22,7 +28,7 @@ static struct spacc_link card_link(const struct spacc_session *s)
     const double baud = at ? strtod(at + 1, NULL) : SPACC_UART_BAUD;
     const double bytes_per_us = baud / BITS_A_BYTE / 1e6;
 
-    if (spacc_session_virtual_hz(s) > 0.0)
+    if (spacc_session_virtual_hz(s) > 0.0 || lacks_cycles(s))
         return (struct spacc_link){0};
     return (struct spacc_link){.launch_us = 5.0,
                                .sync_us = 2.0,
@@ -98,21 +104,24 @@ static void model_name(const struct spacc_session *s, char *text, size_t bytes)
     const char *config = strchr(s->options.fpga, ':');
     const struct spacc_card_info *info = spacc_card_device_info(s->device);
 
-    if (strncmp(s->options.fpga, "uart:", 5) == 0)
+    if (spacc_session_virtual_hz(s) > 0.0)
+        snprintf(text, bytes, "model%s", config ? config : ":16x16");
+    else
         snprintf(text, bytes, "model:%ux%u%s%s", info->pes, info->lanes,
                  info->shared_rows > 1 ? "s" : "", info->act_bits < 16 ? "p" : "");
-    else
-        snprintf(text, bytes, "model%s", config ? config : ":16x16");
 }
 
-/* A call of each plan node on a card, from runs of a session on the model of the card: cycles,
- * which are exact, and rounding floats to vectors and back. */
-static void take_cycles(const struct spacc_session *shadow, double clock_hz,
-                        struct spacc_plan *plan, double *card_us)
+/* A call of each plan node on a card, from runs of a shadow: cycles of the model of the card,
+ * which are exact, or where the card counts none its own wall time; and rounding floats to
+ * vectors and back. */
+static void take_times(const struct spacc_session *shadow, double clock_hz,
+                       struct spacc_plan *plan, double *card_us)
 {
     for (size_t i = 0; i < shadow->plan->nodes; i++) {
         const struct spacc_node_stats *n = &shadow->executor.stats[i];
-        const double us = (double)n->counts.cycles / clock_hz * 1e6 + n->own_us;
+        const double card =
+            clock_hz > 0.0 ? (double)n->counts.cycles / clock_hz * 1e6 : n->counts.us;
+        const double us = card + n->own_us;
         card_us[i] = n->device_calls ? us / (double)n->device_calls : HUGE_VAL;
         if (plan->node[i].candidate && !n->device_calls) /* too large for it, say */
             spacc_plan_refuse(&plan->node[i], "%s", shadow->plan->node[i].reason);
@@ -153,7 +162,7 @@ static enum spacc_status price_card(struct spacc_session *s, size_t frames,
     enum spacc_status status;
 
     model_name(s, name, sizeof(name));
-    o.fpga = name;
+    o.fpga = lacks_cycles(s) ? s->options.fpga : name;
     o.gpu = o.plan_file = o.waveform_file = NULL;
     o.goal = SPACC_GOAL_DEFAULT;
     o.sim_stall_per_1024 = o.sim_seed = 0;
@@ -164,7 +173,7 @@ static enum spacc_status price_card(struct spacc_session *s, size_t frames,
                     : spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
     if (!status && !(status = spacc_session_learn(shadow, frames, input, state, states, err)) &&
         !(status = run_shadow(shadow, input, output, err)))
-        take_cycles(shadow, spacc_card_device_info(s->device)->clock_hz, s->plan, card_us);
+        take_times(shadow, spacc_card_device_info(s->device)->clock_hz, s->plan, card_us);
     if (output)
         spacc_tensors_free(output, outputs);
     free(output);

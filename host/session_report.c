@@ -71,7 +71,7 @@ static void fill_counts(const struct spacc_session *s, const struct spacc_plan_n
     r->steps = stats->steps;
     r->cycles = c->cycles;
     memcpy(r->cause, c->cause, sizeof(r->cause));
-    r->card_us = (double)c->cycles / info->clock_hz * 1e6;
+    r->card_us = info->clock_hz > 0.0 ? (double)c->cycles / info->clock_hz * 1e6 : c->us;
     r->gate_saturations = c->gate_saturations;
     r->state_saturations = c->state_saturations;
     r->input_saturations = stats->input_saturations;
@@ -84,6 +84,7 @@ static void fill_counts(const struct spacc_session *s, const struct spacc_plan_n
     const double useful =
         (double)r->nonzeros / (double)n->layers * (double)stats->steps * r->wanted;
     const uint64_t busy = c->cycles - c->cause[CAUSE_LOAD] - c->cause[CAUSE_CONTROL];
+    r->utilisation = info->clock_hz > 0.0 ? 0.0 : NAN;
     if (busy)
         r->utilisation = useful / ((double)info->pes * info->lanes * (double)busy);
 }
@@ -156,6 +157,12 @@ static void fill_card(const struct spacc_session *s, struct spacc_report *r)
     r->clock_hz = info->clock_hz;
     r->load_cycles = totals.load_cycles;
     r->run_cycles = totals.run_cycles;
+    r->card_load_us = totals.load_us;
+    r->card_run_us = totals.run_us;
+    if (info->clock_hz > 0.0) {
+        r->card_load_us = (double)totals.load_cycles / info->clock_hz * 1e6;
+        r->card_run_us = (double)totals.run_cycles / info->clock_hz * 1e6;
+    }
 }
 
 /* A call that came past the plan (a shorter sequence, say). */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/card/model.h"
+#include "host/clock.h"
 #include "host/fpga/card_batches.h"
 #include "host/fpga/card_places.h"
 #include "host/fpga/card_programs.h"
@@ -293,8 +294,10 @@ static enum spacc_status make_loaded(struct card_device *d, struct spacc_error *
         return SPACC_OK;
     distrust(d);
     d->generation = generation;
+    const double begin = spacc_now_us();
     if ((s = load_layers(d, err)))
         return s;
+    d->totals.load_us += spacc_now_us() - begin;
     d->loaded = true;
     return SPACC_OK;
 }
@@ -465,9 +468,30 @@ static enum spacc_status get_results(struct card_device *d, struct list *list,
     return s;
 }
 
+static double work_of(const struct card_device *d, const struct spacc_job *job)
+{
+    const struct spacc_fixed_layer *l = d->layer[job->layer].layer;
+    const size_t nonzeros =
+        l->w_x->nonzeros + (l->w_h ? l->w_h->nonzeros : 0) + (l->w_b ? l->w_b->nonzeros : 0);
+
+    return (double)(nonzeros + 1) * (double)job->steps;
+}
+
+/* Jobs of a list run as one: each gets a part of what it took. */
+static void share_time(const struct card_device *d, const struct list *list, double us)
+{
+    double work = 0.0;
+
+    for (size_t i = 0; i < list->jobs; i++)
+        work += work_of(d, &list->job[i]);
+    for (size_t i = 0; i < list->jobs; i++)
+        list->job[i].counts.us = us * work_of(d, &list->job[i]) / work;
+}
+
 static enum spacc_status run_list(struct card_device *d, struct list *list,
                                   struct spacc_error *err)
 {
+    const double begin = spacc_now_us();
     enum spacc_status s;
 
     spacc_card_put_inputs(list->batch, list->batches, list->job, list->in);
@@ -475,9 +499,13 @@ static enum spacc_status run_list(struct card_device *d, struct list *list,
         (s = grow(d, &d->output, list->out_bytes, err)) ||
         (s = spacc_card_write(d->card, d->input.address, list->in, list->in_bytes, err)) ||
         (s = run_programs(d, list, err)) ||
-        (s = spacc_card_read(d->card, d->output.address, list->out, list->out_bytes, err)))
+        (s = spacc_card_read(d->card, d->output.address, list->out, list->out_bytes, err)) ||
+        (s = get_results(d, list, err)))
         return s;
-    return get_results(d, list, err);
+    const double us = spacc_now_us() - begin;
+    d->totals.run_us += us;
+    share_time(d, list, us);
+    return SPACC_OK;
 }
 
 static enum spacc_status plan_list(struct card_device *d, struct list *list,
@@ -574,4 +602,5 @@ void spacc_card_device_forget(struct spacc_device *device)
     struct spacc_card_totals *t = &((struct card_device *)device)->totals;
 
     t->run_cycles = t->runs = t->batches = t->kept = 0;
+    t->run_us = 0.0;
 }

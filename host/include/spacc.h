@@ -186,8 +186,9 @@ struct spacc_report_node {
     int weight_bits, x_frac, h_frac;
     uint64_t steps; /* time steps (or vectors) over all calls and batches */
     uint64_t cycles, cause[SPACC_CAUSES];
-    double card_us;     /* cycles at the stated clock */
-    double utilisation; /* nonzeros * steps / (M * N * cycles of the steps) */
+    double card_us;     /* cycles at the stated clock; of a card that counts none, wall time on
+                           this side: what ran as one is shared out by weights times steps */
+    double utilisation; /* nonzeros * steps / (M * N * cycles of the steps); NAN without cycles */
     uint64_t gate_saturations, state_saturations, input_saturations;
     uint64_t bytes_read, bytes_written;
     uint64_t rows_skipped; /* of convolutions with SeerNet: results predicted to be zero, rows
@@ -236,12 +237,14 @@ struct spacc_report {
     const char *card; /* "sim 16x16" or "" */
     const char *gpu;  /* its name, or "" */
     uint32_t pes, lanes;
-    double clock_hz;
+    double clock_hz; /* 0: no card, or one that counts no cycles: those of the report are 0 */
     uint64_t runs;
     double prepare_us, run_us; /* host wall time */
     double timed_us; /* of the runs, in which a simulated card takes its own time, not what
                         simulating takes */
     uint64_t load_cycles, run_cycles; /* card: loading weights once, and all runs */
+    /* The same as times: cycles at clock_hz, or wall time on this side where that is 0. */
+    double card_load_us, card_run_us;
     size_t notes; /* remarks a user must see: padding, states guessed, fallbacks */
     const char *const *note;
     size_t nodes;

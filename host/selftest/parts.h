@@ -9,6 +9,7 @@ struct spacc_ladder {
     void *user;
     struct spacc_card *card; /* open during a step */
     uint64_t random;         /* state of spacc_ladder_draw() */
+    bool skipped;            /* this step */
     char found[256];
 };
 
@@ -17,6 +18,8 @@ uint64_t spacc_ladder_draw(struct spacc_ladder *l);
 /* What a step that passes has found, for the report. */
 void spacc_ladder_found(struct spacc_ladder *l, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* This step has nothing to test on this card; what is found says why. */
+void spacc_ladder_skip(struct spacc_ladder *l, const char *why);
 /* Closes the card where it is open and opens it again. */
 enum spacc_status spacc_ladder_reopen(struct spacc_ladder *l, struct spacc_error *err);
 

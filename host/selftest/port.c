@@ -1,5 +1,6 @@
 /* port.c - steps that need no array: identity, registers, memory. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,13 @@ enum spacc_status spacc_ladder_identity(struct spacc_ladder *l, struct spacc_err
     if (status != SPACC_OK)
         return status;
     const struct spacc_card_info *c = spacc_card_info(l->card);
-    spacc_ladder_found(l, "%s, version %u.%u, %ux%u, %u-bit weights, %.0f MHz", c->kind,
+    char clock[32] = "counts no cycles";
+
+    if (c->clock_hz > 0.0)
+        snprintf(clock, sizeof(clock), "%.0f MHz", c->clock_hz / 1e6);
+    spacc_ladder_found(l, "%s, version %u.%u, %ux%u, %u-bit weights, %s", c->kind,
                        c->version >> 16, c->version & 0xffff, c->pes, c->lanes, c->weight_bits,
-                       c->clock_hz / 1e6);
+                       clock);
     return SPACC_OK;
 }
 
@@ -68,6 +73,10 @@ enum spacc_status spacc_ladder_registers(struct spacc_ladder *l, struct spacc_er
 {
     enum { PATTERNS = 4 + 32 };
 
+    if (spacc_card_info(l->card)->keeps_arguments) {
+        spacc_ladder_skip(l, "arguments of this card are kept by the host and go with a run");
+        return SPACC_OK;
+    }
     for (int p = 0; p < PATTERNS; p++) {
         const enum spacc_status status = registers_hold(l, p, err);
         if (status != SPACC_OK)

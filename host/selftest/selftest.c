@@ -59,6 +59,12 @@ void spacc_ladder_found(struct spacc_ladder *l, const char *format, ...)
     va_end(args);
 }
 
+void spacc_ladder_skip(struct spacc_ladder *l, const char *why)
+{
+    l->skipped = true;
+    spacc_ladder_found(l, "%s", why);
+}
+
 enum spacc_status spacc_ladder_reopen(struct spacc_ladder *l, struct spacc_error *err)
 {
     spacc_card_close(l->card);
@@ -72,6 +78,8 @@ static enum spacc_status climb(struct spacc_ladder *l, const struct rung *r,
                                spacc_selftest_tell tell, struct spacc_error *err)
 {
     const double begin = spacc_now_us();
+
+    l->skipped = false;
     const enum spacc_status status = r->run(l, err);
 
     tell(l->user, &(struct spacc_selftest_step){
@@ -79,6 +87,7 @@ static enum spacc_status climb(struct spacc_ladder *l, const struct rung *r,
                       .proves = r->proves,
                       .means = r->means,
                       .passed = status == SPACC_OK,
+                      .skipped = l->skipped,
                       .found = status == SPACC_OK ? l->found : err->text,
                       .ms = (spacc_now_us() - begin) / 1e3,
                   });

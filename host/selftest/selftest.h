@@ -23,9 +23,10 @@ struct spacc_selftest_step {
     const char *name;   /* "registers" */
     const char *proves; /* what works when it passes */
     const char *means;  /* where to look when it is the first that fails */
-    bool passed;
-    const char *found; /* numbers of a pass, or what went wrong; until the next step */
-    double ms;         /* of the host's clock */
+    bool passed;        /* or skipped */
+    bool skipped;       /* there is nothing of this card to test: found says why */
+    const char *found;  /* numbers of a pass, or what went wrong; until the next step */
+    double ms;          /* of the host's clock */
 };
 
 /* Called behind every step that ran. */
