@@ -6,5 +6,6 @@ foreach(script ${scripts})
   get_filename_component(name ${script} NAME_WE)
   add_test(NAME cli_${name}
     COMMAND sh ${script} $<TARGET_FILE:spacc_cli> ${PROJECT_SOURCE_DIR} $<BOOL:${SPACC_SIM}>)
-  set_tests_properties(cli_${name} PROPERTIES SKIP_RETURN_CODE 77)
+  set_tests_properties(cli_${name} PROPERTIES SKIP_RETURN_CODE 77
+    ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl")
 endforeach()

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """make_xclbin.py - an .xclbin around our kernel without a bitstream, for XRT without a board.
 
-    make_xclbin.py OUT [--kernel NAME] [--mhz N] [--banks] [--cut BYTES]
+    make_xclbin.py OUT [--kernel NAME] [--mhz N] [--state] [--banks] [--cut BYTES]
 
 Sections as XRT's xclbin.h has them (little endian): BITSTREAM, MEM_TOPOLOGY, IP_LAYOUT, CONNECTIVITY,
 CLOCK_FREQ_TOPOLOGY, EMBEDDED_METADATA. Arguments and offsets come from rtl/card.toml.
---banks puts one argument into another bank; --cut leaves out the end of the file.
+--state adds the argument that kernels from C have behind those of the card; --banks puts one
+argument into another bank; --cut leaves out the end of the file.
 """
 import argparse
 import hashlib
@@ -30,10 +31,11 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def arguments():
-    """Registers from 0x10 up to the identity: [(name, offset, bytes)]."""
+def arguments(state):
+    """Registers from 0x10 up to the identity: [(name, offset, bytes)]; with those of kernels from C."""
     with open(SOURCE / "rtl/card.toml", "rb") as f:
-        registers = tomllib.load(f)["register"]
+        card = tomllib.load(f)
+    registers = card["register"] + (card["kernel_register"] if state else [])
     return [(r["name"].lower(), r["offset"], r.get("bits", 32) // 8) for r in registers
             if 0x10 <= r["offset"] < 0x100]
 
@@ -46,14 +48,14 @@ def argument(number, name, offset, size):
             f'type="{kind}"/>')
 
 
-def metadata(kernel):
-    args = "\n".join(argument(i, *a) for i, a in enumerate(arguments()))
-    return XML.format(kernel=kernel, args=args, base=BASE).encode()
+def metadata(a):
+    args = "\n".join(argument(i, *r) for i, r in enumerate(arguments(a.state)))
+    return XML.format(kernel=a.kernel, args=args, base=BASE).encode()
 
 
 def sections(a):
     """[(kind, name, bytes)]"""
-    pointers = [i for i, (_, _, size) in enumerate(arguments()) if size == 8]
+    pointers = [i for i, (_, _, size) in enumerate(arguments(a.state)) if size == 8]
     banks = struct.pack("<i4x", 2)
     for number in range(2):
         banks += struct.pack("<BB6xQQ16s", DDR4, 1, 1 << 20, number << 32, b"DDR[%d]" % number)
@@ -64,7 +66,7 @@ def sections(a):
     clocks = struct.pack("<hHB5x128s", 1, a.mhz, DATA_CLOCK, b"DATA_CLK")
     return [(BITSTREAM, b"bits", bytes(64)), (MEMORY, b"memory", banks), (IPS, b"ips", ips),
             (CONNECTIVITY, b"links", links), (CLOCKS, b"clocks", clocks),
-            (METADATA, b"metadata", metadata(a.kernel))]
+            (METADATA, b"metadata", metadata(a))]
 
 
 def container(parts):
@@ -87,6 +89,7 @@ def main():
     p.add_argument("out", type=pathlib.Path)
     p.add_argument("--kernel", default="spacc_card")
     p.add_argument("--mhz", type=int, default=200)
+    p.add_argument("--state", action="store_true")
     p.add_argument("--banks", action="store_true")
     p.add_argument("--cut", type=int, default=0)
     a = p.parse_args()

@@ -77,9 +77,10 @@ static enum spacc_status find(struct spacc_opencl_kernel *k, struct choice *c,
 {
     const enum spacc_status status =
         spacc_gpu_find(&k->device, &k->info, is_wanted, c,
-                       c->device[0]                ? c->device
-                       : c->file || default_file() ? "of kind accelerator (for a file)"
-                                                   : "that takes source",
+                       c->device[0] ? c->device
+                       : c->file || default_file()
+                           ? "of kind accelerator (for a file)"
+                           : "that builds source (an accelerator takes opencl:P.D=FILE)",
                        err);
 
     if (status)

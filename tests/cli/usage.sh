@@ -23,8 +23,6 @@ refused 2 "unexpected argument b" "$spacc" run a b
 refused 2 "unexpected argument x" "$spacc" ops x
 refused 2 "--input needs a value" "$spacc" run a --input
 
-# What later versions have is refused by name, never ignored.
-
 # Values out of range, and options that would do nothing.
 refused 2 "--precision int4: f32, f16, int8 or int16" "$spacc" run m.onnx --precision int4
 refused 2 "--fpga gpu" "$spacc" run m.onnx --fpga gpu
