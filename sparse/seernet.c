@@ -156,7 +156,7 @@ size_t spacc_seernet_weight_bytes(const struct spacc_seernet *s)
 static size_t part_bytes(const struct spacc_seernet *s)
 {
     const bool pool = s->options.after == SPACC_SEER_POOL;
-    const size_t rows = pool ? s->options.pool.kernel[0] : 1;
+    const size_t rows = pool ? s->options.pool.kernel[0] : s->kernel->blocks;
     const size_t window = pool ? rows * s->options.pool.kernel[1] : 0;
     const size_t row = (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
     const size_t sums = rows * row * sizeof(int32_t) + 2 * s->shape.cols * sizeof(uint16_t) +

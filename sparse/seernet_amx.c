@@ -91,6 +91,7 @@ extern const struct spacc_seer_kernel spacc_seer_amx;
 const struct spacc_seer_kernel spacc_seer_amx = {.name = "amx",
                                                  .needs = SPACC_CPU_AVX2 | SPACC_CPU_AVX512 |
                                                           SPACC_CPU_VBMI_VNNI | SPACC_CPU_AMX,
+                                                 .blocks = 1,
                                                  .run_multiple = TILE_BYTES,
                                                  .pixels = TILE_ROWS,
                                                  .most_bits = 8,

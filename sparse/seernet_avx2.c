@@ -224,6 +224,7 @@ static void dot8(const struct spacc_seer_dot8 *d, const uint32_t *at, size_t cou
 extern const struct spacc_seer_kernel spacc_seer_avx2;
 const struct spacc_seer_kernel spacc_seer_avx2 = {.name = "avx2",
                                                   .needs = SPACC_CPU_AVX2,
+                                                  .blocks = 1,
                                                   .run_multiple = 4,
                                                   .most_bits = 6,
                                                   .sums = sums,

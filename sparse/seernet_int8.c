@@ -213,7 +213,9 @@ uint64_t spacc_seer8_finished(const struct spacc_seer8 *s, const uint64_t *mask)
 static size_t part_bytes(const struct spacc_seer8 *s)
 {
     const size_t row = (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
-    return seer_round_up(row * sizeof(int32_t) + s->shape.cols * sizeof(uint16_t), SEER_ALIGN);
+    return seer_round_up(s->kernel->blocks * row * sizeof(int32_t) +
+                             s->shape.cols * sizeof(uint16_t),
+                         SEER_ALIGN);
 }
 
 static size_t tile_bytes(const struct spacc_seer8 *s)
@@ -294,7 +296,13 @@ static void split_rows(void *arg, int part)
 
 /* --- high nibbles --- */
 
-static void sum_row(const struct job *j, size_t block, size_t y, int32_t *sums)
+/* From the sums of a block to those of the next one. */
+static size_t sums_apart(const struct spacc_seer8 *s)
+{
+    return (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
+}
+
+static void sum_row(const struct job *j, size_t block, size_t blocks, size_t y, int32_t *sums)
 {
     const struct spacc_seer8 *s = j->s;
     const size_t at = y * s->shape.in.stride[0] * s->width * s->channels;
@@ -308,7 +316,9 @@ static void sum_row(const struct job *j, size_t block, size_t y, int32_t *sums)
         .quads = s->high.padded / 4,
         .weights = s->high_weights + block * s->high.count * s->high.padded * SPACC_SEER_BLOCK,
         .steps = s->steps,
-        .sums = sums};
+        .sums = sums,
+        .blocks = blocks,
+        .apart = sums_apart(s)};
 
     s->kernel->sums(&job);
 }
@@ -341,43 +351,51 @@ static void put_row(const struct job *j, size_t block, size_t y, const int32_t *
             put_pixel(to, sums, least, base, factor, count);
 }
 
-static void high_row(const struct job *j, size_t block, size_t y, int32_t *sums, uint16_t *bits)
+static void high_row(const struct job *j, size_t block, size_t y, const int32_t *sums,
+                     uint16_t *bits)
 {
     const struct spacc_seer8 *s = j->s;
     const int32_t *above = s->above + block * SPACC_SEER_BLOCK;
 
-    sum_row(j, block, y, sums);
     s->kernel->compare(sums, s->shape.cols, above, bits);
     seer_put_bits(&s->shape, j->b->mask, y * s->shape.cols, block, bits, s->shape.cols);
     put_row(j, block, y, sums, above, 16);
 }
 
-static void dense_row(const struct job *j, size_t block, size_t y, int32_t *sums)
+static void dense_row(const struct job *j, size_t block, size_t y, const int32_t *sums)
 {
     int32_t least[SPACC_SEER_BLOCK];
 
     for (size_t c = 0; c < SPACC_SEER_BLOCK; c++)
         least[c] = -j->s->base[block * SPACC_SEER_BLOCK + c];
-    sum_row(j, block, y, sums);
     put_row(j, block, y, sums, least, 1);
+}
+
+static void run_blocks(const struct job *j, size_t block, size_t blocks, size_t y,
+                       int32_t *sums)
+{
+    const size_t apart = sums_apart(j->s);
+    uint16_t *bits = (uint16_t *)(sums + j->s->kernel->blocks * apart);
+
+    sum_row(j, block, blocks, y, sums);
+    for (size_t i = 0; i < blocks; i++)
+        if (j->all)
+            dense_row(j, block + i, y, sums + i * apart);
+        else
+            high_row(j, block + i, y, sums + i * apart, bits);
 }
 
 static void high_part(void *arg, int part)
 {
     const struct job *j = arg;
-    const struct spacc_seer8 *s = j->s;
+    const size_t blocks = j->s->shape.blocks, most = j->s->kernel->blocks;
     int32_t *sums = (int32_t *)(void *)(j->at.parts + (size_t)part * j->at.part_bytes);
-    uint16_t *bits =
-        (uint16_t *)(sums + (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK);
     size_t span[2];
 
-    part_of(j, s->shape.rows, part, span);
-    for (size_t block = 0; block < s->shape.blocks; block++)
+    part_of(j, j->s->shape.rows, part, span);
+    for (size_t block = 0; block < blocks; block += most)
         for (size_t y = span[0]; y < span[1]; y++)
-            if (j->all)
-                dense_row(j, block, y, sums);
-            else
-                high_row(j, block, y, sums, bits);
+            run_blocks(j, block, seer_min(most, blocks - block), y, sums);
 }
 
 static void run_high(struct job *j)

@@ -21,8 +21,9 @@ enum {
  *   sums[p][c] = sum over runs r and bytes i of
  *                pixel[p * step + offset[r] + i] * weights[(r * quads + i / 4) * 64 + 4 c + i %
  * 4] A run is 4 * quads bytes that lie side by side. `low` is NULL, or pixel's twin: then codes
- * are 16 * pixel + low. Products of any `steps` quads side by side, added two by two (bytes 0
- * and 1, 2 and 3), stay within 16 bits. */
+ * are 16 * pixel + low. `blocks`: so many blocks of channels, at most the kernel's, whose
+ * weights follow each other; their sums stand `apart` values apart. Products of any `steps`
+ * quads side by side, added two by two (bytes 0 and 1, 2 and 3), stay within 16 bits. */
 struct spacc_seer_sums {
     const uint8_t *pixel, *low;
     size_t step, pixels;
@@ -31,6 +32,7 @@ struct spacc_seer_sums {
     const int8_t *weights;
     size_t steps; /* 1 or more, over all runs */
     int32_t *sums;
+    size_t blocks, apart;
 };
 
 /* bits[p]: bit c is sums[p][c] > above[c]. */
@@ -78,6 +80,7 @@ struct spacc_seer_kernel {
     unsigned needs;        /* SPACC_CPU_ features */
     unsigned run_multiple; /* bytes of a run are rounded up to this */
     unsigned pixels;       /* pixels of a row that are read beyond its end */
+    unsigned blocks;       /* of channels that are summed together, at most */
     int most_bits;         /* more bits than these need two planes of codes */
     void (*sums)(const struct spacc_seer_sums *job);
     spacc_seer_compare_fn *compare;

@@ -134,8 +134,15 @@ void spacc_seernet_quantise(const struct spacc_seernet *s, const struct spacc_se
 
 /* --- predict --- */
 
+/* From the sums of a block to those of the next one. */
+static size_t sums_apart(const struct spacc_seernet *s)
+{
+    return (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
+}
+
+/* Sums of codes of `blocks` blocks at row `y` of the output, each [cols][16]. */
 static void sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
-                    size_t y, int32_t *sums)
+                    size_t blocks, size_t y, int32_t *sums)
 {
     const struct spacc_seer_shape *in = &s->shape.in;
     const struct seer_runs *runs = &s->code_runs;
@@ -150,7 +157,9 @@ static void sum_row(const struct spacc_seernet *s, const struct seer_scratch *to
         .quads = runs->padded / 4,
         .weights = s->codes + block * runs->count * runs->padded * SPACC_SEER_BLOCK,
         .steps = s->steps,
-        .sums = sums};
+        .sums = sums,
+        .blocks = blocks,
+        .apart = sums_apart(s)};
 
     s->kernel->sums(&job);
 }
@@ -167,17 +176,16 @@ void seer_put_bits(const struct seer_shape *y, uint64_t *mask, size_t pixel, siz
 /* Bits of a row in a part's memory stand behind its sums. */
 static uint16_t *bits_of(const struct run *r, int32_t *sums, size_t rows)
 {
-    return (uint16_t *)(sums +
-                        rows * (r->s->shape.cols + r->s->kernel->pixels) * SPACC_SEER_BLOCK);
+    return (uint16_t *)(sums + rows * sums_apart(r->s));
 }
 
-static void predict_row(const struct run *r, size_t block, size_t y, int32_t *sums)
+static void predict_block(const struct run *r, size_t block, size_t y, const int32_t *sums,
+                          uint16_t *bits)
 {
     const struct spacc_seernet *s = r->s;
     const size_t cols = s->shape.cols, first = y * cols;
-    uint16_t *bits = bits_of(r, sums, 1), *high = bits + cols;
+    uint16_t *high = bits + cols;
 
-    sum_row(s, &r->at, block, y, sums);
     s->kernel->compare(sums, cols, r->at.above + block * SPACC_SEER_BLOCK, bits);
     if (s->options.after == SPACC_SEER_CLIP) {
         s->kernel->compare(sums, cols, r->at.high + block * SPACC_SEER_BLOCK, high);
@@ -191,15 +199,27 @@ static void predict_row(const struct run *r, size_t block, size_t y, int32_t *su
     seer_put_bits(&s->shape, r->b->mask, first, block, bits, cols);
 }
 
+static void predict_row(const struct run *r, size_t block, size_t blocks, size_t y,
+                        int32_t *sums)
+{
+    uint16_t *bits = bits_of(r, sums, r->s->kernel->blocks);
+
+    sum_row(r->s, &r->at, block, blocks, y, sums);
+    for (size_t i = 0; i < blocks; i++)
+        predict_block(r, block + i, y, sums + i * sums_apart(r->s), bits);
+}
+
 static void predict_rows(void *arg, int part)
 {
     const struct run *r = arg;
+    const size_t blocks = r->s->shape.blocks, most = r->s->kernel->blocks;
     size_t span[2];
 
     part_of(r, r->s->shape.rows, part, span);
-    for (size_t block = 0; block < r->s->shape.blocks; block++)
+    for (size_t block = 0; block < blocks; block += most)
         for (size_t y = span[0]; y < span[1]; y++)
-            predict_row(r, block, y, (int32_t *)memory(r, part));
+            predict_row(r, block, seer_min(most, blocks - block), y,
+                        (int32_t *)memory(r, part));
 }
 
 /* --- predict with a max-pool: rows of sums in a ring as high as the window --- */
@@ -213,9 +233,7 @@ struct ring {
 
 static int32_t *ring_row(const struct run *r, const struct ring *g, size_t y)
 {
-    const struct spacc_seernet *s = r->s;
-    const size_t row = (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
-    return g->sums + y % s->options.pool.kernel[0] * row;
+    return g->sums + y % r->s->options.pool.kernel[0] * sums_apart(r->s);
 }
 
 static void mark(const struct run *r, const struct ring *g, size_t y, size_t x, uint16_t bits)
@@ -251,7 +269,7 @@ static void predict_windows(const struct run *r, struct ring *g, const int32_t *
     for (size_t i = windows[0]; i < windows[1]; i++) {
         seer_pool_span(y, pool, 0, i, down);
         for (g->next = g->next > down[0] ? g->next : down[0]; g->next < down[1]; g->next++)
-            sum_row(r->s, &r->at, g->block, g->next, ring_row(r, g, g->next));
+            sum_row(r->s, &r->at, g->block, 1, g->next, ring_row(r, g, g->next));
         for (size_t j = 0; j < size[1]; j++) {
             seer_pool_span(y, pool, 1, j, across);
             predict_window(r, g, down, across, at);

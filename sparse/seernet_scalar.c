@@ -84,6 +84,7 @@ static void dot8(const struct spacc_seer_dot8 *d, const uint32_t *at, size_t cou
 
 extern const struct spacc_seer_kernel spacc_seer_scalar;
 const struct spacc_seer_kernel spacc_seer_scalar = {.name = "scalar",
+                                                    .blocks = 1,
                                                     .run_multiple = 4,
                                                     .most_bits = 8,
                                                     .sums = sums,
