@@ -297,6 +297,135 @@ static void begin_random(void)
     gate_cuts = state_cuts = 0;
 }
 
+/* ---- real models -------------------------------------------------------------- */
+
+/* What "kernel" is for spacc_card_open() in this program. */
+static const struct kernel *session_kernel;
+
+enum spacc_status __real_spacc_card_open(struct spacc_card **out, const char *name,
+                                         struct spacc_error *err);
+enum spacc_status __wrap_spacc_card_open(struct spacc_card **out, const char *name,
+                                         struct spacc_error *err);
+
+enum spacc_status __wrap_spacc_card_open(struct spacc_card **out, const char *name,
+                                         struct spacc_error *err)
+{
+    if (strcmp(name, "kernel") != 0)
+        return __real_spacc_card_open(out, name, err);
+    return kernel_attach(out, new_kernel(session_kernel), err);
+}
+
+enum { TENSORS_MAX = 8 };
+
+struct model_run {
+    const char *model, *inputs; /* files: .onnx, and with %zu the input's number */
+    size_t count;               /* of inputs */
+    struct spacc_tensor *in[TENSORS_MAX];
+};
+
+static void run_model(const struct model_run *m, const char *fpga, struct spacc_tensor **out,
+                      size_t *outputs, size_t *on_card)
+{
+    const struct spacc_options options = {.fpga = fpga};
+    const struct spacc_tensor *const *in = (const struct spacc_tensor *const *)m->in;
+    struct spacc_model *model;
+    struct spacc_session *session;
+    struct spacc_error err = {0};
+
+    ok(spacc_model_load(&model, m->model, &err), &err);
+    ok(spacc_session_new(&session, model, &options, &err), &err);
+    ok(spacc_session_prepare(session, 1, in, &err), &err);
+    ok(spacc_session_run(session, in, out, &err), &err);
+    const struct spacc_report *r = spacc_session_report(session);
+    *outputs = spacc_model_outputs(model);
+    *on_card = 0;
+    for (size_t i = 0; i < r->nodes; i++)
+        *on_card += r->node[i].on_card;
+    spacc_session_free(session);
+    spacc_model_free(model);
+}
+
+static void load_inputs(struct model_run *m)
+{
+    struct spacc_error err = {0};
+    struct spacc_model *model;
+
+    ok(spacc_model_load(&model, m->model, &err), &err);
+    m->count = spacc_model_inputs(model);
+    assert_in_range(m->count, 1, TENSORS_MAX);
+    spacc_model_free(model);
+    for (size_t i = 0; i < m->count; i++) {
+        char name[1024];
+        snprintf(name, sizeof(name), "%s/in_%zu.npy", m->inputs, i);
+        ok(spacc_tensor_load(&m->in[i], name, &err), &err);
+    }
+}
+
+/* The same bits as on the card that counts and computes in C. */
+static void compare_model(const struct model_run *m)
+{
+    struct spacc_tensor *got[TENSORS_MAX], *want[TENSORS_MAX];
+    size_t outputs, got_on_card, want_on_card;
+
+    run_model(m, "kernel", got, &outputs, &got_on_card);
+    run_model(m, "model:16x16", want, &outputs, &want_on_card);
+    printf("%s: %zu nodes on the card\n", m->model, got_on_card);
+    assert_true(got_on_card > 0);
+    assert_int_equal(got_on_card, want_on_card);
+    for (size_t o = 0; o < outputs; o++) {
+        assert_int_equal(got[o]->count, want[o]->count);
+        assert_memory_equal(got[o]->data, want[o]->data,
+                            want[o]->count * spacc_dtype_bytes(want[o]->dtype));
+        spacc_tensor_free(got[o]);
+        spacc_tensor_free(want[o]);
+    }
+}
+
+static void shared_model(const char *model, const char *inputs)
+{
+    char file[512], folder[512];
+    struct model_run m = {.model = file, .inputs = folder};
+
+    snprintf(file, sizeof(file), SPACC_SHARED "/models/%s", model);
+    snprintf(folder, sizeof(folder), SPACC_SHARED "/models/%s", inputs);
+    if (access(file, R_OK) != 0) {
+        printf("skipped: no %s\n", file);
+        skip();
+    }
+    load_inputs(&m);
+    compare_model(&m);
+    for (size_t i = 0; i < m.count; i++)
+        spacc_tensor_free(m.in[i]);
+}
+
+/* The LSTM of 256 units that comes with spacc, over 2000 characters. */
+static void demo_model(const struct kernel *kernel)
+{
+    const int64_t dims[] = {1, 1, 256};
+    struct model_run m = {.model = SPACC_SOURCE "/models/demo/charlm.onnx", .count = 3};
+    struct spacc_error err = {0};
+
+    session_kernel = kernel;
+    ok(spacc_tensor_load(&m.in[0], SPACC_SOURCE "/models/demo/heldout.npy", &err), &err);
+    for (size_t i = 1; i < 3; i++)
+        assert_int_equal(spacc_tensor_new(&m.in[i], SPACC_F32, 3, dims), SPACC_OK);
+    compare_model(&m);
+    for (size_t i = 0; i < m.count; i++)
+        spacc_tensor_free(m.in[i]);
+}
+
+static void shared_models(const struct kernel *kernel)
+{
+    session_kernel = kernel;
+    shared_model("dtln/model_1.onnx", "dtln/golden/model_1/seed");
+    shared_model("rnnoise_v01/rnnoise.onnx", "rnnoise_v01/golden/rnnoise/seed");
+    shared_model("g2p_en/encoder.onnx", "g2p_en/golden/encoder/seed");
+    shared_model("silero_vad/silero_vad_16k_op15.onnx",
+                 "silero_vad/golden/silero_vad_16k_op15/seed");
+    shared_model("plc_nsnet2/nsnetv2_converted.onnx", "plc_nsnet2/golden/nsnetv2_converted/seed");
+    shared_model("tract_byte_bilstm/model.onnx", "tract_byte_bilstm/golden/model/seed");
+}
+
 /* ---- tests of the C kernel --------------------------------------------------- */
 
 static void every_cell_on_every_configuration_equals_the_model(void **state)
@@ -327,6 +456,18 @@ static void layers_beyond_the_weight_memory_are_streamed(void **state)
         streamed(&c_kernels[i]);
 }
 
+static void the_demo_gives_the_same_bits(void **state)
+{
+    (void)state;
+    demo_model(&c_kernels[1]);
+}
+
+static void real_models_give_the_same_bits(void **state)
+{
+    (void)state;
+    shared_models(&c_kernels[1]);
+}
+
 /* ---- tests of the OpenCL C kernel -------------------------------------------- */
 
 static void the_opencl_kernel_equals_the_model(void **state)
@@ -351,14 +492,32 @@ static void the_opencl_kernel_streams(void **state)
     streamed(&(struct kernel){"16x16", NULL, 1});
 }
 
+static void the_demo_gives_the_same_bits_on_opencl(void **state)
+{
+    (void)state;
+    need_opencl();
+    demo_model(&(struct kernel){"16x16", NULL, 1});
+}
+
+static void real_models_give_the_same_bits_on_opencl(void **state)
+{
+    (void)state;
+    need_opencl();
+    shared_models(&(struct kernel){"16x16", NULL, 1});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cell_on_every_configuration_equals_the_model),
         cmocka_unit_test(layers_read_each_other_and_sequences_run_together),
         cmocka_unit_test(layers_beyond_the_weight_memory_are_streamed),
+        cmocka_unit_test(the_demo_gives_the_same_bits),
+        cmocka_unit_test(real_models_give_the_same_bits),
         cmocka_unit_test(the_opencl_kernel_equals_the_model),
         cmocka_unit_test(the_opencl_kernel_streams),
+        cmocka_unit_test(the_demo_gives_the_same_bits_on_opencl),
+        cmocka_unit_test(real_models_give_the_same_bits_on_opencl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
