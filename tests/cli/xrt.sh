@@ -24,6 +24,9 @@ SPACC_XCLBIN=card.xclbin
 export SPACC_XCLBIN
 ok "$spacc" selftest --fpga xrt
 says "card 'xrt' passes all 8 steps"
+mkdir profiles
+ok "$spacc" plan lstm.onnx --input x.npy --profiles profiles --fpga xrt --quiet --json
+json '0 < r["tasks"][0]["us"]["card"] < 1e6'
 
 # What breaks: where, and what it was.
 broken() {
