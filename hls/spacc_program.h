@@ -317,6 +317,8 @@ static u32 spacc_image_word(struct spacc_end end, struct spacc_counts c, u32 i)
         return end.region;
     if (offset >= SPACC_REG_COUNTERS && offset < SPACC_REG_COUNTER(SPACC_CARD_COUNTERS))
         return spacc_counter_word(c, (offset - SPACC_REG_COUNTERS) / 4);
+    if (offset == SPACC_KERNEL_REG_STATE_BYTES)
+        return SPACC_KERNEL_STATE_BYTES;
     return spacc_register(offset);
 }
 

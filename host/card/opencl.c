@@ -17,7 +17,8 @@ enum {
     CTRL_DONE = 2,
     CTRL_IDLE = 4,
     IMAGE_END = SPACC_KERNEL_IMAGE_BASE + 4 * SPACC_KERNEL_IMAGE_WORDS,
-    PATIENCE_US = 10000000,  /* for a run that should have ended */
+    PATIENCE_US = 10000000, /* for a run that should have ended */
+    STATE_MAX_BYTES = 1 << 30,
     STATE = SPACC_ARGUMENTS, /* number of the argument behind those of the card */
 };
 
@@ -33,8 +34,9 @@ struct spacc_opencl {
     cl_command_queue queue;
     cl_event run; /* under way, or NULL */
     cl_mem state; /* image of registers, and what the kernel keeps from run to run */
-    cl_mem none;  /* for pointers that nobody reads through */
-    bool done;    /* the last run has ended, and nobody has been told */
+    size_t state_bytes;
+    cl_mem none; /* for pointers that nobody reads through */
+    bool done;   /* the last run has ended, and nobody has been told */
     uint32_t value[SPACC_ARGUMENTS_END / 4];  /* arguments as last written */
     uint32_t image[SPACC_KERNEL_IMAGE_WORDS]; /* registers as the last run left them */
     uint64_t next_address;
@@ -332,13 +334,13 @@ static enum spacc_status reg_read(void *self, uint32_t offset, uint32_t *value,
 
 static enum spacc_status clear_state(struct spacc_opencl *o, struct spacc_error *err)
 {
-    void *zeros = calloc(1, SPACC_KERNEL_STATE_BYTES);
+    void *zeros = calloc(1, o->state_bytes);
     cl_int code;
 
     if (!zeros)
         return spacc_fail(err, SPACC_ENOMEM, "opencl: out of memory");
-    code = clEnqueueWriteBuffer(o->queue, o->state, CL_TRUE, 0, SPACC_KERNEL_STATE_BYTES, zeros,
-                                0, NULL, NULL);
+    code = clEnqueueWriteBuffer(o->queue, o->state, CL_TRUE, 0, o->state_bytes, zeros, 0, NULL,
+                                NULL);
     free(zeros);
     return code ? failed(o, code, "state", err) : SPACC_OK;
 }
@@ -363,6 +365,18 @@ static enum spacc_status reset(void *self, struct spacc_error *err)
     return clear_state(o, err);
 }
 
+static enum spacc_status new_state(struct spacc_opencl *o, size_t size_bytes,
+                                   struct spacc_error *err)
+{
+    cl_int code;
+
+    if (o->state)
+        clReleaseMemObject(o->state);
+    o->state_bytes = size_bytes;
+    o->state = new_memory(o, size_bytes, STATE, &code);
+    return o->state ? clear_state(o, err) : failed(o, code, "state", err);
+}
+
 /* A run without a program leaves the registers that say what the card is. */
 static enum spacc_status read_identity(struct spacc_opencl *o, struct spacc_error *err)
 {
@@ -376,6 +390,21 @@ static enum spacc_status read_identity(struct spacc_opencl *o, struct spacc_erro
                             o->k.info.which, o->k.info.name, PATIENCE_US / 1000000);
     o->image[(SPACC_REG_ERROR_CODE - SPACC_KERNEL_IMAGE_BASE) / 4] = SPACC_ERROR_NONE;
     return status;
+}
+
+/* A binary may be of another configuration than the source here: it says what it needs. */
+static enum spacc_status fit_state(struct spacc_opencl *o, struct spacc_error *err)
+{
+    const uint32_t needed = image(o, SPACC_KERNEL_REG_STATE_BYTES);
+
+    if (needed <= o->state_bytes)
+        return SPACC_OK;
+    if (needed > STATE_MAX_BYTES)
+        return spacc_fail(err, SPACC_EDEVICE,
+                          "opencl %s (%s): the kernel says it needs %" PRIu32
+                          " bytes for itself, %d are the most",
+                          o->k.info.which, o->k.info.name, needed, STATE_MAX_BYTES);
+    return new_state(o, needed, err);
 }
 
 static void close_card(void *self)
@@ -420,14 +449,13 @@ static enum spacc_status prepare(struct spacc_opencl *o, struct spacc_error *err
     o->queue = clCreateCommandQueue(o->k.context, o->k.device, 0, &code);
     if (!o->queue)
         return failed(o, code, "queue", err);
-    o->state = new_memory(o, SPACC_KERNEL_STATE_BYTES, STATE, &code);
-    if (!o->state)
-        return failed(o, code, "state", err);
     o->none = new_memory(o, PAGE, 0, &code);
     if (!o->none)
         return failed(o, code, "buffer", err);
-    status = clear_state(o, err);
-    return status ? status : read_identity(o, err);
+    status = new_state(o, SPACC_KERNEL_STATE_BYTES, err);
+    if (!status)
+        status = read_identity(o, err);
+    return status ? status : fit_state(o, err);
 }
 
 enum spacc_status spacc_opencl_card_open(struct spacc_card **out, const char *which,
