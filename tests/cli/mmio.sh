@@ -1,18 +1,19 @@
 # spacc with --fpga mmio:... over files that spacc_mmiosim serves: the results of --fpga sim, bit
-# for bit, by a buffer of u-dma-buf and by a range of /dev/mem; what is said when nobody serves.
+# for bit, by a buffer of u-dma-buf and by a range of /dev/mem; what is said when nobody serves; the
+# card of a board, made of the files that its vendor's tools get.
 . "$2/tests/cli/lib.sh"
 need_sim
 
-mmiosim=$(dirname "$spacc")/../../sim/spacc_mmiosim
+servers=$(dirname "$spacc")/../../sim
 make lstm lstm.onnx --inputs 24 --hidden 48
 make npy x.npy --shape 12,1,24
 
-# serve CONFIG: $range and $card are its names; descriptor 3 is the server's input.
+# serve PROGRAM CONFIG: $range and $card are its names; descriptor 3 is the server's input.
 serve() {
     rm -rf board
     mkdir board
     mkfifo board/input
-    "$mmiosim" board "$1" <board/input >board/names 2>board/err.txt &
+    "$servers/$1" board "$2" <board/input >board/names 2>board/err.txt &
     server=$!
     exec 3>board/input
     until [ "$(wc -l <board/names)" -eq 2 ]; do
@@ -25,8 +26,13 @@ serve() {
     export SPACC_MMIO_ROOT
 }
 
+gone() {
+    exec 3>&-
+    wait "$server" || bad "the server: $(cat board/err.txt)"
+}
+
 for config in 4x4 16x16; do
-    serve "$config"
+    serve spacc_mmiosim "$config"
     ok "$spacc" run lstm.onnx --input x.npy --fpga "sim:$config" --output sim.npz --json
     cp out.txt sim.json
     for name in "$card@200" "${range%%,*}@200,${range#*,}"; do
@@ -45,9 +51,21 @@ for config in 4x4 16x16; do
         run "$spacc" run lstm.onnx --input x.npy --fpga mmio:0x18000000 --quiet
         complains "a spacc card has 0x43415053"
     fi
-    exec 3>&-
-    wait "$server" || bad "the server of $config: $(cat board/err.txt)"
+    gone
 done
+
+serve spacc_mmiosim_pynq_z2 pynq-z2
+ok "$spacc" selftest --fpga "$card"
+says "mmio, version"
+says "20x8, 8-bit weights, 100 MHz"
+says "card '$card' passes all 8 steps"
+ok "$spacc" run lstm.onnx --input x.npy --fpga model:pynq-z2 --output model.npz --json
+cp out.txt model.json
+ok "$spacc" run lstm.onnx --input x.npy --fpga "$card" --output mmio.npz --json
+json 'r["run_cycles"] == json.load(open("model.json"))["run_cycles"] > 0'
+json 'r["load_cycles"] == json.load(open("model.json"))["load_cycles"] > 0'
+same model.npz mmio.npz
+gone
 
 run env SPACC_MMIO_ROOT=/nowhere "$spacc" selftest --fpga mmio:0x43c00000
 [ "$status" -eq 1 ] || bad "exit status $status, want 1"
