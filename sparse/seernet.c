@@ -185,6 +185,8 @@ size_t seer_scratch(const struct spacc_seernet *s, void *scratch, struct seer_sc
     const size_t code = take(&used, s->code_bytes);
     const size_t low = take(&used, s->two_planes ? s->code_bytes : 0);
     const size_t tile = take(&used, s->tiles.count * s->shape.words * 64 * sizeof(uint64_t));
+    const size_t sums = s->tiles.count * s->shape.in.outputs * SPACC_SEER_TILE * sizeof(float);
+    const size_t partial = take(&used, s->segments > 1 ? sums : 0);
     if (base)
         *at = (struct seer_scratch){.state = (struct seer_state *)(void *)(base + state),
                                     .above = (int32_t *)(void *)(base + above),
@@ -192,6 +194,7 @@ size_t seer_scratch(const struct spacc_seernet *s, void *scratch, struct seer_sc
                                     .code = (uint8_t *)base + code,
                                     .low = s->two_planes ? (uint8_t *)base + low : NULL,
                                     .tile = (uint64_t *)(void *)(base + tile),
+                                    .partial = (float *)(void *)(base + partial),
                                     .parts = base + used,
                                     .part_bytes = part_bytes(s)};
     return used;

@@ -162,6 +162,52 @@ static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count
     seer_trees(all, count, sum);
 }
 
+/* --- channels to pixels --- */
+
+/* 8 pixels of 8 rows to columns. */
+static inline void transpose(const float *rows, __m256 *column)
+{
+    __m256 a[8], b[8];
+
+    for (int i = 0; i < 8; i++)
+        a[i] = _mm256_load_ps(rows + SPACC_SEER_TILE * i);
+    for (int i = 0; i < 4; i++) {
+        b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]);
+        b[2 * i + 1] = _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        a[4 * i] = _mm256_shuffle_ps(b[4 * i], b[4 * i + 2], 0x44);
+        a[4 * i + 1] = _mm256_shuffle_ps(b[4 * i], b[4 * i + 2], 0xee);
+        a[4 * i + 2] = _mm256_shuffle_ps(b[4 * i + 1], b[4 * i + 3], 0x44);
+        a[4 * i + 3] = _mm256_shuffle_ps(b[4 * i + 1], b[4 * i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        column[i] = _mm256_permute2f128_ps(a[i], a[i + 4], 0x20);
+        column[i + 4] = _mm256_permute2f128_ps(a[i], a[i + 4], 0x31);
+    }
+}
+
+static void turn(uint64_t bits, const float *rows, const uint32_t *to, size_t channels,
+                 float *y)
+{
+    if (channels < SPACC_SEER_BLOCK) {
+        seer_turn(bits, rows, to, channels, y);
+        return;
+    }
+    for (int first = 0; first < SPACC_SEER_TILE; first += 8) {
+        __m256 low[8], high[8];
+        if (!(bits >> first & 255))
+            continue;
+        transpose(rows + first, low);
+        transpose(rows + 8 * SPACC_SEER_TILE + first, high);
+        for (int i = 0; i < 8; i++)
+            if (bits >> (first + i) & 1) {
+                _mm256_storeu_ps(y + to[first + i], low[i]);
+                _mm256_storeu_ps(y + to[first + i] + 8, high[i]);
+            }
+    }
+}
+
 /* --- int8: low nibbles times weights, 8 steps of 2 * 15 * 127 fit 16 bits --- */
 
 enum { GROUP8 = 6, STEPS8 = 8 };
@@ -231,6 +277,9 @@ const struct spacc_seer_kernel spacc_seer_avx2 = {.name = "avx2",
                                                   .compare = seer_avx2_compare,
                                                   .window = seer_avx2_window,
                                                   .dot = dot,
+                                                  .pick = seer_pick,
+                                                  .spread = seer_spread,
+                                                  .turn = turn,
                                                   .dot8 = dot8,
                                                   .range = seer_range,
                                                   .quantise = seer_quantise};

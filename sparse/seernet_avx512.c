@@ -4,7 +4,7 @@
 
 #include "sparse/cpu.h"
 
-enum { PIXELS = 10, BLOCKS = 2, GROUP = 8, CHUNK = 12 };
+enum { PIXELS = 10, BLOCKS = 2, GROUP = 8 };
 
 /* n pixels of one or two blocks of channels: every four codes are loaded once for both. */
 static inline __attribute__((always_inline)) void group(const struct spacc_seer_sums *job,
@@ -102,68 +102,44 @@ void seer_avx512_window(const int32_t *const *at, size_t count, const int32_t *a
     }
 }
 
-/* The lanes of `pixels` pixels through n vectors of weights, in turn: so many chains of sums.
- */
-static inline __attribute__((always_inline)) void add_products(const float *x,
-                                                               const uint32_t *at,
-                                                               const __m512 *w, bool first,
-                                                               int pixels, int n, float *lanes)
+/* The next `vectors` vectors of weights on the chains of sums of n pixels. */
+static inline __attribute__((always_inline)) void
+add_products(const float *x[GROUP], const float *w, int vectors, int n, __m512 sum[GROUP])
 {
-    const float *from[GROUP];
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; i++) {
+        const __m512 v = _mm512_load_ps(w + SPACC_SEER_LANES * i);
+#pragma GCC unroll 8
+        for (int p = 0; p < n; p++)
+            sum[p] = _mm512_fmadd_ps(_mm512_loadu_ps(x[p] + SPACC_SEER_LANES * i), v, sum[p]);
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < n; p++)
+        x[p] += SPACC_SEER_LANES * vectors;
+}
+
+static inline __attribute__((always_inline)) void
+dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *lanes)
+{
+    const float *x[GROUP], *w = d->w;
     __m512 sum[GROUP];
 
 #pragma GCC unroll 8
-    for (int p = 0; p < pixels; p++) {
-        from[p] = x + at[p];
-        sum[p] = first ? _mm512_setzero_ps() : _mm512_load_ps(lanes + SPACC_SEER_LANES * p);
+    for (int p = 0; p < n; p++)
+        sum[p] = _mm512_setzero_ps();
+    for (size_t r = 0; r < d->runs; r++) {
+        const float *end = w + d->length;
+#pragma GCC unroll 8
+        for (int p = 0; p < n; p++)
+            x[p] = d->x + at[p] + d->offset[r];
+        for (; w + 4 * SPACC_SEER_LANES <= end; w += 4 * SPACC_SEER_LANES)
+            add_products(x, w, 4, n, sum);
+        for (; w < end; w += SPACC_SEER_LANES)
+            add_products(x, w, 1, n, sum);
     }
-#pragma GCC unroll 12
-    for (int i = 0; i < n; i++)
 #pragma GCC unroll 8
-        for (int p = 0; p < pixels; p++)
-            sum[p] =
-                _mm512_fmadd_ps(_mm512_loadu_ps(from[p] + SPACC_SEER_LANES * i), w[i], sum[p]);
-#pragma GCC unroll 8
-    for (int p = 0; p < pixels; p++)
+    for (int p = 0; p < n; p++)
         _mm512_store_ps(lanes + SPACC_SEER_LANES * p, sum[p]);
-}
-
-/* n vectors of weights stay in registers while all pixels pass. */
-static inline __attribute__((always_inline)) void add_chunk(const float *x, const float *from,
-                                                            const uint32_t *at, size_t count,
-                                                            bool first, int n, float *lanes)
-{
-    __m512 w[CHUNK];
-    size_t p = 0;
-
-#pragma GCC unroll 12
-    for (int i = 0; i < n; i++)
-        w[i] = _mm512_loadu_ps(from + SPACC_SEER_LANES * i);
-    for (; p + GROUP <= count; p += GROUP)
-        add_products(x, at + p, w, first, GROUP, n, lanes + SPACC_SEER_LANES * p);
-    for (; p + 2 <= count; p += 2)
-        add_products(x, at + p, w, first, 2, n, lanes + SPACC_SEER_LANES * p);
-    if (p < count)
-        add_products(x, at + p, w, first, 1, n, lanes + SPACC_SEER_LANES * p);
-}
-
-static void add_some(const float *x, const float *w, const uint32_t *at, size_t count,
-                     bool first, size_t vectors, float *lanes)
-{
-    switch (vectors) {
-    case 12: add_chunk(x, w, at, count, first, 12, lanes); break;
-    case 11: add_chunk(x, w, at, count, first, 11, lanes); break;
-    case 10: add_chunk(x, w, at, count, first, 10, lanes); break;
-    case 9: add_chunk(x, w, at, count, first, 9, lanes); break;
-    case 8: add_chunk(x, w, at, count, first, 8, lanes); break;
-    case 7: add_chunk(x, w, at, count, first, 7, lanes); break;
-    case 6: add_chunk(x, w, at, count, first, 6, lanes); break;
-    case 5: add_chunk(x, w, at, count, first, 5, lanes); break;
-    case 4: add_chunk(x, w, at, count, first, 4, lanes); break;
-    case 3: add_chunk(x, w, at, count, first, 3, lanes); break;
-    case 2: add_chunk(x, w, at, count, first, 2, lanes); break;
-    default: add_chunk(x, w, at, count, first, 1, lanes); break;
-    }
 }
 
 /* Trees over the lanes of 16 pixels: at each step two registers become one. */
@@ -184,7 +160,16 @@ static inline __m512 fold_pairs(__m512 a, __m512 b) /* neighbours */
     return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
 }
 
-static inline void trees(const float *lanes, float *sum)
+static inline void trees_of_8(const float *lanes, float *sum)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m512 a = fold_pairs(fold_quarters(lanes), fold_quarters(lanes + 64));
+
+    _mm256_storeu_ps(sum,
+                     _mm512_castps512_ps256(_mm512_permutexvar_ps(order, fold_pairs(a, a))));
+}
+
+static inline void trees_of_16(const float *lanes, float *sum)
 {
     const __m512i order =
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -194,24 +179,115 @@ static inline void trees(const float *lanes, float *sum)
     _mm512_storeu_ps(sum, _mm512_permutexvar_ps(order, fold_pairs(a, b)));
 }
 
+/* Lanes of `count` pixels; what fills up the last tree is 0. */
+static void add_lanes(float *lanes, size_t count, float *sum)
+{
+    size_t p = count;
+
+    for (; p % 8 != 0; p++)
+        _mm512_store_ps(lanes + SPACC_SEER_LANES * p, _mm512_setzero_ps());
+    count = p;
+    for (p = 0; p + 16 <= count; p += 16)
+        trees_of_16(lanes + SPACC_SEER_LANES * p, sum + p);
+    if (p < count)
+        trees_of_8(lanes + SPACC_SEER_LANES * p, sum + p);
+}
+
+/* Groups of about equal size: chains of sums enough, and none of few pixels. */
 void seer_avx512_dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count,
                      float *sum)
 {
     _Alignas(64) float lanes[SPACC_SEER_TILE * SPACC_SEER_LANES];
-    const float *w = d->w;
-    bool first = true;
+    const size_t groups = (count + GROUP - 1) / GROUP;
 
-    for (size_t r = 0; r < d->runs; r++)
-        for (size_t i = 0, n; i < d->length; i += n * SPACC_SEER_LANES, first = false) {
-            const size_t left = (d->length - i) / SPACC_SEER_LANES;
-            n = left >= 2 * CHUNK ? CHUNK : left > CHUNK ? (left + 1) / 2 : left;
-            add_some(d->x + d->offset[r] + i, w, at, count, first, n, lanes);
-            w += n * SPACC_SEER_LANES;
+    for (size_t i = 0, p = 0, n; i < groups; i++, p += n) {
+        float *to = lanes + SPACC_SEER_LANES * p;
+        n = (count - p + groups - i - 1) / (groups - i);
+        switch (n) {
+        case 8: dot_group(d, at + p, 8, to); break;
+        case 7: dot_group(d, at + p, 7, to); break;
+        case 6: dot_group(d, at + p, 6, to); break;
+        case 5: dot_group(d, at + p, 5, to); break;
+        case 4: dot_group(d, at + p, 4, to); break;
+        case 3: dot_group(d, at + p, 3, to); break;
+        case 2: dot_group(d, at + p, 2, to); break;
+        default: dot_group(d, at + p, 1, to); break;
         }
-    for (size_t p = count; p % 16 != 0; p++) /* what fills up the last tree */
-        _mm512_store_ps(lanes + SPACC_SEER_LANES * p, _mm512_setzero_ps());
-    for (size_t p = 0; p < count; p += 16)
-        trees(lanes + SPACC_SEER_LANES * p, sum + p);
+    }
+    add_lanes(lanes, count, sum);
+}
+
+size_t seer_avx512_pick(uint64_t bits, const uint32_t *from, uint32_t *to)
+{
+    size_t count = 0;
+
+    for (int first = 0; first < SPACC_SEER_TILE; first += 16) {
+        const __mmask16 some = (__mmask16)(bits >> first);
+        _mm512_storeu_si512(
+            to + count, _mm512_maskz_compress_epi32(some, _mm512_loadu_si512(from + first)));
+        count += (size_t)__builtin_popcount(some);
+    }
+    return count;
+}
+
+void seer_avx512_spread(uint64_t bits, const float *from, float *to)
+{
+    for (int first = 0; first < SPACC_SEER_TILE; first += 16) {
+        const __mmask16 some = (__mmask16)(bits >> first);
+        _mm512_store_ps(to + first, _mm512_maskz_expand_ps(some, _mm512_loadu_ps(from)));
+        from += __builtin_popcount(some);
+    }
+}
+
+/* Four rows as four columns in each quarter: quarter q of to[i] is pixel 4 q + i. */
+static inline void transpose_quarters(const float *rows, __m512 to[4])
+{
+    const __m512 a = _mm512_load_ps(rows), b = _mm512_load_ps(rows + SPACC_SEER_TILE);
+    const __m512 c = _mm512_load_ps(rows + 2 * SPACC_SEER_TILE);
+    const __m512 d = _mm512_load_ps(rows + 3 * SPACC_SEER_TILE);
+    const __m512 ab0 = _mm512_unpacklo_ps(a, b), ab1 = _mm512_unpackhi_ps(a, b);
+    const __m512 cd0 = _mm512_unpacklo_ps(c, d), cd1 = _mm512_unpackhi_ps(c, d);
+
+    to[0] = _mm512_shuffle_ps(ab0, cd0, 0x44);
+    to[1] = _mm512_shuffle_ps(ab0, cd0, 0xee);
+    to[2] = _mm512_shuffle_ps(ab1, cd1, 0x44);
+    to[3] = _mm512_shuffle_ps(ab1, cd1, 0xee);
+}
+
+/* Quarters q of a, b, c, d side by side, for q = 0 .. 3. */
+static inline void gather_quarters(__m512 a, __m512 b, __m512 c, __m512 d, __m512 to[4])
+{
+    const __m512 ab0 = _mm512_shuffle_f32x4(a, b, 0x44), ab1 = _mm512_shuffle_f32x4(a, b, 0xee);
+    const __m512 cd0 = _mm512_shuffle_f32x4(c, d, 0x44), cd1 = _mm512_shuffle_f32x4(c, d, 0xee);
+
+    to[0] = _mm512_shuffle_f32x4(ab0, cd0, 0x88);
+    to[1] = _mm512_shuffle_f32x4(ab0, cd0, 0xdd);
+    to[2] = _mm512_shuffle_f32x4(ab1, cd1, 0x88);
+    to[3] = _mm512_shuffle_f32x4(ab1, cd1, 0xdd);
+}
+
+void seer_avx512_turn(uint64_t bits, const float *rows, const uint32_t *to, size_t channels,
+                      float *y)
+{
+    const __mmask16 some = (__mmask16)(0xffff >> (SPACC_SEER_BLOCK - channels));
+
+    for (int first = 0; first < SPACC_SEER_TILE; first += 16) {
+        __m512 four[4][4];
+        if (!(bits >> first & 0xffff))
+            continue;
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            transpose_quarters(rows + 4 * i * SPACC_SEER_TILE + first, four[i]);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            __m512 pixel[4];
+            gather_quarters(four[0][i], four[1][i], four[2][i], four[3][i], pixel);
+#pragma GCC unroll 4
+            for (int q = 0; q < 4; q++)
+                if (bits >> (first + 4 * q + i) & 1)
+                    _mm512_mask_storeu_ps(y + to[first + 4 * q + i], some, pixel[q]);
+        }
+    }
 }
 
 void seer_avx512_dot8(const struct spacc_seer_dot8 *d, const uint32_t *at, size_t count,
@@ -252,6 +328,9 @@ const struct spacc_seer_kernel spacc_seer_vnni = {.name = "vnni",
                                                   .compare = seer_avx512_compare,
                                                   .window = seer_avx512_window,
                                                   .dot = seer_avx512_dot,
+                                                  .pick = seer_avx512_pick,
+                                                  .spread = seer_avx512_spread,
+                                                  .turn = seer_avx512_turn,
                                                   .dot8 = seer_avx512_dot8,
                                                   .range = seer_avx512_range,
                                                   .quantise = seer_avx512_quantise};

@@ -22,6 +22,32 @@ static inline void seer_range(const float *x, size_t count, uint32_t range[2])
     range[1] = raw;
 }
 
+static inline size_t seer_pick(uint64_t bits, const uint32_t *from, uint32_t *to)
+{
+    size_t count = 0;
+
+    for (; bits; bits &= bits - 1)
+        to[count++] = from[__builtin_ctzll(bits)];
+    return count;
+}
+
+static inline void seer_spread(uint64_t bits, const float *from, float *to)
+{
+    memset(to, 0, SPACC_SEER_TILE * sizeof(*to));
+    for (; bits; bits &= bits - 1)
+        to[__builtin_ctzll(bits)] = *from++;
+}
+
+static inline void seer_turn(uint64_t bits, const float *rows, const uint32_t *to,
+                             size_t channels, float *y)
+{
+    for (; bits; bits &= bits - 1) {
+        const int b = __builtin_ctzll(bits);
+        for (size_t c = 0; c < channels; c++)
+            y[to[b] + c] = rows[c * SPACC_SEER_TILE + (size_t)b];
+    }
+}
+
 static inline uint8_t seer_code(const struct spacc_seer_code *q, float x)
 {
     float v = x * q->scale + q->zero;

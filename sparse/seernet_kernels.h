@@ -55,7 +55,18 @@ struct spacc_seer_dot {
 typedef void spacc_seer_dot_fn(const struct spacc_seer_dot *d, const uint32_t *at, size_t count,
                                float *sum);
 
-/* The same in integers: x codes of at most 15 each times w, exact. length a multiple of 64. */
+/* to[i] = from[b], b the i-th bit that is set; returns how many. `to` has room for all 64. */
+typedef size_t spacc_seer_pick_fn(uint64_t bits, const uint32_t *from, uint32_t *to);
+/* The other way: to[b] = from[i], and 0 where no bit is set. to[64] is 64-byte aligned; from
+ * has room for 64. */
+typedef void spacc_seer_spread_fn(uint64_t bits, const float *from, float *to);
+/* rows[16][64], 64-byte aligned, by channel to y by pixel: y[to[b] + c] = rows[c][b] for every
+ * bit b and c below `channels`, 1 .. 16. */
+typedef void spacc_seer_turn_fn(uint64_t bits, const float *rows, const uint32_t *to,
+                                size_t channels, float *y);
+
+/* The same as a dot in integers: x codes of at most 15 each times w, exact. length a multiple
+ * of 64. */
 struct spacc_seer_dot8 {
     const uint8_t *x;
     const int8_t *w;
@@ -86,6 +97,9 @@ struct spacc_seer_kernel {
     spacc_seer_compare_fn *compare;
     spacc_seer_window_fn *window;
     spacc_seer_dot_fn *dot;
+    spacc_seer_pick_fn *pick;
+    spacc_seer_spread_fn *spread;
+    spacc_seer_turn_fn *turn;
     spacc_seer_dot8_fn *dot8;
     spacc_seer_range_fn *range;
     spacc_seer_quantise_fn *quantise;

@@ -94,6 +94,7 @@ struct seer_scratch {
     int32_t *above, *high; /* [blocks * 16] */
     uint8_t *code, *low;   /* planes of codes; low is NULL when one does */
     uint64_t *tile;        /* [tiles][words * 64] pixels to compute */
+    float *partial;        /* [tiles][outputs][64] with several segments */
     char *parts;           /* each part's own memory */
     size_t part_bytes;
 };

@@ -111,31 +111,33 @@ static void activate(float *v, size_t count, float high)
     }
 }
 
-/* sum[i] to the i-th of the pixels of `which`, after bias or what segments before left there.
- */
+/* Sums so far of a channel of a tile, where there are several segments. */
+static float *partial(const struct work *w, const struct tile *t, size_t o)
+{
+    return w->at.partial + (t->index * w->s->shape.in.outputs + o) * SPACC_SEER_TILE;
+}
+
+/* sum[count] after the bias or what segments before left; the last one's go to `row`. */
 static void put(const struct work *w, const struct seer_segment *g, const struct tile *t,
-                size_t o, const uint32_t *to, float *sum, size_t count)
+                size_t o, uint64_t which, float *sum, size_t count, float *row)
 {
     const struct spacc_seernet *s = w->s;
     const float bias = s->channel[o].bias;
-    const bool clip = s->options.after == SPACC_SEER_CLIP;
-    float *y = w->b->y + t->first + o;
+    const float *before = g == s->segment ? NULL : partial(w, t, o);
 
-    if (g == s->segment)
-        for (size_t i = 0; i < count; i++)
-            sum[i] = bias + sum[i];
-    else
-        for (size_t i = 0; i < count; i++)
-            sum[i] = y[to[i]] + sum[i];
-    if (g == s->segment + s->segments - 1)
-        activate(sum, count, clip ? s->options.high : INFINITY);
     for (size_t i = 0; i < count; i++)
-        y[to[i]] = sum[i];
+        sum[i] = (before ? before[i] : bias) + sum[i];
+    if (g < s->segment + s->segments - 1) {
+        memcpy(partial(w, t, o), sum, count * sizeof(*sum));
+        return;
+    }
+    activate(sum, count, s->options.after == SPACC_SEER_CLIP ? s->options.high : INFINITY);
+    s->kernel->spread(which, sum, row);
 }
 
-/* One channel of a tile in one segment. */
+/* One channel of a tile in one segment; row[64]: its results by pixel, after the last. */
 static void run_channel(const struct work *w, const struct seer_segment *g,
-                        const struct tile *t, size_t o, const float *patch)
+                        const struct tile *t, size_t o, const float *patch, float *row)
 {
     const struct spacc_seernet *s = w->s;
     const struct spacc_seer_dot dot = {.x = patch,
@@ -143,20 +145,28 @@ static void run_channel(const struct work *w, const struct seer_segment *g,
                                        .offset = g->runs.offset,
                                        .runs = g->runs.count,
                                        .length = g->runs.padded};
-    uint64_t left = w->all ? t->every : w->at.tile[t->index * s->shape.words * 64 + o];
-    uint32_t at[SPACC_SEER_TILE], to[SPACC_SEER_TILE];
-    float sum[SPACC_SEER_TILE];
-    size_t count = 0;
+    const uint64_t which = w->all ? t->every : w->at.tile[t->index * s->shape.words * 64 + o];
+    uint32_t at[2 * SPACC_SEER_TILE];
+    float sum[2 * SPACC_SEER_TILE];
+    const size_t count = s->kernel->pick(which, t->at, at);
 
-    for (; left; left &= left - 1, count++) {
-        const int bit = __builtin_ctzll(left);
-        at[count] = t->at[bit];
-        to[count] = t->to[bit];
-    }
-    if (!count)
-        return;
-    s->kernel->dot(&dot, at, count, sum);
-    put(w, g, t, o, to, sum, count);
+    if (count)
+        s->kernel->dot(&dot, at, count, sum);
+    put(w, g, t, o, which, sum, count, row);
+}
+
+/* Up to 16 output channels; with the last segment all their results of the tile are written,
+ * zeros as well. */
+static void run_block(const struct work *w, const struct seer_segment *g, const struct tile *t,
+                      size_t first, size_t channels, const float *patch)
+{
+    const struct spacc_seernet *s = w->s;
+    _Alignas(SEER_ALIGN) float rows[SPACC_SEER_BLOCK * SPACC_SEER_TILE];
+
+    for (size_t c = 0; c < channels; c++)
+        run_channel(w, g, t, first + c, patch, rows + c * SPACC_SEER_TILE);
+    if (g == s->segment + s->segments - 1)
+        s->kernel->turn(t->every, rows, t->to, channels, w->b->y + t->first + first);
 }
 
 /* Channels known to be at `high` of one pixel. */
@@ -170,20 +180,11 @@ static void put_high(const struct work *w, size_t pixel, float *y)
             y[i * 64 + (size_t)__builtin_ctzll(left)] = w->s->options.high;
 }
 
-static void clear_tile(const struct work *w, const struct tile *t)
+static void put_highs(const struct work *w, const struct tile *t)
 {
-    const struct spacc_seernet *s = w->s;
-    const size_t outputs = s->shape.in.outputs;
-
-    if (w->all)
-        return;
-    for (size_t p = 0; p < t->rows; p++)
-        memset(w->b->y + ((t->top + p) * s->shape.cols + t->left) * outputs, 0,
-               t->cols * outputs * sizeof(float));
-    for (uint64_t left = s->options.after == SPACC_SEER_CLIP ? t->every : 0; left;
-         left &= left - 1) {
+    for (uint64_t left = t->every; left; left &= left - 1) {
         const size_t at = t->first + t->to[__builtin_ctzll(left)];
-        put_high(w, at / outputs, w->b->y + at);
+        put_high(w, at / w->s->shape.in.outputs, w->b->y + at);
     }
 }
 
@@ -191,16 +192,19 @@ static void clear_tile(const struct work *w, const struct tile *t)
 static void run_group(const struct work *w, const struct seer_segment *g, const size_t group[2],
                       const size_t tiles[2], float *patch)
 {
+    const struct spacc_seernet *s = w->s;
+    const bool ends = group[1] == s->shape.in.outputs &&
+                      g == s->segment + s->segments - 1; /* all of y is there */
     struct tile t;
 
     for (size_t i = tiles[0]; i < tiles[1]; i++) {
-        set_tile(w->s, i, &t);
-        set_pixels(w->s, g, &t);
-        if (g == w->s->segment && group[0] == 0)
-            clear_tile(w, &t);
+        set_tile(s, i, &t);
+        set_pixels(s, g, &t);
         copy_patch(w, g, &t, patch);
-        for (size_t o = group[0]; o < group[1]; o++)
-            run_channel(w, g, &t, o, patch);
+        for (size_t o = group[0]; o < group[1]; o += SPACC_SEER_BLOCK)
+            run_block(w, g, &t, o, seer_min(SPACC_SEER_BLOCK, group[1] - o), patch);
+        if (ends && !w->all && s->options.after == SPACC_SEER_CLIP)
+            put_highs(w, &t);
     }
 }
 
@@ -215,7 +219,8 @@ static void run_part(void *arg, int part)
 
     for (const struct seer_segment *g = s->segment; g < s->segment + s->segments; g++) {
         const size_t row = g->runs.count * g->runs.padded * sizeof(float);
-        const size_t step = row < GROUP_BYTES ? GROUP_BYTES / row : 1;
+        const size_t blocks = GROUP_BYTES / (row * SPACC_SEER_BLOCK);
+        const size_t step = (blocks ? blocks : 1) * SPACC_SEER_BLOCK;
         for (size_t o = 0; o < outputs; o += step)
             run_group(w, g, (size_t[2]){o, seer_min(o + step, outputs)}, tiles, patch);
     }
