@@ -101,7 +101,8 @@ prune() {
 }
 
 seernet() {
-    "$build/tests/bench/bench_seernet"
+    [ "$ort" != none ] || left_out "ONNX Runtime's columns"
+    "$build/tests/bench/bench_seernet" "$ort"
 }
 
 starpu() {

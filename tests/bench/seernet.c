@@ -1,4 +1,5 @@
-/* SeerNet, layer by layer, beside oneDNN's f32 convolution: bench_seernet [rounds [bits]].
+/* SeerNet, layer by layer, beside the f32 convolutions of oneDNN and ONNX Runtime:
+ * bench_seernet LIBONNXRUNTIME|none [rounds [bits [KERNEL]]].
  *
  * Every layer is 3x3, pad 1; biases are set so that the wanted share of its outputs is zero.
  * All sides run in turn in every round on one thread, each once unmeasured before. Times are
@@ -16,7 +17,9 @@
 #include "sparse/seernet_int8.h"
 #include "sparse/seernet_kernels.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/ort.h"
 #include "tests/bench/seernet_dense.h"
+#include "tests/bench/seernet_ort.h"
 
 enum { ROUNDS_MAX = 201 };
 
@@ -59,49 +62,52 @@ static double quartile(double *v, size_t count)
 /* --- the roof --- */
 
 #if defined(__x86_64__)
-typedef float vector __attribute__((vector_size(32)));
-
 /* Ten chains of multiply-adds in registers: enough for two a cycle. */
-__attribute__((target("avx2,fma"), noinline)) static float multiply(size_t rounds)
-{
-    vector a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, f = {0}, g = {0}, h = {0}, i = {0},
-           j = {0};
-    const vector v = {0.5F};
+#define MULTIPLY(name, bytes, isa)                                                            \
+    typedef float name##_vector __attribute__((vector_size(bytes)));                          \
+    __attribute__((target(isa), noinline)) static float name(size_t rounds)                   \
+    {                                                                                         \
+        name##_vector a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, f = {0}, g = {0}, h = {0}, \
+                      i = {0}, j = {0};                                                       \
+        const name##_vector v = {0.5F};                                                       \
+                                                                                              \
+        for (; rounds > 0; rounds--)                                                          \
+            __asm__ volatile("vfmadd231ps %10, %10, %0\n vfmadd231ps %10, %10, %1\n"          \
+                             "vfmadd231ps %10, %10, %2\n vfmadd231ps %10, %10, %3\n"          \
+                             "vfmadd231ps %10, %10, %4\n vfmadd231ps %10, %10, %5\n"          \
+                             "vfmadd231ps %10, %10, %6\n vfmadd231ps %10, %10, %7\n"          \
+                             "vfmadd231ps %10, %10, %8\n vfmadd231ps %10, %10, %9"            \
+                             : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g), \
+                               "+x"(h), "+x"(i), "+x"(j)                                      \
+                             : "x"(v));                                                       \
+        a += b + c + d + e + f + g + h + i + j;                                               \
+        return a[0];                                                                          \
+    }
 
-    for (; rounds > 0; rounds--)
-        __asm__ volatile("vfmadd231ps %10, %10, %0\n vfmadd231ps %10, %10, %1\n"
-                         "vfmadd231ps %10, %10, %2\n vfmadd231ps %10, %10, %3\n"
-                         "vfmadd231ps %10, %10, %4\n vfmadd231ps %10, %10, %5\n"
-                         "vfmadd231ps %10, %10, %6\n vfmadd231ps %10, %10, %7\n"
-                         "vfmadd231ps %10, %10, %8\n vfmadd231ps %10, %10, %9"
-                         : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g),
-                           "+x"(h), "+x"(i), "+x"(j)
-                         : "x"(v));
-    a += b + c + d + e + f + g + h + i + j;
-    return a[0];
-}
+MULTIPLY(multiply8, 32, "avx2,fma")
+MULTIPLY(multiply16, 64, "avx512f")
 
 static volatile float sink;
 
-/* GMAC/s of 8-wide FMAs, best of some. */
-static double peak(void)
+/* GMAC/s of FMAs as wide as the kernel's, best of some. */
+static double peak(const struct spacc_seer_kernel *k)
 {
+    const bool wide = k->needs & SPACC_CPU_AVX512;
     double best = 0.0;
 
-    if (!(spacc_cpu_features() & SPACC_CPU_AVX2))
-        return 0.0;
     for (int i = 0; i < 50; i++) {
         const size_t rounds = 50000;
         const double begin = now_us();
-        sink = multiply(rounds);
+        sink = wide ? multiply16(rounds) : multiply8(rounds);
         const double us = now_us() - begin;
-        best = fmax(best, (double)(rounds * 80) / us / 1e3);
+        best = fmax(best, (double)(rounds * (wide ? 160 : 80)) / us / 1e3);
     }
     return best;
 }
 #else
-static double peak(void)
+static double peak(const struct spacc_seer_kernel *k)
 {
+    (void)k;
     return 0.0;
 }
 #endif
@@ -114,6 +120,7 @@ struct layer {
     struct spacc_seernet *s;
     struct spacc_seer_buffers b;
     struct seer_dense *dense; /* oneDNN; NULL without */
+    struct seer_ort *ort;     /* ONNX Runtime; NULL without */
     size_t macs;
     double pay; /* share of outputs computed */
     double accuracy;
@@ -127,9 +134,10 @@ static int ascending(const void *a, const void *b)
 
 static void make(struct layer *l, const struct spacc_seer_kernel *k, int bits)
 {
-    const struct spacc_seer_options o = {.bits = bits, .after = SPACC_SEER_RELU, .kernel = k};
+    struct spacc_seer_options o = {.after = SPACC_SEER_RELU, .kernel = k};
     struct spacc_error err = {.text = ""};
 
+    spacc_seernet_set_bits(&o, bits);
     spacc_seernet_free(l->s);
     if (spacc_seernet_new(&l->s, &l->shape, l->w, l->bias, &o, &err) != SPACC_OK) {
         fprintf(stderr, "bench_seernet: %s\n", err.text);
@@ -195,7 +203,7 @@ static void drop(struct layer *l)
 
 typedef void phase_fn(const struct spacc_seernet *s, const struct spacc_seer_buffers *b);
 
-enum { QUANTISE, PREDICT, LIST, SKIP, RUN, DENSE, PHASES };
+enum { QUANTISE, PREDICT, LIST, SKIP, RUN, DENSE, PHASES, ONEDNN = PHASES, ORT, SIDES };
 static phase_fn *const phases[PHASES] = {spacc_seernet_quantise, spacc_seernet_predict,
                                          spacc_seernet_list,     spacc_seernet_skip,
                                          spacc_seernet_run,      spacc_seernet_dense};
@@ -211,10 +219,20 @@ static double time_phase(const struct layer *l, int phase)
 static double time_onednn(const struct layer *l)
 {
     if (!l->dense)
-        return 0.0;
+        return NAN;
     seer_dense_run(l->dense);
     const double begin = now_us();
     seer_dense_run(l->dense);
+    return now_us() - begin;
+}
+
+static double time_ort(const struct layer *l)
+{
+    if (!l->ort)
+        return NAN;
+    seer_ort_run(l->ort);
+    const double begin = now_us();
+    seer_ort_run(l->ort);
     return now_us() - begin;
 }
 
@@ -234,28 +252,49 @@ static void look_at_mask(struct layer *l)
     free(mask);
 }
 
+static void print_cell(const char *form, double v)
+{
+    if (isnan(v))
+        printf("        -");
+    else
+        printf(form, v);
+}
+
+static void print_row(const struct layer *l, const double mid[SIDES], const double x[2],
+                      double roof)
+{
+    const double gmac = (double)l->macs / 1e3, one = roof > 0.0 ? 100.0 / roof : 0.0;
+    static const int order[] = {ONEDNN, ORT, DENSE, QUANTISE, PREDICT, LIST, SKIP, RUN};
+
+    printf("  %4.0f %%  %5.1f", 100.0 * (1.0 - l->pay), 100.0 * l->accuracy);
+    for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
+        print_cell(" %8.0f", mid[order[i]]);
+    print_cell(" %8.2f", x[0]);
+    print_cell(" %8.2f", x[1]);
+    print_cell(" %8.0f", gmac / mid[ONEDNN] * one);
+    printf(" %3.0f %3.0f\n", gmac / mid[DENSE] * one, gmac * l->pay / mid[SKIP] * one);
+    fflush(stdout);
+}
+
 static void bench(struct layer *l, int rounds, double roof)
 {
-    static double us[PHASES + 1][ROUNDS_MAX], ratio[ROUNDS_MAX];
-    double mid[PHASES + 1];
+    static double us[SIDES][ROUNDS_MAX], ratio[2][ROUNDS_MAX];
+    double mid[SIDES], x[2];
 
     look_at_mask(l);
     for (int i = 0; i < rounds; i++) {
-        us[PHASES][i] = time_onednn(l);
+        us[ONEDNN][i] = time_onednn(l);
+        us[ORT][i] = time_ort(l);
         for (int p = 0; p < PHASES; p++)
             us[p][i] = time_phase(l, p);
-        ratio[i] = us[PHASES][i] / us[RUN][i];
+        for (int side = 0; side < 2; side++)
+            ratio[side][i] = us[ONEDNN + side][i] / us[RUN][i];
     }
-    for (int p = 0; p <= PHASES; p++)
+    for (int p = 0; p < SIDES; p++)
         mid[p] = quartile(us[p], (size_t)rounds);
-    const double gmac = (double)l->macs / 1e3, one = roof > 0.0 ? 100.0 / roof : 0.0;
-    printf("  %4.0f %%  %5.1f  %8.0f %8.0f %8.0f %8.0f %8.0f %8.0f %8.0f   %5.2f   %3.0f %3.0f "
-           "%3.0f\n",
-           100.0 * (1.0 - l->pay), 100.0 * l->accuracy, mid[PHASES], mid[DENSE], mid[QUANTISE],
-           mid[PREDICT], mid[LIST], mid[SKIP], mid[RUN], measure_median(ratio, (size_t)rounds),
-           mid[PHASES] > 0.0 ? gmac / mid[PHASES] * one : 0.0, gmac / mid[DENSE] * one,
-           gmac * l->pay / mid[SKIP] * one);
-    fflush(stdout);
+    for (int side = 0; side < 2; side++)
+        x[side] = measure_median(ratio[side], (size_t)rounds);
+    print_row(l, mid, x, roof);
 }
 
 /* --- int8, MSB first: high nibbles, lists, low nibbles, all, and the dense run --- */
@@ -397,6 +436,20 @@ static void bench_int8(const struct spacc_seer_kernel *k, size_t channels, size_
     free(l.b.scratch);
 }
 
+/* What is compared computes the same. */
+static void check_dense(struct layer *l)
+{
+    if (!l->ort)
+        return;
+    spacc_seernet_dense(l->s, &l->b);
+    seer_ort_run(l->ort);
+    if (seer_ort_off(l->ort, l->y) < 1e-3F)
+        return;
+    fprintf(stderr, "bench_seernet: ONNX Runtime is off by %g\n",
+            (double)seer_ort_off(l->ort, l->y));
+    exit(1);
+}
+
 static void bench_layer(const struct spacc_seer_kernel *k, size_t channels, size_t side,
                         int rounds, int bits, double roof)
 {
@@ -408,13 +461,16 @@ static void bench_layer(const struct spacc_seer_kernel *k, size_t channels, size
         set_biases(&l, zeros[i], k);
         make(&l, k, bits);
         l.dense = seer_dense_new(&l.shape, l.x, l.w, l.bias);
+        l.ort = ort_version()[0] ? seer_ort_new(&l.shape, l.x, l.w, l.bias) : NULL;
+        check_dense(&l);
         bench(&l, rounds, roof);
         seer_dense_free(l.dense);
+        seer_ort_free(l.ort);
     }
     drop(&l);
 }
 
-static void bench_kernel(const struct spacc_seer_kernel *k, int rounds, int bits, double roof)
+static void bench_kernel(const struct spacc_seer_kernel *k, int rounds, int bits)
 {
     static const size_t layer[][2] = {{64, 56}, {128, 28}, {256, 14}, {512, 7}};
 
@@ -422,10 +478,12 @@ static void bench_kernel(const struct spacc_seer_kernel *k, int rounds, int bits
         printf("\n%s: not on this CPU\n", k->name);
         return;
     }
-    printf("\n%s, %d bits; us; x: oneDNN over run; %%: share of the peak of 8-wide FMAs\n"
-           "   zeros   mask    oneDNN    dense quantise  predict    lists     skip      run "
-           "      x  oneDNN dense skip\n",
-           k->name, bits);
+    const double roof = peak(k);
+    printf("\n%s, %d bits; us; x: oneDNN and ONNX Runtime over run; %%: share of the peak "
+           "of its FMAs, %.1f GMAC/s\n   zeros   mask   oneDNN      ORT    dense quantise  "
+           "predict    lists     skip"
+           "      run x oneDNN    x ORT %% oneDNN dense skip\n",
+           k->name, bits, roof);
     for (size_t i = 0; i < sizeof(layer) / sizeof(layer[0]); i++)
         bench_layer(k, layer[i][0], layer[i][1], rounds, bits, roof);
     for (size_t i = 0; i < 3; i++)
@@ -434,15 +492,22 @@ static void bench_kernel(const struct spacc_seer_kernel *k, int rounds, int bits
 
 int main(int argc, char **argv)
 {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 31, bits = argc > 2 ? atoi(argv[2]) : 4;
+    const int rounds = argc > 2 ? atoi(argv[2]) : 31, bits = argc > 3 ? atoi(argv[3]) : 4;
+    const char *only = argc > 4 ? argv[4] : NULL;
 
-    if (rounds < 1 || rounds > ROUNDS_MAX || bits < 2 || bits > 8) {
-        fprintf(stderr, "usage: bench_seernet [rounds, 1 to %d [bits, 2 to 8]]\n", ROUNDS_MAX);
+    if (argc < 2 || argc > 5 || rounds < 1 || rounds > ROUNDS_MAX || bits < 2 || bits > 8) {
+        fprintf(stderr,
+                "usage: bench_seernet LIBONNXRUNTIME|none [rounds, 1 to %d [bits, 2 to 8 "
+                "[kernel]]]\n",
+                ROUNDS_MAX);
         return 1;
     }
-    const double roof = peak();
-    printf("one thread; peak of 8-wide FMAs %.1f GMAC/s; %s\n", roof, seer_dense_name());
+    if (strcmp(argv[1], "none") != 0 && !ort_open(argv[1]))
+        return 1;
+    printf("one thread; %s; ONNX Runtime %s\n", seer_dense_name(),
+           ort_version()[0] ? ort_version() : "none");
     for (size_t i = spacc_seer_kernel_count; i > 1; i--)
-        bench_kernel(spacc_seer_kernels[i - 1], rounds, bits, roof);
+        if (!only || strcmp(only, spacc_seer_kernels[i - 1]->name) == 0)
+            bench_kernel(spacc_seer_kernels[i - 1], rounds, bits);
     return 0;
 }

@@ -1,10 +1,11 @@
-# The programs of ./dev bench start, and print their tables: start.sh LSTM MODELS SOURCE PLACE. Two small
+# The programs of ./dev bench start, and print their tables: start.sh LSTM MODELS SOURCE PLACE SEERNET. Two small
 # models of ../shared where that is there; no ONNX Runtime, and nothing is said about time.
 set -u
 lstm=$1
 models=$2
 source=$3
 place=$4
+seernet=$5
 shared=$source/../shared/models
 failures=0
 
@@ -34,6 +35,20 @@ refused "$models" none "$source/absent.onnx=$source"
 text=$("$place" 20 3 2 2>&1) || failures=$((failures + 1))
 wants '^| [a-z]* | [a-z]* | [0-9.]* | [0-9.]* | [0-2] | [0-9.]* |$' 18
 refused "$place" 65
+refused "$seernet"
+refused "$seernet" none 0
+refused "$seernet" "$source/no such library"
+
+# Every part that run.sh has is one that dev knows.
+parts=$(sed -n 's/^parts=${2:-\(.*\)}$/\1/p' "$source/tests/bench/run.sh")
+known=$(sed -n '/^bench() {/,/esac/p' "$source/dev" | sed -n "s/^    \\([a-z '|]*\\)).*/\\1/p" | tr "|'\n" '   ')
+[ -n "$parts" ] || failures=$((failures + 1))
+for part in $parts; do
+    case " $known " in
+    *" $part "*) ;;
+    *) failures=$((failures + 1)) && echo "FAILED: ./dev bench $part is not known to dev: $known" ;;
+    esac
+done
 
 if [ ! -d "$shared" ]; then
     echo "skipped: bench_models, no ../shared/models"
