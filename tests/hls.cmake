@@ -8,9 +8,12 @@ foreach(config ${hls_configs})
   target_compile_options(spacc_hls_${config} PRIVATE -O2 -Wno-unknown-pragmas)
   add_dependencies(spacc_hls_${config} spacc_card_map)
   target_link_libraries(test_hls PRIVATE spacc_hls_${config})
+  target_link_libraries(test_hls_rtl PRIVATE spacc_hls_${config})
 endforeach()
 # Sessions open cards by name; the test has one more.
 target_link_options(test_hls PRIVATE -Wl,--wrap=spacc_card_open)
-target_compile_definitions(test_hls PRIVATE SPACC_BUILD="${PROJECT_BINARY_DIR}")
-set_tests_properties(test_hls PROPERTIES
-  ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl" TIMEOUT 600)
+foreach(name test_hls test_hls_rtl)
+  target_compile_definitions(${name} PRIVATE SPACC_BUILD="${PROJECT_BINARY_DIR}")
+  set_tests_properties(${name} PROPERTIES
+    ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl" TIMEOUT 600)
+endforeach()

@@ -422,7 +422,8 @@ static void shared_models(const struct kernel *kernel)
     shared_model("g2p_en/encoder.onnx", "g2p_en/golden/encoder/seed");
     shared_model("silero_vad/silero_vad_16k_op15.onnx",
                  "silero_vad/golden/silero_vad_16k_op15/seed");
-    shared_model("plc_nsnet2/nsnetv2_converted.onnx", "plc_nsnet2/golden/nsnetv2_converted/seed");
+    shared_model("plc_nsnet2/nsnetv2_converted.onnx",
+                 "plc_nsnet2/golden/nsnetv2_converted/seed");
     shared_model("tract_byte_bilstm/model.onnx", "tract_byte_bilstm/golden/model/seed");
 }
 
