@@ -44,6 +44,7 @@ int main(void)
 #else
 
 #include "hls/spacc_kernel.h"
+#include "host/card/list.h"
 #include "host/gpu/devices.h"
 #include "host/session.h"
 #include "models/io.h"
@@ -213,6 +214,53 @@ static void check_round_trip(struct setup *s, uint32_t salt)
 }
 
 /* ---- the contract ----------------------------------------------------------------- */
+
+/* Of the list the card on our device. */
+static void keep_ours(void *user, const struct spacc_card_entry *e)
+{
+    struct spacc_card_info *ours = user;
+
+    if (e->info && strcmp(e->name, card_name(NULL)) == 0)
+        *ours = *e->info;
+}
+
+/* The list says of a kernel that is not built yet what it will say of itself. */
+static void the_list_knows_what_will_be_built(void **state)
+{
+    (void)state;
+    struct spacc_card_info listed = {.pes = 0};
+    struct setup s;
+
+    open_card(&s, card_name(NULL));
+    spacc_opencl_card_list(keep_ours, &listed);
+    const struct spacc_card_info *got = spacc_card_info(s.card);
+    const uint32_t pairs[][2] = {
+        {listed.version, got->version},
+        {listed.pes, got->pes},
+        {listed.lanes, got->lanes},
+        {listed.cells, got->cells},
+        {listed.batch_max, got->batch_max},
+        {listed.weight_bits, got->weight_bits},
+        {listed.index_bits, got->index_bits},
+        {listed.axi_bits, got->axi_bits},
+        {listed.act_bits, got->act_bits},
+        {listed.shared_rows, got->shared_rows},
+        {listed.weight_words, got->weight_words},
+        {listed.x_words, got->x_words},
+        {listed.h_words, got->h_words},
+        {listed.units, got->units},
+        {listed.psum_words, got->psum_words},
+        {listed.instructions, got->instructions},
+        {listed.queue, got->queue},
+        {listed.mask_beats, got->mask_beats},
+        {listed.keeps_arguments, got->keeps_arguments},
+    };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        assert_int_equal(pairs[i][0], pairs[i][1]);
+    assert_string_equal(listed.kind, got->kind);
+    assert_true(listed.memory_bytes == got->memory_bytes && listed.clock_hz == 0.0);
+    spacc_card_close(s.card);
+}
 
 static void says_what_the_kernel_is(void **state)
 {
@@ -653,6 +701,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_the_kernel_is),
+        cmocka_unit_test(the_list_knows_what_will_be_built),
         cmocka_unit_test(memory_is_bounded_by_its_buffers),
         cmocka_unit_test(what_is_on_the_chip_stays_from_run_to_run),
         cmocka_unit_test(cards_do_not_share_a_chip),

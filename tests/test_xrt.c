@@ -44,6 +44,22 @@ static void the_clock_comes_from_the_file(void **state)
     assert_true(clock_hz == 267e6);
 }
 
+static void banks_of_memory_have_their_sizes(void **state)
+{
+    (void)state;
+    uint64_t bytes = 1;
+    struct spacc_error err = {0};
+
+    make("");
+    assert_int_equal(spacc_xclbin_bank(xclbin, 1, &bytes, &err), SPACC_OK);
+    assert_true(bytes == 1u << 30);
+    assert_int_equal(spacc_xclbin_bank(xclbin, 2, &bytes, &err), SPACC_OK); /* a group, say */
+    assert_true(bytes == 0);
+    assert_int_equal(spacc_xclbin_bank(xclbin, UINT32_MAX, &bytes, &err), SPACC_OK);
+    assert_true(bytes == 0);
+    assert_int_equal(spacc_xclbin_bank("/nowhere.xclbin", 0, &bytes, &err), SPACC_EIO);
+}
+
 static void refused(const char *options, enum spacc_status status, const char *text)
 {
     double clock_hz;
@@ -74,6 +90,7 @@ static void damaged_headers_do_no_harm(void **state)
 {
     (void)state;
     struct spacc_error err = {0};
+    uint64_t bank_bytes;
     uint8_t bytes[4096];
     double clock_hz;
 
@@ -91,6 +108,7 @@ static void damaged_headers_do_no_harm(void **state)
         fclose(f);
         bytes[i] = kept;
         (void)spacc_xclbin_clock(xclbin, "spacc_card", &clock_hz, &err);
+        (void)spacc_xclbin_bank(xclbin, 1, &bank_bytes, &err);
     }
 }
 
@@ -247,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_clock_comes_from_the_file),
+        cmocka_unit_test(banks_of_memory_have_their_sizes),
         cmocka_unit_test(files_that_are_wrong_are_refused_by_name),
         cmocka_unit_test(damaged_headers_do_no_harm),
         cmocka_unit_test(a_board_is_named_with_its_file),

@@ -189,6 +189,7 @@ enum spacc_status spacc_card_attach(struct spacc_card **out, const struct spacc_
     card->self = self;
     card->info.kind = ops->kind;
     card->info.keeps_arguments = ops->keeps_arguments;
+    card->info.memory_bytes = ops->memory_bytes ? ops->memory_bytes(self) : 0;
     card->info.clock_hz = clock_hz;
     status = check_identity(card, err);
     if (status != SPACC_OK)

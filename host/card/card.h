@@ -42,6 +42,8 @@ struct spacc_card_ops {
      * *interrupted says which. */
     enum spacc_status (*wait)(void *self, uint64_t limit_us, bool *interrupted,
                               struct spacc_error *err);
+    /* Bytes of the card's own memory, for all buffers; NULL: it is the host's, or not known. */
+    uint64_t (*memory_bytes)(const void *self);
     /* Reset the card; memory contents outside it stay. */
     enum spacc_status (*reset)(void *self, struct spacc_error *err);
 };
@@ -59,9 +61,10 @@ struct spacc_card_info {
     uint32_t weight_words;     /* words of N weights, a PE */
     uint32_t x_words, h_words; /* of the two vector memories, a bank (lane) */
     uint32_t units, psum_words, instructions;
-    uint32_t queue;       /* rows that a PE queues for masked RUNs; 0: none of these */
-    uint32_t mask_beats;  /* of the bus: masks of steps that it holds ahead */
-    bool keeps_arguments; /* of struct spacc_card_ops */
+    uint32_t queue;        /* rows that a PE queues for masked RUNs; 0: none of these */
+    uint32_t mask_beats;   /* of the bus: masks of steps that it holds ahead */
+    bool keeps_arguments;  /* of struct spacc_card_ops */
+    uint64_t memory_bytes; /* of its own, for all buffers; 0: the host's, or not known */
     double clock_hz; /* stated clock: cycles become microseconds by it; 0: it counts none */
 };
 

@@ -365,6 +365,11 @@ static void close_card(void *self)
     free(m);
 }
 
+static uint64_t memory_bytes(const void *self)
+{
+    return ((const struct spacc_mmio *)self)->map.memory_bytes;
+}
+
 static const struct spacc_card_ops ops = {
     .kind = "mmio",
     .close = close_card,
@@ -375,6 +380,7 @@ static const struct spacc_card_ops ops = {
     .reg_write = reg_write,
     .reg_read = reg_read,
     .wait = wait_done,
+    .memory_bytes = memory_bytes,
     .reset = reset,
 };
 

@@ -425,6 +425,11 @@ static void close_card(void *self)
     free(o);
 }
 
+static uint64_t memory_bytes(const void *self)
+{
+    return ((const struct spacc_opencl *)self)->k.info.memory_bytes;
+}
+
 static const struct spacc_card_ops ops = {
     .kind = "opencl",
     .keeps_arguments = true,
@@ -436,6 +441,7 @@ static const struct spacc_card_ops ops = {
     .reg_write = reg_write,
     .reg_read = reg_read,
     .wait = wait_done,
+    .memory_bytes = memory_bytes,
     .reset = reset,
 };
 

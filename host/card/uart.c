@@ -149,6 +149,11 @@ static void close_uart(void *self)
     spacc_uart_close(self);
 }
 
+static uint64_t memory_bytes(const void *self)
+{
+    return ((const struct spacc_uart *)self)->memory_bytes;
+}
+
 const struct spacc_card_ops *spacc_uart_card_ops(void)
 {
     static const struct spacc_card_ops ops = {
@@ -161,6 +166,7 @@ const struct spacc_card_ops *spacc_uart_card_ops(void)
         .reg_write = reg_write,
         .reg_read = reg_read,
         .wait = wait_interrupt,
+        .memory_bytes = memory_bytes,
         .reset = reset,
     };
     return &ops;

@@ -17,6 +17,9 @@ enum {
     SECTIONS_MAX = 1024,
     FILE_MAX = 1 << 30,
     EMBEDDED_METADATA = 2,
+    MEM_TOPOLOGY = 6,
+    BANK =
+        40, /* u8 type, u8 used, pad, u64 KiB, u64 base, char tag[16]; i32 count before them */
     CLOCK_FREQ_TOPOLOGY = 11,
     CLOCK = 136,    /* u16 MHz, u8 type, pad, char name[128] */
     CLOCK_DATA = 1, /* the clock that kernels get as ap_clk */
@@ -156,21 +159,70 @@ static enum spacc_status find_clock(const struct file *f, double *clock_hz,
                       f->name);
 }
 
-enum spacc_status spacc_xclbin_clock(const char *file, const char *kernel, double *clock_hz,
-                                     struct spacc_error *err)
+/* ---- memory ----------------------------------------------------------------------- */
+
+/* Of MEM_TYPE: what has a size. */
+static bool is_memory(unsigned type)
 {
-    struct file f = {.name = file};
-    void *bytes = NULL;
-    enum spacc_status status = spacc_file_read(&bytes, &f.size, file, FILE_MAX, err);
+    enum { DDR3 = 0, DDR4 = 1, DRAM = 2, HBM = 6 };
+
+    return type == DDR3 || type == DDR4 || type == DRAM || type == HBM;
+}
+
+static enum spacc_status find_bank(const struct file *f, uint32_t bank, uint64_t *bytes,
+                                   struct spacc_error *err)
+{
+    const uint8_t *at;
+    size_t size;
+    const enum spacc_status status = section(f, MEM_TOPOLOGY, "MEM_TOPOLOGY", &at, &size, err);
 
     if (status != SPACC_OK)
         return status;
-    f.bytes = bytes;
-    status = check(&f, err);
+    const uint64_t banks = size >= 8 ? number(at, 4) : 0;
+    if (bank >= banks || 8 + ((uint64_t)bank + 1) * BANK > size)
+        return SPACC_OK;
+    at += 8 + (size_t)bank * BANK;
+    if (is_memory(at[0]) && number(at + 8, 8) <= UINT64_MAX >> 10)
+        *bytes = number(at + 8, 8) << 10; /* it says KiB */
+    return SPACC_OK;
+}
+
+/* ---- the file --------------------------------------------------------------------- */
+
+static enum spacc_status load(struct file *f, const char *name, struct spacc_error *err)
+{
+    void *bytes = NULL;
+    enum spacc_status status;
+
+    *f = (struct file){.name = name};
+    status = spacc_file_read(&bytes, &f->size, name, FILE_MAX, err);
+    f->bytes = bytes;
+    return status == SPACC_OK ? check(f, err) : status;
+}
+
+enum spacc_status spacc_xclbin_clock(const char *file, const char *kernel, double *clock_hz,
+                                     struct spacc_error *err)
+{
+    struct file f;
+    enum spacc_status status = load(&f, file, err);
+
     if (status == SPACC_OK)
         status = check_kernel(&f, kernel, err);
     if (status == SPACC_OK)
         status = find_clock(&f, clock_hz, err);
-    free(bytes);
+    free(f.bytes);
+    return status;
+}
+
+enum spacc_status spacc_xclbin_bank(const char *file, uint32_t bank, uint64_t *bytes,
+                                    struct spacc_error *err)
+{
+    struct file f;
+    enum spacc_status status = load(&f, file, err);
+
+    *bytes = 0;
+    if (status == SPACC_OK)
+        status = find_bank(&f, bank, bytes, err);
+    free(f.bytes);
     return status;
 }

@@ -3,6 +3,8 @@
 #ifndef SPACC_XCLBIN_H
 #define SPACC_XCLBIN_H
 
+#include <stdint.h>
+
 #include "sparse/status.h"
 
 #ifdef __cplusplus
@@ -14,6 +16,11 @@ extern "C" {
  * clock. */
 enum spacc_status spacc_xclbin_clock(const char *file, const char *kernel, double *clock_hz,
                                      struct spacc_error *err);
+
+/* Bytes of memory bank `bank`; 0: it is no memory of that file (a group of banks, host memory).
+ * Errors as above. */
+enum spacc_status spacc_xclbin_bank(const char *file, uint32_t bank, uint64_t *bytes,
+                                    struct spacc_error *err);
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,7 @@ struct spacc_xrt {
     void *device, *kernel, *run;
     unsigned char uuid[16];
     uint32_t group;                          /* bank of all buffers */
+    uint64_t bank_bytes;                     /* of it; 0: the file does not say */
     uint32_t value[SPACC_ARGUMENTS_END / 4]; /* arguments as last written */
     bool done; /* the last run has ended, and nobody has been told */
     bool running;
@@ -299,6 +300,11 @@ static void close_card(void *self)
     free(x);
 }
 
+static uint64_t memory_bytes(const void *self)
+{
+    return ((const struct spacc_xrt *)self)->bank_bytes;
+}
+
 static const struct spacc_card_ops ops = {
     .kind = "xrt",
     .close = close_card,
@@ -309,6 +315,7 @@ static const struct spacc_card_ops ops = {
     .reg_write = reg_write,
     .reg_read = reg_read,
     .wait = wait_done,
+    .memory_bytes = memory_bytes,
     .reset = reset,
 };
 
@@ -348,7 +355,7 @@ static enum spacc_status find_bank(struct spacc_xrt *x, const char *xclbin,
                               xclbin, bank[0], i, bank[i]);
     }
     x->group = (uint32_t)bank[0];
-    return SPACC_OK;
+    return spacc_xclbin_bank(xclbin, x->group, &x->bank_bytes, err);
 }
 
 static enum spacc_status open_kernel(struct spacc_xrt *x, const char *xclbin,

@@ -4,13 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/card/card.h"
+#include "host/card/list.h"
 #include "host/cli/cli.h"
 #include "host/gpu/gpu.h"
+#include "rtl/card_map.h"
 #include "sparse/cpu.h"
-#if SPACC_SIM
-#include "sim/sim.h"
-#endif
 
 enum { JSON };
 enum { GPUS_MAX = 32 };
@@ -45,26 +43,12 @@ static const char *cpu_name(char *text, size_t bytes)
     return text;
 }
 
-#if SPACC_SIM
-static const char *const *configs(void)
-{
-    return spacc_sim_configs();
-}
-#else
-static const char *const *configs(void)
-{
-    static const char *const none[] = {NULL};
+/* ---- cards ---------------------------------------------------------------------------- */
 
-    return none;
-}
-#endif
-
-static bool json_card(cJSON *list, const char *name, const struct spacc_card_info *c)
+static bool json_info(cJSON *o, const struct spacc_card_info *c)
 {
-    cJSON *o = cJSON_CreateObject();
-
-    return o && cJSON_AddItemToArray(list, o) && cJSON_AddStringToObject(o, "name", name) &&
-           cJSON_AddStringToObject(o, "kind", c->kind) &&
+    return cJSON_AddStringToObject(o, "kind", c->kind) &&
+           cJSON_AddNumberToObject(o, "identity", SPACC_CARD_MAGIC) &&
            cJSON_AddNumberToObject(o, "version", c->version) &&
            cJSON_AddNumberToObject(o, "pes", c->pes) &&
            cJSON_AddNumberToObject(o, "lanes", c->lanes) &&
@@ -80,36 +64,52 @@ static bool json_card(cJSON *list, const char *name, const struct spacc_card_inf
            cJSON_AddNumberToObject(o, "psum_words", c->psum_words) &&
            cJSON_AddNumberToObject(o, "instructions", c->instructions) &&
            cJSON_AddNumberToObject(o, "axi_bits", c->axi_bits) &&
+           cJSON_AddNumberToObject(o, "memory_bytes", (double)c->memory_bytes) &&
            cJSON_AddNumberToObject(o, "clock_hz", c->clock_hz);
 }
 
-static void print_card(const char *name, const struct spacc_card_info *c)
+struct cards {
+    cJSON *list; /* of those that say what they are */
+    cJSON *none; /* of the others: name and reason */
+    bool failed;
+};
+
+static void json_card(void *user, const struct spacc_card_entry *e)
 {
-    printf("%-10s %3u.%-3u %4u %5u %5u %5u %8u %12llu %7llu %7llu %6u %4u %9.0f\n", name,
-           c->version >> 16, c->version & 0xffff, c->pes, c->lanes, c->cells, c->batch_max,
-           c->weight_bits, (unsigned long long)c->pes * c->lanes * c->weight_words,
-           (unsigned long long)c->lanes * c->x_words, (unsigned long long)c->lanes * c->h_words,
-           c->units, c->axi_bits, c->clock_hz / 1e6);
+    struct cards *cards = user;
+    cJSON *o = cJSON_CreateObject();
+
+    if (!o || !cJSON_AddItemToArray(e->info ? cards->list : cards->none, o) ||
+        !cJSON_AddStringToObject(o, "name", e->name) ||
+        !cJSON_AddStringToObject(o, "note", e->note) || (e->info && !json_info(o, e->info)))
+        cards->failed = true;
 }
 
-/* Opens each card: what is printed comes out of its registers. */
-static enum spacc_status each_card(cJSON *list, struct spacc_error *err)
+/* A number, or a dash for 0. */
+static const char *or_dash(double value, char *text, size_t bytes)
 {
-    enum spacc_status status = SPACC_OK;
+    snprintf(text, bytes, "%.0f", value);
+    return value > 0.0 ? text : "-";
+}
 
-    for (const char *const *config = configs(); *config && status == SPACC_OK; config++) {
-        struct spacc_card *card;
-        char name[48];
-        snprintf(name, sizeof(name), "sim:%s", *config);
-        if ((status = spacc_card_open(&card, name, err)) != SPACC_OK)
-            break;
-        if (!list)
-            print_card(name, spacc_card_info(card));
-        else if (!json_card(list, name, spacc_card_info(card)))
-            status = spacc_fail(err, SPACC_ENOMEM, "out of memory");
-        spacc_card_close(card);
+static void print_card(void *user, const struct spacc_card_entry *e)
+{
+    const struct spacc_card_info *c = e->info;
+    char mhz[24], mib[24];
+
+    (void)user;
+    if (!c) {
+        printf("%-11s %s\n", e->name, e->note);
+        return;
     }
-    return status;
+    printf("%-11s %3u.%-3u %4u %5u %5u %5u %8u %12llu %7llu %7llu %6u %4u %9s %6s%s%s\n",
+           e->name, c->version >> 16, c->version & 0xffff, c->pes, c->lanes, c->cells,
+           c->batch_max, c->weight_bits,
+           (unsigned long long)c->pes * c->lanes * c->weight_words,
+           (unsigned long long)c->lanes * c->x_words, (unsigned long long)c->lanes * c->h_words,
+           c->units, c->axi_bits, or_dash(c->clock_hz / 1e6, mhz, sizeof(mhz)),
+           or_dash((double)(c->memory_bytes >> 20), mib, sizeof(mib)), e->note[0] ? "  " : "",
+           e->note);
 }
 
 /* ---- OpenCL devices ------------------------------------------------------------------- */
@@ -161,41 +161,44 @@ static bool json_gpus(cJSON *list)
 static int print_text(void)
 {
     char cpu[256], features[128];
-    struct spacc_error err = {0};
 
     printf("cpu  %s, %ld cores, %s\n", cpu_name(cpu, sizeof(cpu)),
            sysconf(_SC_NPROCESSORS_ONLN),
            spacc_cpu_text(spacc_cpu_features(), features, sizeof(features)));
     print_gpus();
-    if (!configs()[0]) {
-        printf("no card: this build has no simulator (SPACC_SIM=OFF)\n");
-        return CLI_OK;
-    }
-    printf("\n%-10s %7s %4s %5s %5s %5s %8s %12s %7s %7s %6s %4s %9s\n", "card", "version",
+    printf("\n%-11s %7s %4s %5s %5s %5s %8s %12s %7s %7s %6s %4s %9s %6s\n", "card", "version",
            "PEs", "lanes", "cells", "batch", "int bits", "weights held", "x held", "h held",
-           "units", "AXI", "clock MHz");
-    return each_card(NULL, &err) == SPACC_OK ? CLI_OK : cli_fail_err(&err);
+           "units", "AXI", "clock MHz", "MiB");
+    spacc_card_list(print_card, NULL);
+    return CLI_OK;
+}
+
+static bool json_cpu(cJSON *o)
+{
+    char name[256], features[128];
+    cJSON *cpu = cJSON_AddObjectToObject(o, "cpu");
+
+    return cpu && cJSON_AddStringToObject(cpu, "name", cpu_name(name, sizeof(name))) &&
+           cJSON_AddNumberToObject(cpu, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN)) &&
+           cJSON_AddStringToObject(
+               cpu, "features",
+               spacc_cpu_text(spacc_cpu_features(), features, sizeof(features)));
 }
 
 static int print_json(void)
 {
-    char name[256], features[128];
-    struct spacc_error err = {0};
     cJSON *o = cJSON_CreateObject();
-    cJSON *cpu = o ? cJSON_AddObjectToObject(o, "cpu") : NULL;
-    cJSON *gpus = o ? cJSON_AddArrayToObject(o, "opencl") : NULL;
-    cJSON *cards = o ? cJSON_AddArrayToObject(o, "cards") : NULL;
+    cJSON *gpus = o && json_cpu(o) ? cJSON_AddArrayToObject(o, "opencl") : NULL;
+    struct cards cards = {.list = gpus ? cJSON_AddArrayToObject(o, "cards") : NULL};
 
-    if (cpu && gpus && json_gpus(gpus) && cards &&
-        cJSON_AddStringToObject(cpu, "name", cpu_name(name, sizeof(name))) &&
-        cJSON_AddNumberToObject(cpu, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN)) &&
-        cJSON_AddStringToObject(
-            cpu, "features",
-            spacc_cpu_text(spacc_cpu_features(), features, sizeof(features))) &&
-        each_card(cards, &err) == SPACC_OK)
-        return cli_print_json(o);
+    cards.none = cards.list ? cJSON_AddArrayToObject(o, "no_cards") : NULL;
+    if (cards.none && json_gpus(gpus)) {
+        spacc_card_list(json_card, &cards);
+        if (!cards.failed)
+            return cli_print_json(o);
+    }
     cJSON_Delete(o);
-    return cli_fail("%s", err.text[0] ? err.text : "out of memory");
+    return cli_fail("out of memory");
 }
 
 static int run(int argc, char **argv)
@@ -209,11 +212,11 @@ static int run(int argc, char **argv)
     return json ? print_json() : print_text();
 }
 
-const struct cli_command cli_devices = {.name = "devices",
-                                        .arguments = "",
-                                        .summary =
-                                            "List the CPU, OpenCL devices and the cards of "
-                                            "this build, as they describe themselves.",
-                                        .example = "spacc devices --json",
-                                        .option = options,
-                                        .run = run};
+const struct cli_command cli_devices = {
+    .name = "devices",
+    .arguments = "",
+    .summary = "List the CPU, OpenCL devices and every card, as they "
+               "describe themselves.",
+    .example = "spacc devices --json",
+    .option = options,
+    .run = run};

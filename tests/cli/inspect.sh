@@ -78,10 +78,11 @@ ok env SPACC_CPU=scalar "$spacc" devices --json
 json 'r["cpu"]["cores"] >= 1 and r["cpu"]["features"] == "scalar"'
 json 'r["cpu"]["cores"] >= 1 and r["cpu"]["name"]'
 json 'all(g["which"] and g["name"] and g["units"] > 0 for g in r["opencl"])'
-ok env OCL_ICD_VENDORS=/nonexistent "$spacc" devices # no driver: no device, no error
+ok env -u XILINX_XRT -u SPACC_XRT_LIB SPACC_MMIO_ROOT=/nonexistent OCL_ICD_VENDORS=/nonexistent "$spacc" devices # no driver: no device, no error
 says "no OpenCL device"
-ok env OCL_ICD_VENDORS=/nonexistent "$spacc" devices --json
+ok env -u XILINX_XRT -u SPACC_XRT_LIB SPACC_MMIO_ROOT=/nonexistent OCL_ICD_VENDORS=/nonexistent "$spacc" devices --json
 json 'r["opencl"] == []'
+json '{"opencl": "no OpenCL device here", "mmio": "no UIO device is called spacc"}.items() <= {c["name"]: c["note"] for c in r["no_cards"]}.items()'
 if [ "$sim" = 1 ]; then
     json '[(c["name"], c["pes"], c["lanes"]) for c in sorted(r["cards"], key=lambda c: c["pes"])] == [("sim:4x4", 4, 4), ("sim:8x8", 8, 8), ("sim:16x16", 16, 16), ("sim:16x16s", 16, 16), ("sim:16x16p", 16, 16), ("sim:128x32", 128, 32)]'
     json '[c["weight_bits"] for c in r["cards"] if c["name"] == "sim:8x8"] == [8]'

@@ -47,6 +47,10 @@ if [ -e "$libraries/libxrt_noop.so.2" ] && [ -e "$libraries/libxilinxopencl.so.2
         noop "$spacc" run lstm.onnx --input x.npy --fpga opencl=rtl.xclbin --quiet
     refused 1 "no kernel 'spacc_card' in it, but: vadd" \
         noop "$spacc" run lstm.onnx --input x.npy --fpga opencl=other.xclbin --quiet
+    ok noop "$spacc" devices
+    says "opencl:0.0  an accelerator; SPACC_XCLBIN names no file"
+    ok noop SPACC_XCLBIN=card.xclbin "$spacc" devices
+    says "opencl:0.0  opencl card: identity register reads 0x00000000"
     refused 1 "x.npy: not an .xclbin" noop "$spacc" run lstm.onnx --input x.npy --fpga opencl=x.npy --quiet
 else
     echo "skipped: the accelerator: no XRT with a noop device here (libxrt1)"
@@ -63,6 +67,8 @@ if [ -z "$device" ]; then
     finish
 fi
 fpga=opencl:$device
+json '[(c["pes"], c["clock_hz"]) for c in r["cards"] if c["name"] == "'"$fpga"'"] == [(16, 0)]'
+json 'all(c["memory_bytes"] > 0 for c in r["cards"] if c["kind"] == "opencl")'
 ok "$spacc" run lstm.onnx --input x.npy --fpga model:16x16 --output model.npz --quiet
 ok "$spacc" run lstm.onnx --input x.npy --fpga "$fpga" --output opencl.npz --json --trace t.json
 same model.npz opencl.npz

@@ -28,6 +28,16 @@ mkdir profiles
 ok "$spacc" plan lstm.onnx --input x.npy --profiles profiles --fpga xrt --quiet --json
 json '0 < r["tasks"][0]["us"]["card"] < 1e6'
 
+# The list knows the board by the file, and without one that it is there.
+ok env OCL_ICD_VENDORS=/nonexistent "$spacc" devices --json
+json '[(c["name"], c["pes"], c["memory_bytes"], c["note"]) for c in r["cards"] if c["kind"] == "xrt"] == [("xrt:0", 4, 1 << 30, "card.xclbin")]'
+ok env OCL_ICD_VENDORS=/nonexistent SPACC_XCLBIN= "$spacc" devices
+says "xrt:0       no .xclbin loaded"
+ok env OCL_ICD_VENDORS=/nonexistent SPACC_XRTSIM_FAULT=kernel "$spacc" devices
+says "xrt:0       xrt: kernel 'spacc_card' of card.xclbin cannot be opened"
+ok env OCL_ICD_VENDORS=/nonexistent SPACC_XRT_LIB=/nowhere/libxrt.so "$spacc" devices
+says "xrt         XRT is not here: /nowhere/libxrt.so"
+
 # What breaks: where, and what it was.
 broken() {
     SPACC_XRTSIM_FAULT=$1
