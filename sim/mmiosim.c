@@ -189,17 +189,17 @@ static bool make_folders(void)
     return true;
 }
 
-static bool write_fact(const char *name, const char *format, uint64_t value)
-{
-    FILE *f = fopen(name, "w");
-
-    return f && fprintf(f, format, value) > 0 && fclose(f) == 0;
-}
-
+/* As u-dma-buf writes them: an address in sixteen hexadecimal digits, a size in decimal ones.
+ */
 static bool write_facts(void)
 {
-    return write_fact("sys/class/u-dma-buf/udmabuf0/phys_addr", "0x%016" PRIx64 "\n", BUFFER) &&
-           write_fact("sys/class/u-dma-buf/udmabuf0/size", "%" PRIu64 "\n", BUFFER_BYTES);
+    FILE *address = fopen("sys/class/u-dma-buf/udmabuf0/phys_addr", "w");
+    FILE *size = fopen("sys/class/u-dma-buf/udmabuf0/size", "w");
+    bool right = address && fprintf(address, "0x%016" PRIx64 "\n", BUFFER) > 0 && size &&
+                 fprintf(size, "%zu\n", BUFFER_BYTES) > 0;
+
+    right = address && fclose(address) == 0 && right;
+    return size && fclose(size) == 0 && right;
 }
 
 int main(int argc, char **argv)
