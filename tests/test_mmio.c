@@ -27,6 +27,7 @@
 #include "host/card/mmio.h"
 #include "host/selftest/selftest.h"
 #include "rtl/card_map.h"
+#include "tests/failing_alloc.h"
 
 static void ok(enum spacc_status status, const struct spacc_error *err)
 {
@@ -253,13 +254,35 @@ static void devices_that_call_themselves_spacc_are_listed(void **state)
     assert_int_equal(spacc_mmio_card_list(names, 1), 1);
 }
 
+/* Each allocation fails in turn: an error, and neither a lock nor a mapping is left. */
+static void opening_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    enum spacc_status status = SPACC_ENOMEM;
+
+    put_still_card("uio0");
+    for (fail_at = 0; status != SPACC_OK; fail_at++) {
+        struct spacc_card *card;
+        struct spacc_error err = {0};
+        calls = 0;
+        status = spacc_card_open(&card, "mmio:uio0", &err);
+        assert_true((status == SPACC_OK) == (card != NULL));
+        if (status != SPACC_OK && status != SPACC_ENOMEM)
+            says(&err, "cannot be opened"); /* fopen() had no memory */
+        spacc_card_close(card);
+        assert_true(fail_at < 20);
+    }
+    assert_true(fail_at > 3); /* what is mapped, the driver's state, the card */
+    fail_at = -1;
+}
+
 #if SPACC_SIM
 
 #include "sim/sim.h"
 
 /* ---- programs ----------------------------------------------------------------------- */
 
-enum { LIMIT_US = 20000, WORDS = SPACC_INSTRUCTION_WORDS, REGION = 8192 };
+enum { LIMIT_US = 10000000, WORDS = SPACC_INSTRUCTION_WORDS, REGION = 8192 };
 static const double CLOCK_HZ = 200e6;
 
 struct job {
@@ -466,6 +489,30 @@ static void a_polled_card_climbs_the_ladder(void **state)
     remove_trap();
 }
 
+static void errors_of_the_card_come_through_and_leave_it_usable(void **state)
+{
+    struct spacc_card_run nowhere = {.program = 64, .program_bytes = 64};
+    struct spacc_error err = {0};
+    struct spacc_card *card;
+    uint32_t wrong[WORDS];
+    struct job j;
+
+    set_trap(*state);
+    ok(attach(NULL, &card, &err), &err);
+    begin(&j, card);
+    memset(wrong, 0xee, sizeof(wrong));
+    put_program(&j, wrong, sizeof(wrong));
+    assert_int_equal(run_job(&j, LIMIT_US), SPACC_EDEVICE);
+    says(&j.err, "mmio card: error 1 at instruction 0");
+    assert_int_equal(spacc_card_run(card, &nowhere, LIMIT_US, NULL, &err), SPACC_EDEVICE);
+    says(&err, "address 0x40"); /* no memory there: the bus says so */
+    put_end(&j);
+    ok(run_job(&j, LIMIT_US), &j.err);
+    assert_int_equal(spacc_card_generation(card), 0);
+    spacc_card_close(card);
+    remove_trap();
+}
+
 /* As the kernel has it for a UIO device: off behind every interrupt until 4 bytes come. */
 static void *kernel(void *unused)
 {
@@ -563,7 +610,8 @@ static void what_another_process_left_is_ended_first(void **state)
 
 static char small[] = "4x4", wide[] = "8x8";
 #define TRAP_TESTS                                                                           \
-    cmocka_unit_test_prestate(a_polled_card_climbs_the_ladder, small),                       \
+    cmocka_unit_test_prestate(errors_of_the_card_come_through_and_leave_it_usable, small),   \
+        cmocka_unit_test_prestate(a_polled_card_climbs_the_ladder, small),                   \
         cmocka_unit_test_prestate(a_card_that_interrupts_climbs_the_ladder, wide),           \
         cmocka_unit_test_prestate(an_interrupt_that_never_comes_is_told_from_a_hang, small), \
         cmocka_unit_test_prestate(what_another_process_left_is_ended_first, small)
@@ -689,6 +737,7 @@ int main(void)
         cmocka_unit_test(the_clock_is_said_or_in_the_tree_or_that_of_the_boards),
         cmocka_unit_test(memory_is_the_buffers_and_no_more),
         cmocka_unit_test(a_card_in_use_is_refused),
+        cmocka_unit_test(opening_survives_every_failed_allocation),
         SIM_TESTS,
     };
     signal(SIGPIPE, SIG_IGN);

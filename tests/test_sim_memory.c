@@ -287,6 +287,42 @@ static void a_fault_spoils_the_beat_that_holds_it(void **state)
     end(&b);
 }
 
+/* The caller's bytes, where the caller wants them: the card reads what stands there now, and
+ * the page behind is nobody's. */
+static void mapped_bytes_are_the_callers(void **state)
+{
+    static unsigned char bytes[8192];
+    static const struct {
+        uint64_t address;
+        size_t size_bytes;
+    } wrong[] = {{0x1800, 4096}, {0x2000, 100},      {0x2000, 0},
+                 {0x1000, 4096}, {1ull << 36, 4096}, {(1ull << 36) - 4096, 8192}};
+    struct bench b;
+    struct spacc_error err;
+    unsigned char got[2];
+
+    begin(&b, state, NULL);
+    assert_int_equal(spacc_memory_map(b.memory, 0x2000, bytes, sizeof(bytes), &err),
+                     SPACC_EINVAL); /* a buffer was allocated before */
+    end(&b);
+    b.memory = spacc_memory_new(7, b.beat);
+    assert_non_null(b.memory);
+    assert_int_equal(spacc_memory_map(b.memory, 0x1000, bytes, sizeof(bytes), &err), SPACC_OK);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(
+            spacc_memory_map(b.memory, wrong[i].address, bytes, wrong[i].size_bytes, &err),
+            SPACC_EINVAL);
+    bytes[8190] = 0x5a;
+    assert_int_equal(spacc_memory_read(b.memory, 0x2ffe, got, 2, &err), SPACC_OK);
+    assert_int_equal(got[0], 0x5a);
+    assert_int_equal(spacc_memory_write(b.memory, 0x1fff, "x", 1, &err), SPACC_OK);
+    assert_int_equal(bytes[0xfff], 'x');
+    assert_int_equal(spacc_memory_read(b.memory, 0x2fff, got, 2, &err), SPACC_EINVAL);
+    spacc_memory_release(b.memory, 0x1000);
+    assert_int_equal(bytes[0xfff], 'x');
+    end(&b);
+}
+
 static void addresses_are_never_used_twice(void **state)
 {
     struct bench b;
@@ -324,6 +360,7 @@ int main(void)
         T(a_valid_that_is_withdrawn_or_changed_is_noticed),
         T(the_last_beat_of_a_buffer_can_be_read_whole),
         T(a_fault_spoils_the_beat_that_holds_it),
+        T(mapped_bytes_are_the_callers),
         T(addresses_are_never_used_twice),
 #undef T
     };

@@ -25,12 +25,14 @@ proc spacc_add_registers {core} {
     }
 }
 
-# Vivado infers the AXI interfaces from the names of their ports; the rest is said.
+# Vivado infers interfaces from the names of ports: the AXI ones always, single signals not in all versions.
 proc spacc_add_interfaces {core} {
     global card
-    ipx::infer_bus_interface ap_clk xilinx.com:signal:clock_rtl:1.0 $core
-    ipx::infer_bus_interface ap_rst_n xilinx.com:signal:reset_rtl:1.0 $core
-    ipx::infer_bus_interface interrupt xilinx.com:signal:interrupt_rtl:1.0 $core
+    foreach {port kind} {ap_clk clock_rtl ap_rst_n reset_rtl interrupt interrupt_rtl} {
+        if {[ipx::get_bus_interfaces -quiet $port -of_objects $core] eq ""} {
+            ipx::infer_bus_interface $port xilinx.com:signal:$kind:1.0 $core
+        }
+    }
     set sensitivity [ipx::add_bus_parameter -quiet SENSITIVITY [ipx::get_bus_interfaces interrupt -of_objects $core]]
     set_property value LEVEL_HIGH $sensitivity
     foreach bus [list $card(control) $card(master)] {
