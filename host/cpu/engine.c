@@ -232,8 +232,7 @@ void spacc_engine_forget(struct spacc_engine *e)
 {
     for (int s = 0; s < e->steps; s++) {
         e->step[s].us = 0.0;
-        if (e->step[s].kernel == &spacc_cpu_seernet)
-            spacc_cpu_seernet_forget(&e->step[s]);
+        spacc_cpu_seernet_forget(&e->step[s]);
     }
 }
 

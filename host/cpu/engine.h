@@ -140,7 +140,8 @@ double spacc_engine_step_us(const struct spacc_engine *e, size_t i);
 struct spacc_engine_seernet {
     int node;         /* its Conv */
     int pool;         /* MaxPool that reads it, whose largest are predicted, or -1 */
-    const char *with; /* what follows: "Relu", "Clip", "Relu MaxPool", "MaxPool Relu" */
+    const char *with; /* what follows: "Relu", "Clip", "Relu MaxPool", "MaxPool Relu"; or
+                         "MSB first": a QLinearConv */
     double mask_us;   /* of all runs so far: what predicting took */
     uint64_t outputs, computed;      /* over all runs so far */
     struct spacc_seer_counts counts; /* over the runs that were watched */

@@ -10,6 +10,8 @@ const struct spacc_cpu_kernel *const spacc_cpu_kernels[] = {
     &spacc_cpu_rnn,
     &spacc_cpu_product,
     &spacc_cpu_seernet,
+    &spacc_cpu_int8_seernet,
+    &spacc_cpu_int8_conv,
 #if SPACC_ONEDNN
     &spacc_cpu_onednn_conv,
     &spacc_cpu_onednn_deconv,

@@ -5,11 +5,13 @@
 
 #include "host/cpu/engine_parts.h"
 
-extern const struct spacc_cpu_kernel spacc_cpu_foreign;   /* foreign.c */
-extern const struct spacc_cpu_kernel spacc_cpu_view;      /* view.c */
-extern const struct spacc_cpu_kernel spacc_cpu_rnn;       /* rnn.c */
-extern const struct spacc_cpu_kernel spacc_cpu_product;   /* product.c */
-extern const struct spacc_cpu_kernel spacc_cpu_seernet;   /* seernet.c */
+extern const struct spacc_cpu_kernel spacc_cpu_foreign;      /* foreign.c */
+extern const struct spacc_cpu_kernel spacc_cpu_view;         /* view.c */
+extern const struct spacc_cpu_kernel spacc_cpu_rnn;          /* rnn.c */
+extern const struct spacc_cpu_kernel spacc_cpu_product;      /* product.c */
+extern const struct spacc_cpu_kernel spacc_cpu_seernet;      /* seernet.c */
+extern const struct spacc_cpu_kernel spacc_cpu_int8_seernet; /* int8_conv.c */
+extern const struct spacc_cpu_kernel spacc_cpu_int8_conv;
 extern const struct spacc_cpu_kernel spacc_cpu_move;      /* move.c */
 extern const struct spacc_cpu_kernel spacc_cpu_pointwise; /* pointwise.c */
 extern const struct spacc_cpu_kernel spacc_cpu_gemm;      /* gemm.c */
@@ -28,7 +30,7 @@ extern const struct spacc_cpu_kernel spacc_cpu_onednn_binary;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_concat;
 extern const struct spacc_cpu_kernel spacc_cpu_onednn_transpose;
 
-/* The runs so far of such a step count no more. */
+/* The runs so far of a step that predicts zeros count no more. */
 void spacc_cpu_seernet_forget(struct spacc_cpu_step *s);
 
 /* Runs of elements that a step of spacc_cpu_move copies; whether some are not neighbours. */

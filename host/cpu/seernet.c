@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "host/clock.h"
-#include "host/cpu/kernels.h"
+#include "host/cpu/seernet_log.h"
 #include "host/cpu/window.h"
-#include "sparse/seernet.h"
 #if SPACC_ONEDNN
 #include "host/cpu/onednn_parts.h"
 #endif
@@ -20,17 +19,13 @@
 enum { JOINED_MAX = 2, ALIGN = 64 };
 
 struct seernet {
+    struct spacc_seernet_log log; /* first */
     struct spacc_seernet *layer;
     size_t batch, in_image, out_image; /* floats of an image */
     size_t in_pixels, out_pixels;
     bool full;
     size_t truth_at, scratch_at, rows_at; /* bytes in the scratch slot */
     int x, y;
-    const char *with;
-    int pool; /* node, or -1 */
-    double mask_us;
-    uint64_t images, computed; /* of all runs: outputs */
-    struct spacc_seer_counts counts;
 };
 
 /* ---- run -------------------------------------------------------------------------- */
@@ -50,7 +45,7 @@ static void predict(struct seernet *s, const struct spacc_seer_buffers *b)
     spacc_seernet_quantise(s->layer, b);
     spacc_seernet_predict(s->layer, b);
     spacc_seernet_list(s->layer, b);
-    s->mask_us += spacc_now_us() - start;
+    s->log.mask_us += spacc_now_us() - start;
 }
 
 static void count(struct seernet *s, const struct spacc_seer_buffers *b, uint64_t *truth)
@@ -63,12 +58,12 @@ static void count(struct seernet *s, const struct spacc_seer_buffers *b, uint64_
     spacc_seernet_truth(s->layer, &full);
     predict(s, b);
     spacc_seernet_count(s->layer, b->mask, truth, &now);
-    s->counts.outputs += now.outputs;
-    s->counts.needed += now.needed;
-    s->counts.computed += now.computed;
-    s->counts.both += now.both;
-    s->counts.equal += now.equal;
-    s->counts.high_claimed += now.high_claimed;
+    s->log.counts.outputs += now.outputs;
+    s->log.counts.needed += now.needed;
+    s->log.counts.computed += now.computed;
+    s->log.counts.both += now.both;
+    s->log.counts.equal += now.equal;
+    s->log.counts.high_claimed += now.high_claimed;
 }
 
 static void run_image(const struct spacc_engine *e, struct seernet *s,
@@ -82,8 +77,8 @@ static void run_image(const struct spacc_engine *e, struct seernet *s,
         count(s, b, (uint64_t *)(void *)(scratch + s->truth_at));
     predict(s, b);
     spacc_seernet_skip(s->layer, b);
-    s->images++;
-    s->computed += spacc_seernet_computed(s->layer, b->mask);
+    s->log.outputs += s->out_image;
+    s->log.computed += spacc_seernet_computed(s->layer, b->mask);
 }
 
 static enum spacc_status run(struct spacc_engine *e, struct spacc_cpu_step *step,
@@ -213,9 +208,9 @@ static bool set_pads(size_t pads[4], const struct spacc_window *w, int axis)
            w->stride[axis] > 0 && w->dilation[axis] > 0;
 }
 
-static bool set_shape(struct spacc_seer_shape *to, const struct spacc_node *node,
-                      const struct spacc_tensor *x, const struct spacc_tensor *w,
-                      const struct spacc_tensor *y)
+bool spacc_cpu_seer_shape(struct spacc_seer_shape *to, const struct spacc_node *node,
+                          const struct spacc_tensor *x, const struct spacc_tensor *w,
+                          const struct spacc_tensor *y)
 {
     struct spacc_window window;
 
@@ -290,10 +285,10 @@ static bool is_ours(const struct spacc_cpu_build *b, int n, struct chain *c,
         (has_bias && !spacc_cpu_constant(b, node, 2)) || !find_chain(b, n, c))
         return false;
     *o = (struct spacc_seer_options){.cpu_features = e->cpu};
-    const bool fits =
-        set_shape(shape, node, spacc_cpu_shape(b, node->input[0]),
-                  spacc_cpu_constant(b, node, 1), spacc_cpu_shape(b, node->output[0])) &&
-        set_after(b, c, o);
+    const bool fits = spacc_cpu_seer_shape(shape, node, spacc_cpu_shape(b, node->input[0]),
+                                           spacc_cpu_constant(b, node, 1),
+                                           spacc_cpu_shape(b, node->output[0])) &&
+                      set_after(b, c, o);
     spacc_seernet_set_bits(o, e->seernet < SPACC_SEER_BITS_MIN ? SPACC_SEER_EXACT : e->seernet);
     return fits;
 }
@@ -420,8 +415,8 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
         release(s);
         return status;
     }
-    s->with = c.with;
-    s->pool = c.pool;
+    s->log.with = c.with;
+    s->log.pool = c.pool;
     if ((status = add_step(b, n, s)))
         return status;
     for (int i = 0; i < c.nodes; i++)
@@ -432,44 +427,3 @@ static enum spacc_status take(struct spacc_cpu_build *b, int n, bool *taken)
 
 const struct spacc_cpu_kernel spacc_cpu_seernet = {
     .name = "seernet", .take = take, .run = run, .release = release};
-
-/* ---- what became of it -------------------------------------------------------------- */
-
-size_t spacc_engine_seernets(const struct spacc_engine *e)
-{
-    size_t layers = 0;
-
-    for (int s = 0; s < e->steps; s++)
-        layers += e->step[s].kernel == &spacc_cpu_seernet;
-    return layers;
-}
-
-struct spacc_engine_seernet spacc_engine_seernet(const struct spacc_engine *e, size_t i)
-{
-    int s = 0;
-
-    for (size_t seen = 0; e->step[s].kernel != &spacc_cpu_seernet || seen++ < i; s++)
-        ;
-    const struct seernet *layer = e->step[s].state;
-    return (struct spacc_engine_seernet){.node = e->step[s].node,
-                                         .pool = layer->pool,
-                                         .with = layer->with,
-                                         .mask_us = layer->mask_us,
-                                         .outputs = layer->images * layer->out_image,
-                                         .computed = layer->computed,
-                                         .counts = layer->counts};
-}
-
-void spacc_cpu_seernet_forget(struct spacc_cpu_step *step)
-{
-    struct seernet *s = step->state;
-
-    s->mask_us = 0.0;
-    s->images = s->computed = 0;
-    s->counts = (struct spacc_seer_counts){0};
-}
-
-void spacc_engine_watch_seernet(struct spacc_engine *e, bool on)
-{
-    e->watch_seernet = on;
-}

@@ -210,7 +210,8 @@ struct spacc_report_output {
  * window. */
 struct spacc_report_seer {
     const char *name; /* of the Conv */
-    const char *with; /* "Relu", "Clip", "Relu MaxPool", "MaxPool Relu" */
+    const char *with; /* "Relu", "Clip", "Relu MaxPool", "MaxPool Relu"; of QLinearConv "MSB
+                         first": `zeros` are then results with the lowest code */
     bool taken;
     double zeros;     /* not live */
     double predicted; /* not computed */
