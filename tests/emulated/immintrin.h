@@ -33,16 +33,19 @@ typedef struct {
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_cvtepi32_epi8
 #undef _mm512_fmadd_ps
-#define _mm512_cvtph_ps       emulated_cvtph_ps
-#define _mm512_cvtps_ph       emulated_cvtps_ph
-#define _mm512_cvtepi32_ps    emulated_cvtepi32_ps
-#define _mm512_cvtps_epi32    emulated_cvtps_epi32
-#define _mm512_maskz_loadu_ps emulated_maskz_loadu_ps
-#define _mm512_cvtepi32_epi8  emulated_cvtepi32_epi8
-#define _mm512_fmadd_ps       emulated_fmadd_ps
-#define _mm512_castsi512_ph   emulated_castsi512_ph
-#define _mm512_castph_si512   emulated_castph_si512
-#define _mm512_fmadd_ph       emulated_fmadd_ph
+#define _mm512_cvtph_ps        emulated_cvtph_ps
+#define _mm512_cvtps_ph        emulated_cvtps_ph
+#define _mm512_cvtepi32_ps     emulated_cvtepi32_ps
+#define _mm512_cvtps_epi32     emulated_cvtps_epi32
+#define _mm512_maskz_loadu_ps  emulated_maskz_loadu_ps
+#define _mm512_cvtepi32_epi8   emulated_cvtepi32_epi8
+#define _mm512_fmadd_ps        emulated_fmadd_ps
+#define _mm512_shuffle_f32x4   emulated_shuffle_f32x4
+#define _mm512_maskz_expand_ps emulated_maskz_expand_ps
+#define _mm512_mask_storeu_ps  emulated_mask_storeu_ps
+#define _mm512_castsi512_ph    emulated_castsi512_ph
+#define _mm512_castph_si512    emulated_castph_si512
+#define _mm512_fmadd_ph        emulated_fmadd_ph
 
 static inline __m512 emulated_cvtph_ps(__m256i halves)
 {
@@ -106,6 +109,36 @@ static inline __m512 emulated_maskz_loadu_ps(__mmask16 mask, const void *p)
         if (mask >> i & 1)
             memcpy(out + i, (const float *)p + i, sizeof(*out));
     return simde_mm512_loadu_ps(out);
+}
+
+/* Quarters of four floats: two of a, then two of b. */
+static inline __m512 emulated_shuffle_f32x4(__m512 a, __m512 b, int which)
+{
+    float in[2][16], out[16];
+    memcpy(in[0], &a, sizeof(in[0]));
+    memcpy(in[1], &b, sizeof(in[1]));
+    for (int q = 0; q < 4; q++)
+        memcpy(out + 4 * q, in[q / 2] + 4 * (which >> 2 * q & 3), 4 * sizeof(*out));
+    return simde_mm512_loadu_ps(out);
+}
+
+static inline __m512 emulated_maskz_expand_ps(__mmask16 mask, __m512 packed)
+{
+    float in[16], out[16] = {0};
+    memcpy(in, &packed, sizeof(in));
+    for (int i = 0, next = 0; i < 16; i++)
+        if (mask >> i & 1)
+            out[i] = in[next++];
+    return simde_mm512_loadu_ps(out);
+}
+
+static inline void emulated_mask_storeu_ps(void *p, __mmask16 mask, __m512 v)
+{
+    float in[16];
+    memcpy(in, &v, sizeof(in));
+    for (int i = 0; i < 16; i++)
+        if (mask >> i & 1)
+            memcpy((float *)p + i, in + i, sizeof(*in));
 }
 
 static inline __m512h emulated_castsi512_ph(__m512i v)
