@@ -103,6 +103,25 @@ prune() {
 seernet() {
     [ "$ort" != none ] || left_out "ONNX Runtime's columns"
     "$build/tests/bench/bench_seernet" "$ort"
+    if [ ! -d "$shared" ]; then
+        left_out "whole models: no ../shared/models beside the project"
+        return
+    fi
+    echo
+    "$build/tests/bench/bench_seernet_models" \
+        "$(of squeezenet11 squeezenet11_fp32 golden/squeezenet11_fp32/real)" \
+        "$(of resnet20_cifar resnet20 golden/resnet20/seed)" \
+        "$(of super_resolution10 model golden/model/seed)" \
+        "$(of ultraface_slim320 version-slim-320_simplified \
+            golden/version-slim-320_simplified/real)" \
+        "$(of yunet_s yunet_s_320_320 golden/yunet_s_320_320/real)" \
+        "$(of mnist8 model golden/model/seed)" \
+        "$(of basic_pitch nmp golden/nmp/seed)" \
+        "$(of cnn_light light_bvlc_alexnet golden)" \
+        "$(of cnn_light light_resnet50 golden)" \
+        "$(of cnn_light light_shufflenet golden)" \
+        "$(of cnn_light light_squeezenet golden)" \
+        "$(of cnn_light light_vgg19 golden)"
 }
 
 starpu() {
