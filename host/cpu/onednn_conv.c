@@ -212,12 +212,19 @@ static enum spacc_status add(struct spacc_cpu_build *b, int n, const struct conv
     return status;
 }
 
+/* Code made for the shape: jit:avx2, jit_1x1:avx512_core; brgconv:avx512_core, brdgmm_dw:... on
+ * CPUs with AVX-512. Not x64:gemm:jit, ref:any. */
 static bool is_direct(dnnl_primitive_desc_t pd)
 {
+    static const char *const begin[] = {"jit", "brgconv", "brdgmm"};
     const char *name = NULL;
 
-    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) != dnnl_success ||
-           strncmp(name, "jit", 3) == 0;
+    if (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) != dnnl_success)
+        return true;
+    for (size_t i = 0; i < sizeof(begin) / sizeof(*begin); i++)
+        if (strncmp(name, begin[i], strlen(begin[i])) == 0)
+            return true;
+    return false;
 }
 
 /* The direct kernels refuse pads wider than their register block. Where they take the same
