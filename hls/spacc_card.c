@@ -702,7 +702,7 @@ void spacc_card(const u32 *program, const u32 *weights, const u32 *input, u32 *o
         end.region = end.offset = 0;
     for (u32 i = 0; i < REGISTERS; i++) {
 #pragma HLS PIPELINE II = 1
-        const u32 word = spacc_image_word(end, counts, i);
+        const u32 word = spacc_image_word(end, counts, 4 * REGISTERS, i);
         state[i] = word;
         registers[i] = word;
     }

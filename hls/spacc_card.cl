@@ -484,5 +484,5 @@ __kernel void spacc_card(__global uint *program, __global uint *weights, __globa
         end.region = end.offset = 0;
     meet();
     for (u32 i = c.item; i < SPACC_KERNEL_IMAGE_WORDS; i += c.items)
-        state[i] = spacc_image_word(end, counts, i);
+        state[i] = spacc_image_word(end, counts, SPACC_KERNEL_STATE_BYTES, i);
 }

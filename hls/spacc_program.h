@@ -302,8 +302,9 @@ struct spacc_end {
     u32 error, pc, region, offset;
 };
 
-/* Word `i` of the image of registers 0x100..0x1ff. */
-static u32 spacc_image_word(struct spacc_end end, struct spacc_counts c, u32 i)
+/* Word `i` of the image of registers 0x100..0x1ff; `state_bytes`: what the kernel needs of its
+ * memory. */
+static u32 spacc_image_word(struct spacc_end end, struct spacc_counts c, u32 state_bytes, u32 i)
 {
     const u32 offset = SPACC_KERNEL_IMAGE_BASE + 4 * i;
 
@@ -318,7 +319,7 @@ static u32 spacc_image_word(struct spacc_end end, struct spacc_counts c, u32 i)
     if (offset >= SPACC_REG_COUNTERS && offset < SPACC_REG_COUNTER(SPACC_CARD_COUNTERS))
         return spacc_counter_word(c, (offset - SPACC_REG_COUNTERS) / 4);
     if (offset == SPACC_KERNEL_REG_STATE_BYTES)
-        return SPACC_KERNEL_STATE_BYTES;
+        return state_bytes;
     return spacc_register(offset);
 }
 

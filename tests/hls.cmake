@@ -17,3 +17,5 @@ foreach(name test_hls test_hls_rtl)
   set_tests_properties(${name} PROPERTIES
     ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl" TIMEOUT 600)
 endforeach()
+add_test(NAME hls_pragmas
+  COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/test_hls_pragmas.py ${PROJECT_SOURCE_DIR})
