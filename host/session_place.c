@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/card/model.h"
 #include "host/card/uart.h"
 #include "host/profiles.h"
 #include "host/session_parts.h"
@@ -98,17 +99,23 @@ static enum spacc_status open_profiles(struct spacc_session *s, struct spacc_err
 
 /* ---- what the card would take ----------------------------------------------------- */
 
-/* The card that only counts, for the one that is open. */
-static void model_name(const struct spacc_session *s, char *text, size_t bytes)
+/* The card that prices are of: the one that only counts, for the one that is open; itself where
+ * it has no cycles that could be counted. */
+static enum spacc_status price_like(const struct spacc_session *s, char *name, size_t bytes,
+                                    struct spacc_error *err)
 {
-    const char *config = strchr(s->options.fpga, ':');
-    const struct spacc_card_info *info = spacc_card_device_info(s->device);
+    const char *like = spacc_model_card_like(spacc_card_device_info(s->device));
 
-    if (spacc_session_virtual_hz(s) > 0.0)
-        snprintf(text, bytes, "model%s", config ? config : ":16x16");
+    if (lacks_cycles(s))
+        snprintf(name, bytes, "%s", s->options.fpga);
+    else if (like)
+        snprintf(name, bytes, "model:%s", like);
     else
-        snprintf(text, bytes, "model:%ux%u%s%s", info->pes, info->lanes,
-                 info->shared_rows > 1 ? "s" : "", info->act_bits < 16 ? "p" : "");
+        return spacc_fail(err, SPACC_EUNSUPPORTED,
+                          "card '%s': no configuration of this build is like it, so that its "
+                          "cycles cannot be told",
+                          s->options.fpga);
+    return SPACC_OK;
 }
 
 /* A call of each plan node on a card, from runs of a shadow: cycles of the model of the card,
@@ -158,19 +165,20 @@ static enum spacc_status price_card(struct spacc_session *s, size_t frames,
     struct spacc_tensor **output = calloc(outputs + 1, sizeof(*output));
     struct spacc_options o = s->options;
     struct spacc_session *shadow = NULL;
-    char name[64];
+    char name[4096];
     enum spacc_status status;
 
-    model_name(s, name, sizeof(name));
-    o.fpga = lacks_cycles(s) ? s->options.fpga : name;
+    o.fpga = name;
     o.gpu = o.plan_file = o.waveform_file = NULL;
     o.goal = SPACC_GOAL_DEFAULT;
     o.sim_stall_per_1024 = o.sim_seed = 0;
     o.pins = 0;
     o.all_on = NULL;
     o.plan = o.verify = o.trace = false;
-    status = output ? spacc_session_new(&shadow, s->model, &o, err)
+    status = output ? price_like(s, name, sizeof(name), err)
                     : spacc_fail(err, SPACC_ENOMEM, "no memory for a session");
+    if (!status)
+        status = spacc_session_new(&shadow, s->model, &o, err);
     if (!status && !(status = spacc_session_learn(shadow, frames, input, state, states, err)) &&
         !(status = run_shadow(shadow, input, output, err)))
         take_times(shadow, spacc_card_device_info(s->device)->clock_hz, s->plan, card_us);

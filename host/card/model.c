@@ -332,6 +332,31 @@ static bool find_config(struct model *m, const char *name, double *clock_hz, cha
     return m->config != NULL;
 }
 
+static bool is_like(const struct spacc_card_config *c, const struct spacc_card_info *i)
+{
+    return c->pes == i->pes && c->lanes == i->lanes && c->cells == i->cells &&
+           c->weight_bits == i->weight_bits && c->act_bits == i->act_bits &&
+           c->index_bits == i->index_bits && c->axi_bits == i->axi_bits &&
+           c->shared_rows == i->shared_rows && c->weight_words == i->weight_words &&
+           c->x_words == i->x_words && c->h_words == i->h_words && c->units == i->units &&
+           c->psum_words == i->psum_words && c->instructions == i->instructions &&
+           c->queue == i->queue;
+}
+
+const char *spacc_model_card_like(const struct spacc_card_info *info)
+{
+    size_t count;
+    const struct spacc_board *boards = spacc_boards(&count);
+
+    for (size_t i = 0; i < CONFIGS; i++)
+        if (is_like(&configs[i].card, info))
+            return configs[i].name;
+    for (size_t i = 0; i < count; i++)
+        if (is_like(&boards[i].card, info))
+            return boards[i].name;
+    return NULL;
+}
+
 enum spacc_status spacc_model_card_open(struct spacc_card **out, const char *config,
                                         struct spacc_error *err)
 {

@@ -18,6 +18,10 @@ extern "C" {
 enum spacc_status spacc_model_card_open(struct spacc_card **out, const char *config,
                                         struct spacc_error *err);
 
+/* The `config` of a card that says this of itself: it takes the same cycles. NULL: there is
+ * none. */
+const char *spacc_model_card_like(const struct spacc_card_info *info);
+
 /* Whether a card is of this kind. */
 bool spacc_card_only_counts(const struct spacc_card_info *info);
 

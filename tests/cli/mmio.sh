@@ -65,6 +65,13 @@ ok "$spacc" run lstm.onnx --input x.npy --fpga "$card" --output mmio.npz --json
 json 'r["run_cycles"] == json.load(open("model.json"))["run_cycles"] > 0'
 json 'r["load_cycles"] == json.load(open("model.json"))["load_cycles"] > 0'
 same model.npz mmio.npz
+mkdir -p board/sys/class/uio/uio0 # files cannot interrupt, but they can be listed
+echo spacc >board/sys/class/uio/uio0/name
+ok "$spacc" devices --json
+json '["uio0/maps/map0/size: cannot be read" in c["note"] for c in r["no_cards"] if c["name"] == "mmio:uio0"] == [True]'
+mkdir profiles
+ok "$spacc" plan lstm.onnx --input x.npy --profiles profiles --fpga "$card" --quiet --json
+json '0 < r["tasks"][0]["us"]["card"] < 1e6'
 gone
 
 run env SPACC_MMIO_ROOT=/nowhere "$spacc" selftest --fpga mmio:0x43c00000
