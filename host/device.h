@@ -126,13 +126,13 @@ void spacc_device_free(struct spacc_device *d);
 /* ---- of a card device only ---- */
 
 struct spacc_card_totals {
-    uint64_t load_cycles; /* loading weights: prepare, and again after resets */
-    uint64_t run_cycles;  /* everything else */
+    uint64_t load_cycles;   /* loading weights: prepare, and again after resets */
+    uint64_t run_cycles;    /* everything else */
     double load_us, run_us; /* the same, wall time on this side */
-    uint64_t runs;        /* card runs */
-    size_t layers, away;  /* of all layers those that share one place, loaded in turn */
-    uint64_t batches;     /* RUNs: a batch of jobs each */
-    uint64_t kept;        /* of these began with what the card still had of h and states */
+    uint64_t runs;          /* card runs */
+    size_t layers, away;    /* of all layers those that share one place, loaded in turn */
+    uint64_t batches;       /* RUNs: a batch of jobs each */
+    uint64_t kept;          /* of these began with what the card still had of h and states */
 };
 
 const struct spacc_layout *spacc_card_device_layout(const struct spacc_device *d, size_t layer);

@@ -188,7 +188,7 @@ struct spacc_report_node {
     uint64_t cycles, cause[SPACC_CAUSES];
     double card_us;     /* cycles at the stated clock; of a card that counts none, wall time on
                            this side: what ran as one is shared out by weights times steps */
-    double utilisation; /* nonzeros * steps / (M * N * cycles of the steps); NAN without cycles */
+    double utilisation; /* nonzeros * steps / (M * N * their cycles); NAN without cycles */
     uint64_t gate_saturations, state_saturations, input_saturations;
     uint64_t bytes_read, bytes_written;
     uint64_t rows_skipped; /* of convolutions with SeerNet: results predicted to be zero, rows
