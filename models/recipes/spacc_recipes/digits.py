@@ -26,7 +26,7 @@ SEED = 20240613
 
 DENSE_STEPS, DENSE_LR, DENSE_DROP = 1200, 6e-3, 0.3
 AGAIN = 400                          # steps in which dense nets learn from themselves
-STEPS, RAMP, SETTLE, LR, DROP, ELSEWHERE = 1400, 250, 80, 4e-3, 0.1, 3
+STEPS, RAMP, SETTLE, LR, DROP, ELSEWHERE = 1400, 500, 250, 4e-3, 0.1, 2
 SOFT = 0.8                           # share of the dense net's answer in the loss
 
 
