@@ -15,7 +15,11 @@ target_link_options(test_hls PRIVATE -Wl,--wrap=spacc_card_open)
 foreach(name test_hls test_hls_rtl)
   target_compile_definitions(${name} PRIVATE SPACC_BUILD="${PROJECT_BINARY_DIR}")
   set_tests_properties(${name} PROPERTIES
-    ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl" TIMEOUT 600)
+    ENVIRONMENT "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/pocl" COST 30 TIMEOUT 600)
+  if(SPACC_SANITIZE) # as in placing.cmake
+    set_property(TEST ${name} APPEND PROPERTY
+      ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.txt:use_tls=0")
+  endif()
 endforeach()
 add_test(NAME hls_pragmas
   COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/test_hls_pragmas.py ${PROJECT_SOURCE_DIR})

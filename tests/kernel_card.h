@@ -19,6 +19,12 @@ typedef void kernel_fn(const uint32_t *program, const uint32_t *weights, const u
                        uint32_t input_bytes, uint32_t output_bytes, uint32_t watchdog_cycles,
                        uint32_t *state, uint32_t *registers);
 
+struct kernel_buffer {
+    void *bytes; /* its address on the card, too */
+    size_t size_bytes;
+    struct kernel_buffer *next;
+};
+
 struct kernel_card {
     /* Runs the kernel on the arguments in `reg`, leaves registers 0x100..0x1ff in `image`. */
     void (*run)(struct kernel_card *k);
@@ -27,6 +33,7 @@ struct kernel_card {
     void *user;        /* of another one */
     uint32_t reg[KERNEL_IMAGE / 4], image[KERNEL_IMAGE / 4];
     unsigned resets;
+    struct kernel_buffer *buffers;
 };
 
 /* A 64-bit argument; addresses of the card are those of this process. */
@@ -49,10 +56,26 @@ static inline void kernel_run_c(struct kernel_card *k)
         abort(); /* what an OpenCL host sees is what registers read */
 }
 
+static inline void kernel_release(void *self, uint64_t address)
+{
+    struct kernel_card *k = self;
+
+    for (struct kernel_buffer **at = &k->buffers; *at; at = &(*at)->next)
+        if ((uintptr_t)(*at)->bytes == address) {
+            struct kernel_buffer *gone = *at;
+            *at = gone->next;
+            free(gone->bytes);
+            free(gone);
+            return;
+        }
+}
+
 static inline void kernel_card_close(void *self)
 {
     struct kernel_card *k = self;
 
+    while (k->buffers)
+        kernel_release(k, (uintptr_t)k->buffers->bytes);
     if (k->close)
         k->close(k);
     free(k);
@@ -61,41 +84,53 @@ static inline void kernel_card_close(void *self)
 static inline enum spacc_status kernel_alloc(void *self, size_t size_bytes, uint64_t *address,
                                              struct spacc_error *err)
 {
-    const size_t pages = (size_bytes + KERNEL_PAGE - 1) / KERNEL_PAGE;
-    void *bytes = aligned_alloc(KERNEL_PAGE, pages * KERNEL_PAGE);
+    const size_t whole = (size_bytes + KERNEL_PAGE - 1) / KERNEL_PAGE * KERNEL_PAGE;
+    struct kernel_buffer *b = calloc(1, sizeof(*b));
+    struct kernel_card *k = self;
 
-    (void)self;
-    if (!bytes)
+    if (!b || !(b->bytes = aligned_alloc(KERNEL_PAGE, whole))) {
+        free(b);
         return spacc_fail(err, SPACC_ENOMEM, "no buffer of %zu bytes", size_bytes);
-    memset(bytes, 0, pages * KERNEL_PAGE);
-    *address = (uintptr_t)bytes;
+    }
+    memset(b->bytes, 0, whole);
+    b->size_bytes = size_bytes;
+    b->next = k->buffers;
+    k->buffers = b;
+    *address = (uintptr_t)b->bytes;
     return SPACC_OK;
 }
 
-static inline void kernel_release(void *self, uint64_t address)
+/* Whether a buffer has all of it. */
+static inline enum spacc_status kernel_holds(const struct kernel_card *k, uint64_t address,
+                                             size_t size_bytes, struct spacc_error *err)
 {
-    (void)self;
-    free((void *)(uintptr_t)address);
+    for (const struct kernel_buffer *b = k->buffers; b; b = b->next) {
+        const uint64_t at = address - (uintptr_t)b->bytes;
+        if (address >= (uintptr_t)b->bytes && at <= b->size_bytes &&
+            size_bytes <= b->size_bytes - (size_t)at)
+            return SPACC_OK;
+    }
+    return spacc_fail(err, SPACC_EINVAL, "no buffer has %zu bytes there", size_bytes);
 }
 
 static inline enum spacc_status kernel_write(void *self, uint64_t address, const void *from,
                                              size_t size_bytes, struct spacc_error *err)
 {
-    (void)self;
-    (void)err;
-    if (size_bytes)
+    const enum spacc_status status = kernel_holds(self, address, size_bytes, err);
+
+    if (status == SPACC_OK && size_bytes)
         memcpy((void *)(uintptr_t)address, from, size_bytes);
-    return SPACC_OK;
+    return status;
 }
 
 static inline enum spacc_status kernel_read(void *self, uint64_t address, void *to,
                                             size_t size_bytes, struct spacc_error *err)
 {
-    (void)self;
-    (void)err;
-    if (size_bytes)
+    const enum spacc_status status = kernel_holds(self, address, size_bytes, err);
+
+    if (status == SPACC_OK && size_bytes)
         memcpy(to, (const void *)(uintptr_t)address, size_bytes);
-    return SPACC_OK;
+    return status;
 }
 
 static inline enum spacc_status kernel_reg_write(void *self, uint32_t offset, uint32_t value,
