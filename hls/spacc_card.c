@@ -175,16 +175,16 @@ static void load(const u32 *from, struct spacc_move m)
     }
 }
 
-/* x of a step into the slot at word `base`; of a batch it comes [chunk][b] and is kept
- * sequence by sequence. */
-static void load_x(const u32 *from, u32 at, u32 batch, u32 x_words, u32 base)
+/* x of a step; of a batch it comes [chunk][b] and is kept sequence by sequence. The card has a
+ * ring of steps here, since it reads ahead. */
+static void load_x(const u32 *from, u32 at, u32 batch, u32 x_words)
 {
     u32 chunk = 0, b = 0, in_chunk = 0;
 
     for (u32 i = 0; i < batch * x_words * PAIRS; i++) {
 #pragma HLS PIPELINE II = 1
         const u32 position = chunk * CHUNK + in_chunk;
-        const u32 word = base + b * x_words + position / LANES, two = from[at + i];
+        const u32 word = b * x_words + position / LANES, two = from[at + i];
         x_memory[word][position % LANES] = spacc_enter(low_half(two));
         x_memory[word][position % LANES + 1] = spacc_enter(high_half(two));
         in_chunk += 2;
@@ -410,8 +410,8 @@ static void region(struct pass p, u32 *output, u32 *row_gates, u32 *row_states, 
 struct step {
     struct spacc_run r;
     struct spacc_stream stream;
-    u32 slot, from, to, m; /* words of the vector memories where those of sequence 0 begin */
-    u32 zero, y;           /* y: 32-bit words of the output */
+    u32 from, to, m; /* words of the vector memories where those of sequence 0 begin */
+    u32 zero, y;     /* y: 32-bit words of the output */
 };
 
 static void step_region_y(struct step s, struct pass *p, u32 first, u32 b)
@@ -447,7 +447,7 @@ static struct pass make_pass(struct step s, u32 second, u32 first, u32 groups, u
     p.h_part = s.r.weight_base + (second ? spacc_b_part(s.r, first) : s.r.prologue * s.r.k_x);
     if (s.stream.on)
         p.x_part = p.h_part = s.stream.word_base;
-    p.x_base = (s.slot * s.r.batch + b) * s.r.x_words;
+    p.x_base = b * s.r.x_words;
     p.h_base = second ? s.m + b * s.r.m_words : s.from + b * s.r.h_words;
     p.h_zero = !second && s.zero;
     p.state_zero = s.zero;
@@ -531,12 +531,10 @@ static void run_pass(struct step s, u32 second, const u32 *weights, const u32 *i
 static void fetch_x(struct step s, u32 offset, const u32 *weights, const u32 *input,
                     const u32 *output)
 {
-    const u32 base = s.slot * s.r.batch * s.r.x_words;
-
     switch (s.r.x_region) {
-    case SPACC_REGION_WEIGHTS: load_x(weights, offset / 4, s.r.batch, s.r.x_words, base); break;
-    case SPACC_REGION_INPUT: load_x(input, offset / 4, s.r.batch, s.r.x_words, base); break;
-    default: load_x(output, offset / 4, s.r.batch, s.r.x_words, base); break;
+    case SPACC_REGION_WEIGHTS: load_x(weights, offset / 4, s.r.batch, s.r.x_words); break;
+    case SPACC_REGION_INPUT: load_x(input, offset / 4, s.r.batch, s.r.x_words); break;
+    default: load_x(output, offset / 4, s.r.batch, s.r.x_words); break;
     }
 }
 
@@ -568,7 +566,6 @@ static u32 run_layer(struct spacc_run r, struct spacc_stream stream, const u32 *
         if (r.groups_b)
             run_pass(s, 1, weights, input, output, counts);
         spacc_count_step(r, stream, counts);
-        s.slot = s.slot + 1 == r.x_slots ? 0 : s.slot + 1;
         odd = !odd;
     }
     return error;

@@ -171,8 +171,8 @@ static u32 place_in(u32 s, u32 b, u32 batch, u32 chunk)
 struct step {
     struct spacc_run r;
     struct weights weights;
-    u32 x, from, to, m; /* words of the vector memories where those of sequence 0 begin */
-    u32 zero;           /* nothing came before this step */
+    u32 from, to, m; /* words of the vector memories where those of sequence 0 begin */
+    u32 zero;        /* nothing came before this step */
     __global u32 *y;
 };
 
@@ -191,7 +191,7 @@ static void quad_a(struct card *c, const struct step *s, u32 u, u32 b, s32 z[4],
 
     for (u32 i = 0; i < rows; i++) {
         s64 sum = sum_row(s->weights, spacc_x_part(s->r, group), s->r.k_x, 4 * q + i, c->x,
-                          s->x + b * s->r.x_words, SPACC_KERNEL_X_WORDS);
+                          b * s->r.x_words, SPACC_KERNEL_X_WORDS);
         if (!linear && !s->zero)
             sum += sum_row(s->weights, h_part(s->r, group), s->r.k_h, 4 * q + i, c->h,
                            s->from + b * s->r.h_words, SPACC_KERNEL_H_WORDS);
@@ -298,7 +298,8 @@ static void pass_b(struct card *c, const struct step *s, struct spacc_cuts *cuts
         }
 }
 
-/* x of a step, [chunk][b] in memory, to its slot, sequence by sequence. */
+/* x of a step, [chunk][b] in memory, sequence by sequence. The card has a ring of steps here,
+ * since it reads ahead. */
 static void fetch_x(struct card *c, const struct step *s, u32 offset)
 {
     __global const s16 *from = (__global const s16 *)(c->region[s->r.x_region] + offset / 4);
@@ -306,7 +307,7 @@ static void fetch_x(struct card *c, const struct step *s, u32 offset)
 
     for (u32 b = 0; b < s->r.batch; b++)
         for (u32 i = c->item; i < many; i += c->items)
-            c->x[s->x * SPACC_KERNEL_LANES + b * many + i] =
+            c->x[b * many + i] =
                 spacc_enter(from[place_in(i, b, s->r.batch, SPACC_KERNEL_QUADS)]);
 }
 
@@ -323,7 +324,6 @@ static void run_step(struct card *c, struct step *s, u32 t, struct spacc_cuts *c
 {
     const u32 words = s->r.batch * s->r.h_words, from = (s->r.odd + t) & 1;
 
-    s->x = (t % s->r.x_slots) * s->r.batch * s->r.x_words;
     s->from = s->r.h_base + from * words;
     s->to = s->r.h_base + (1 - from) * words;
     s->m = s->r.h_base + 2 * words;

@@ -39,7 +39,7 @@ int main(void)
 #endif
 
 enum {
-    PROGRAMS = 150,
+    PROGRAMS = 100,
     WORDS = SPACC_INSTRUCTION_WORDS,
     CODES = 10,
     OUTPUT_BYTES = 1 << 16,
@@ -259,7 +259,7 @@ static bool left_alone(const struct field *f, uint32_t value)
     if (f->opcode == SPACC_OP_MARK)
         return true;
     if (f->opcode != SPACC_OP_RUN)
-        return one_of(f->name, "RING_WORDS WORD_BASE ");
+        return f->opcode == SPACC_OP_STREAM && one_of(f->name, "WORD_BASE ");
     return (one_of(f->name, "STEPS BATCH ") && value > 3) ||
            (one_of(f->name, "GROUPS GROUPS_B K_X K_H K_B ") && value > 8 && value <= 16384) ||
            (one_of(f->name, "WEIGHT_BASE ") && value > 100 && value <= 16384) ||
@@ -267,18 +267,31 @@ static bool left_alone(const struct field *f, uint32_t value)
            one_of(f->name, "MASKED ");
 }
 
+/* A field of the instruction, or NULL: it has none. */
+static const struct field *random_field(uint32_t opcode)
+{
+    const struct field *found = NULL;
+    uint32_t seen = 0;
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (fields[i].opcode == opcode && draw(++seen) == 0)
+            found = &fields[i];
+    return found;
+}
+
 static void spoil(struct duel *d)
 {
     uint32_t *word = d->code[draw(d->codes)];
-    const struct field *f = &fields[draw(sizeof(fields) / sizeof(fields[0]))];
-    const uint32_t mask = f->bits == 32 ? UINT32_MAX : (1u << f->bits) - 1;
-    const uint32_t value = odd_value(d) & mask;
+    const struct field *f = random_field(word[0] & 255);
 
     if (draw(30) == 0)
         word[0] = (word[0] & ~255u) | draw(256);
-    if ((word[0] & 255) != f->opcode || left_alone(f, value))
+    if (!f)
         return;
-    word[f->word] = (word[f->word] & ~(mask << f->low)) | value << f->low;
+    const uint32_t mask = f->bits == 32 ? UINT32_MAX : (1u << f->bits) - 1;
+    const uint32_t value = odd_value(d) & mask;
+    if (!left_alone(f, value))
+        word[f->word] = (word[f->word] & ~(mask << f->low)) | value << f->low;
 }
 
 /* ---- memory ------------------------------------------------------------------- */
@@ -410,7 +423,8 @@ static void check_registers(struct duel *d)
         uint32_t sim, kernel;
         ok(spacc_card_reg_read(d->sim.card, offsets[i], &sim, &d->sim.err), &d->sim.err);
         ok(spacc_card_reg_read(d->kernel.card, offsets[i], &kernel, &d->sim.err), &d->sim.err);
-        assert_int_equal(kernel, sim);
+        /* of masked RUNs the kernels know nothing, and say so */
+        assert_int_equal(kernel, offsets[i] == SPACC_REG_CONFIG_MASKS ? 0 : sim);
     }
 }
 
@@ -428,7 +442,7 @@ static void fight(const char *config, struct kernel_card *kernel)
     for (int i = 0; i < PROGRAMS; i++) {
         char text[2][64];
         make_program(d);
-        for (uint32_t spoils = draw(2) ? 0 : 1 + draw(12); spoils; spoils--)
+        for (uint32_t spoils = draw(2) ? 0 : 1 + draw(3); spoils; spoils--)
             spoil(d);
         run_both(d);
         const char *want = error_of(&d->sim, text[0], sizeof(text[0]));
@@ -454,8 +468,8 @@ static void fight(const char *config, struct kernel_card *kernel)
     free(d);
 }
 
-/* Cards without masked RUNs, as the kernels are. */
-kernel_fn spacc_hls_16x16s, spacc_hls_128x32;
+/* Shared indices; wide beats and 32 cell lanes; groups that are no whole beats. */
+kernel_fn spacc_hls_16x16s, spacc_hls_128x32, spacc_hls_8x8;
 
 static struct kernel_card *new_c(kernel_fn *kernel)
 {
@@ -472,6 +486,7 @@ static void the_c_kernel_is_the_rtl(void **state)
     printf("seed %llu\n", (unsigned long long)seed());
     fight("16x16s", new_c(spacc_hls_16x16s));
     fight("128x32", new_c(spacc_hls_128x32));
+    fight("8x8", new_c(spacc_hls_8x8));
 }
 
 static void the_opencl_kernel_is_the_rtl(void **state)
@@ -480,6 +495,7 @@ static void the_opencl_kernel_is_the_rtl(void **state)
 #if SPACC_OPENCL
     if (opencl_device()) {
         fight("16x16s", opencl_new("16x16s", OPENCL_STATE_BYTES, 5));
+        fight("8x8", opencl_new("8x8", OPENCL_STATE_BYTES, 1));
         return;
     }
 #endif
