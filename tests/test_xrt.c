@@ -33,15 +33,23 @@ static void make(const char *options)
 
 /* ---- the container ------------------------------------------------------------- */
 
-static void the_clock_comes_from_the_file(void **state)
+static unsigned arguments;
+
+static void clock_and_arguments_come_from_the_file(void **state)
 {
     (void)state;
     double clock_hz = 0.0;
     struct spacc_error err = {0};
 
     make("--mhz 267");
-    assert_int_equal(spacc_xclbin_clock(xclbin, "spacc_card", &clock_hz, &err), SPACC_OK);
+    assert_int_equal(spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err),
+                     SPACC_OK);
     assert_true(clock_hz == 267e6);
+    assert_int_equal(arguments, SPACC_ARGUMENTS);
+    make("--state");
+    assert_int_equal(spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err),
+                     SPACC_OK);
+    assert_int_equal(arguments, SPACC_ARGUMENTS + 1);
 }
 
 static void banks_of_memory_have_their_sizes(void **state)
@@ -66,7 +74,8 @@ static void refused(const char *options, enum spacc_status status, const char *t
     struct spacc_error err = {0};
 
     make(options);
-    assert_int_equal(spacc_xclbin_clock(xclbin, "spacc_card", &clock_hz, &err), status);
+    assert_int_equal(spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err),
+                     status);
     if (!strstr(err.text, text) || !strstr(err.text, xclbin))
         fail_msg("'%s' does not say '%s' and the file", err.text, text);
 }
@@ -81,8 +90,9 @@ static void files_that_are_wrong_are_refused_by_name(void **state)
     refused("--mhz 0", SPACC_EFORMAT, "names no data clock");
     refused("--cut 1", SPACC_EFORMAT, "its header says");
     refused("--cut 2900", SPACC_EFORMAT, "not an .xclbin");
-    assert_int_equal(spacc_xclbin_clock("/nowhere.xclbin", "spacc_card", &clock_hz, &err),
-                     SPACC_EIO);
+    assert_int_equal(
+        spacc_xclbin_kernel("/nowhere.xclbin", "spacc_card", &arguments, &clock_hz, &err),
+        SPACC_EIO);
 }
 
 /* Every byte of header and section table damaged in turn: refused or read, never outside. */
@@ -107,7 +117,7 @@ static void damaged_headers_do_no_harm(void **state)
         assert_int_equal(fwrite(bytes, 1, size, f), size);
         fclose(f);
         bytes[i] = kept;
-        (void)spacc_xclbin_clock(xclbin, "spacc_card", &clock_hz, &err);
+        (void)spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err);
         (void)spacc_xclbin_bank(xclbin, 1, &bank_bytes, &err);
     }
 }
@@ -126,6 +136,22 @@ static void a_board_is_named_with_its_file(void **state)
         assert_int_equal(spacc_xrt_card_open(&card, wrong[i], &err), SPACC_EINVAL);
         assert_null(card);
     }
+}
+
+/* It would write its registers to wherever an argument that nobody gave points. */
+static void a_kernel_of_hls_is_refused(void **state)
+{
+    (void)state;
+    char name[80];
+    struct spacc_error err = {0};
+    struct spacc_card *card;
+
+    make("--state");
+    snprintf(name, sizeof(name), ":0=%s", xclbin);
+    assert_int_equal(spacc_xrt_card_open(&card, name, &err), SPACC_EUNSUPPORTED);
+    assert_null(card);
+    assert_non_null(strstr(err.text, "has 10 arguments, the card of rtl/ has 9"));
+    assert_non_null(strstr(err.text, "for --fpga opencl:P.D="));
 }
 
 static void without_xrt_the_reason_is_told(void **state)
@@ -264,11 +290,12 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_clock_comes_from_the_file),
+        cmocka_unit_test(clock_and_arguments_come_from_the_file),
         cmocka_unit_test(banks_of_memory_have_their_sizes),
         cmocka_unit_test(files_that_are_wrong_are_refused_by_name),
         cmocka_unit_test(damaged_headers_do_no_harm),
         cmocka_unit_test(a_board_is_named_with_its_file),
+        cmocka_unit_test(a_kernel_of_hls_is_refused),
         cmocka_unit_test(without_xrt_the_reason_is_told),
         cmocka_unit_test(xrt_accepts_the_file_and_every_call),
         cmocka_unit_test(a_board_without_registers_is_refused),

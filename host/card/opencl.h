@@ -20,7 +20,7 @@ extern "C" {
  * SPACC_EINVAL: no such text; an accelerator and no file. SPACC_EIO: the file.
  * SPACC_EUNSUPPORTED: no such device (with what there is), a build without OpenCL, a kernel
  * with other arguments than ours. SPACC_EDEVICE: the driver said no (its words). SPACC_ENOMEM.
- * Errors of spacc_xclbin_clock() (Xilinx's platform) and spacc_card_attach(). */
+ * Errors of spacc_xclbin_kernel() (Xilinx's platform) and spacc_card_attach(). */
 enum spacc_status spacc_opencl_card_open(struct spacc_card **out, const char *which,
                                          struct spacc_error *err);
 

@@ -114,10 +114,11 @@ static enum spacc_status from_source(struct spacc_opencl_kernel *k, struct spacc
 static enum spacc_status check_file(const struct spacc_opencl_kernel *k, const char *file,
                                     struct spacc_error *err)
 {
-    double clock_hz; /* not needed: the kernel counts no cycles */
+    unsigned arguments; /* OpenCL tells */
+    double clock_hz;    /* not needed: the kernel counts no cycles */
 
     return strcmp(k->info.platform, "Xilinx") == 0
-               ? spacc_xclbin_clock(file, SPACC_KERNEL_NAME, &clock_hz, err)
+               ? spacc_xclbin_kernel(file, SPACC_KERNEL_NAME, &arguments, &clock_hz, err)
                : SPACC_OK;
 }
 

@@ -94,8 +94,9 @@ static const char *kernel_name(const char *tag, size_t *length)
     return at + 7;
 }
 
-/* `xml` is terminated. Collects the names that are not it in `others`. */
-static bool has_kernel(const char *xml, const char *kernel, char *others, size_t room)
+/* The tag of that kernel, or NULL. `xml` is terminated. Collects the names that are not it in
+ * `others`. */
+static const char *find_kernel(const char *xml, const char *kernel, char *others, size_t room)
 {
     size_t used = 0, length;
 
@@ -105,16 +106,27 @@ static bool has_kernel(const char *xml, const char *kernel, char *others, size_t
         if (!name)
             continue;
         if (length == strlen(kernel) && !memcmp(name, kernel, length))
-            return true;
+            return tag;
         if (used < room)
             used += (size_t)snprintf(others + used, room - used, "%s%.*s", used ? ", " : "",
                                      (int)(length < 64 ? length : 64), name);
     }
-    return false;
+    return NULL;
+}
+
+/* How many <arg ...> stand in the element that begins at `tag`. */
+static unsigned count_arguments(const char *tag)
+{
+    const char *end = strstr(tag, "</kernel>");
+    unsigned count = 0;
+
+    for (const char *at = tag; (at = strstr(at, "<arg ")) && (!end || at < end); at++)
+        count++;
+    return count;
 }
 
 static enum spacc_status check_kernel(const struct file *f, const char *kernel,
-                                      struct spacc_error *err)
+                                      unsigned *arguments, struct spacc_error *err)
 {
     const uint8_t *at;
     char others[200];
@@ -128,7 +140,10 @@ static enum spacc_status check_kernel(const struct file *f, const char *kernel,
         return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", f->name);
     memcpy(xml, at, size);
     xml[size] = '\0';
-    if (!has_kernel(xml, kernel, others, sizeof(others)))
+    const char *tag = find_kernel(xml, kernel, others, sizeof(others));
+    if (tag)
+        *arguments = count_arguments(tag);
+    else
         status = spacc_fail(err, SPACC_EFORMAT, "%s: no kernel '%s' in it, but: %s", f->name,
                             kernel, others[0] ? others : "none");
     free(xml);
@@ -200,14 +215,14 @@ static enum spacc_status load(struct file *f, const char *name, struct spacc_err
     return status == SPACC_OK ? check(f, err) : status;
 }
 
-enum spacc_status spacc_xclbin_clock(const char *file, const char *kernel, double *clock_hz,
-                                     struct spacc_error *err)
+enum spacc_status spacc_xclbin_kernel(const char *file, const char *kernel, unsigned *arguments,
+                                      double *clock_hz, struct spacc_error *err)
 {
     struct file f;
     enum spacc_status status = load(&f, file, err);
 
     if (status == SPACC_OK)
-        status = check_kernel(&f, kernel, err);
+        status = check_kernel(&f, kernel, arguments, err);
     if (status == SPACC_OK)
         status = find_clock(&f, clock_hz, err);
     free(f.bytes);

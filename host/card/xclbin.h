@@ -11,11 +11,11 @@
 extern "C" {
 #endif
 
-/* Clock of the kernel named `kernel`. SPACC_EIO (file, reason), SPACC_EFORMAT: not an xclbin,
- * cut off, a section outside of the file, no kernel of that name (names those there are), no
- * clock. */
-enum spacc_status spacc_xclbin_clock(const char *file, const char *kernel, double *clock_hz,
-                                     struct spacc_error *err);
+/* Of the kernel named `kernel` how many arguments it has, and its clock. SPACC_EIO (file,
+ * reason), SPACC_EFORMAT: not an xclbin, cut off, a section outside of the file, no kernel of
+ * that name (names those there are), no clock. */
+enum spacc_status spacc_xclbin_kernel(const char *file, const char *kernel, unsigned *arguments,
+                                      double *clock_hz, struct spacc_error *err);
 
 /* Bytes of memory bank `bank`; 0: it is no memory of that file (a group of banks, host memory).
  * Errors as above. */

@@ -405,6 +405,7 @@ enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which
 {
     struct spacc_xrt *x = calloc(1, sizeof(*x));
     double clock_hz = 0.0;
+    unsigned arguments = 0;
     const char *xclbin;
     unsigned index;
     enum spacc_status status;
@@ -414,7 +415,14 @@ enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which
         return spacc_fail(err, SPACC_ENOMEM, "xrt: out of memory");
     status = parse(which, &index, &xclbin, err);
     if (status == SPACC_OK)
-        status = spacc_xclbin_clock(xclbin, SPACC_KERNEL_NAME, &clock_hz, err);
+        status = spacc_xclbin_kernel(xclbin, SPACC_KERNEL_NAME, &arguments, &clock_hz, err);
+    if (status == SPACC_OK && arguments != SPACC_ARGUMENTS)
+        status = spacc_fail(
+            err, SPACC_EUNSUPPORTED,
+            "xrt: %s: kernel '%s' has %u arguments, the card of rtl/ has %d%s%s", xclbin,
+            SPACC_KERNEL_NAME, arguments, SPACC_ARGUMENTS,
+            arguments == SPACC_ARGUMENTS + 1 ? "; that of hls/ is for --fpga opencl:P.D=" : "",
+            arguments == SPACC_ARGUMENTS + 1 ? xclbin : "");
     if (status == SPACC_OK)
         status = spacc_xrt_api_load(&x->api, err);
     if (status == SPACC_OK)

@@ -10,9 +10,10 @@ extern "C" {
 #endif
 
 /* `which`: "" (device 0) or ":N", then maybe "=FILE.xclbin"; without it the file is that of
- * $SPACC_XCLBIN. SPACC_EUNSUPPORTED: no XRT here. SPACC_EINVAL: no such text, no file named.
- * SPACC_EDEVICE: no such device, .xclbin refused, no kernel, buffers of its arguments in
- * several banks. Errors of spacc_xclbin_clock() and spacc_card_attach(). */
+ * $SPACC_XCLBIN. SPACC_EUNSUPPORTED: no XRT here, a kernel with other arguments than the
+ * card's. SPACC_EINVAL: no such text, no file named. SPACC_EDEVICE: no such device, .xclbin
+ * refused, no kernel, buffers of its arguments in several banks. Errors of
+ * spacc_xclbin_kernel() and spacc_card_attach(). */
 enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which,
                                       struct spacc_error *err);
 
