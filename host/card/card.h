@@ -61,11 +61,11 @@ struct spacc_card_info {
     uint32_t weight_words;     /* words of N weights, a PE */
     uint32_t x_words, h_words; /* of the two vector memories, a bank (lane) */
     uint32_t units, psum_words, instructions;
-    uint32_t queue;        /* rows that a PE queues for masked RUNs; 0: none of these */
-    uint32_t mask_beats;   /* of the bus: masks of steps that it holds ahead */
+    uint32_t queue;      /* rows that a PE queues for masked RUNs; 0: none of these */
+    uint32_t mask_beats; /* of the bus: masks of steps that it holds ahead */
+    double clock_hz;     /* stated clock: cycles become microseconds by it; 0: it counts none */
     bool keeps_arguments;  /* of struct spacc_card_ops */
     uint64_t memory_bytes; /* of its own, for all buffers; 0: the host's, or not known */
-    double clock_hz; /* stated clock: cycles become microseconds by it; 0: it counts none */
 };
 
 /* Counters of the last run, in the order of rtl/card.toml (card_map.h has names and

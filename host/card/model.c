@@ -339,22 +339,24 @@ static bool is_like(const struct spacc_card_config *c, const struct spacc_card_i
            c->index_bits == i->index_bits && c->axi_bits == i->axi_bits &&
            c->shared_rows == i->shared_rows && c->weight_words == i->weight_words &&
            c->x_words == i->x_words && c->h_words == i->h_words && c->units == i->units &&
-           c->psum_words == i->psum_words && c->instructions == i->instructions &&
-           c->queue == i->queue;
+           c->psum_words == i->psum_words && c->instructions == i->instructions;
 }
 
+/* A queue changes the cycles of masked RUNs alone: one with the same is better, not needed. */
 const char *spacc_model_card_like(const struct spacc_card_info *info)
 {
     size_t count;
     const struct spacc_board *boards = spacc_boards(&count);
+    const char *like = NULL;
 
-    for (size_t i = 0; i < CONFIGS; i++)
-        if (is_like(&configs[i].card, info))
-            return configs[i].name;
-    for (size_t i = 0; i < count; i++)
-        if (is_like(&boards[i].card, info))
-            return boards[i].name;
-    return NULL;
+    for (size_t i = 0; i < CONFIGS + count; i++) {
+        const struct spacc_card_config *c =
+            i < CONFIGS ? &configs[i].card : &boards[i - CONFIGS].card;
+        const char *name = i < CONFIGS ? configs[i].name : boards[i - CONFIGS].name;
+        if (is_like(c, info) && (!like || c->queue == info->queue))
+            like = name;
+    }
+    return like;
 }
 
 enum spacc_status spacc_model_card_open(struct spacc_card **out, const char *config,
