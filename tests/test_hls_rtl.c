@@ -157,7 +157,9 @@ static void add_run(struct duel *d, uint32_t cell, bool streamed)
     const uint32_t groups = 1 + draw(4 * fit < 6 ? 4 * fit : 6);
     const uint32_t groups_b = !two ? 0 : lstmp ? 1 + draw(fit < 3 ? fit : 3) : groups;
     const uint32_t k_x = 1 + draw(3), k_h = linear ? 0 : 1 + draw(3),
-                   k_b = two ? 1 + draw(6) : 0;
+                   k_b = !two       ? 0
+                         : streamed ? k_x + k_h + 1
+                                    : 1 + draw(6);
     const uint32_t most = groups < 8 ? groups : 8;
     const uint32_t prologue = linear || streamed ? 0 : draw(most + 1);
     const uint32_t x_words = 4 + draw(2), h_words = linear ? draw(3) : 4 + draw(2);
@@ -458,7 +460,7 @@ static bool run_and_compare(struct duel *d, const char *config, int program)
 /* Every field of RUN and STREAM alone, with values about the limits of small numbers. */
 static void sweep(struct duel *d, const char *config, uint32_t cell, bool streamed)
 {
-    static const uint32_t values[] = {0, 1, 2, 3, 5, UINT32_MAX};
+    static const uint32_t values[] = {0, 1, 2, 3, 4, 5, 6, UINT32_MAX};
     struct duel *base = malloc(sizeof(*base));
     unsigned good = 0, all = 0;
 
