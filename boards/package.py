@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Everything that a vendor's tools need to build a board's card, in a folder of its own.
 
-    boards/package.py BOARD --out DIR
+    boards/package.py BOARD [--hls [CONFIG]] [--out DIR]
     boards/package.py --list
 
 All boards: rtl/*.sv (with the generated package), spacc_kernel.v (the card with the board's
 parameters), card.tcl (facts: registers, files, part, clock) and package_ip.tcl.
 Vitis: kernel.xml, link.cfg, package_xo.tcl. Zynq: block_design.tcl, spacc.dtso, spacc_pynq.py.
+--hls (Vitis only): hls/spacc_card.c with a configuration of rtl/card.toml (16x16) in place of the
+board's RTL: the source and what it includes, hls_config.cfg, build_hls.sh, package_hls_xo.tcl.
 
 Names, offsets and sizes are those of rtl/card.toml and boards/boards.toml; the Tcl that is
 copied from boards/deploy has none of its own."""
@@ -15,6 +17,7 @@ import argparse
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import tomllib
@@ -29,7 +32,10 @@ CONTROL, MASTER = "s_axi_control", "m_axi_gmem"
 CONTROL_BYTES = 4096       # 12 address bits
 FIRST_ARGUMENT = 0x10
 COPIED = {"vitis": ("package_ip.tcl", "package_xo.tcl"),
-          "zynq": ("package_ip.tcl", "block_design.tcl", "spacc_pynq.py")}
+          "zynq": ("package_ip.tcl", "block_design.tcl", "spacc_pynq.py"),
+          "hls": ("build_hls.sh", "package_hls_xo.tcl")}
+HLS_SOURCES = ("spacc_card.c", "spacc_program.h", "spacc_numbers.h", "spacc_kernel.h")
+HLS_HEADERS = ("card_map.h", "act_tables.h")  # of rtl/generate.py
 
 
 def module(path):
@@ -61,6 +67,13 @@ def arguments(card):
     return table[:1 + [r[0] for r in table].index("WATCHDOG_CYCLES")]
 
 
+def kernel_arguments(card):
+    """Those of kernels from C, which have one more."""
+    end = next(r["offset"] for r in card["register"] if r["name"] == "IDENTITY")
+    return arguments(card) + [(r["name"], r["offset"], r.get("bits", 32), r["text"])
+                              for r in card["kernel_register"] if r["offset"] < end]
+
+
 def version(card):
     number = card["identity"]["version"]
     return f"{number >> 16}.{number & 0xffff}"
@@ -88,7 +101,8 @@ def kernel_v(config):
     return f"// {MADE}\nmodule {TOP} (\n{ports}\n);\n  {KERNEL} #(\n{values}\n  ) u_card (\n{wires}\n  );\nendmodule\n"
 
 
-def kernel_xml(card, config):
+def kernel_xml(card, config, table):
+    """`table`: the arguments."""
     def argument(number, name, offset, bits):
         size = bits // 8
         pointer = bits == 64
@@ -96,7 +110,7 @@ def kernel_xml(card, config):
                 f'port="{MASTER if pointer else CONTROL}" size="0x{size:x}" offset="0x{offset:03x}" '
                 f'type="{"void*" if pointer else "uint"}" hostOffset="0x0" hostSize="0x{size:x}"/>')
 
-    args = "\n".join(argument(i, *r[:3]) for i, r in enumerate(arguments(card)))
+    args = "\n".join(argument(i, *r[:3]) for i, r in enumerate(table))
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <!-- {MADE} -->
 <root versionMajor="1" versionMinor="6">
@@ -119,6 +133,17 @@ def link_cfg(package, clock_hz):
     return "\n".join([f"# {MADE}"] + platform + [
         "", "[connectivity]", f"nk={KERNEL}:1:{INSTANCE}", f"sp={INSTANCE}.{MASTER}:{package['memory']}",
         "", "[clock]", f"freqhz={clock_hz}:{INSTANCE}.ap_clk", ""])
+
+
+def hls_config(package, config, clock_hz):
+    """For v++ -c --mode hls. The IP flow keeps the offsets that the pragmas name, which are the card's."""
+    width = config["axi_bits"]  # of the one port, as kernel.xml has it
+    return "\n".join([
+        f"# {MADE}", f"part={package['part']}", "", "[hls]", "flow_target=vivado", f"clock={1e9 / clock_hz:g}ns",
+        f"syn.top={KERNEL}", f"syn.file=hls/{HLS_SOURCES[0]}", f"syn.interface.m_axi_min_bitwidth={width}",
+        f"syn.interface.m_axi_max_widen_bitwidth={width}",
+        "# A FIFO that is not one, a region that is not canonical: errors.", "syn.dataflow.strict_mode=error",
+        "package.output.format=ip_catalog", "package.output.syn=true", ""])
 
 
 def tcl_list(words):
@@ -185,24 +210,65 @@ def copy_sources(out):
     return [f"rtl/{os.path.basename(path)}" for path in chosen]
 
 
+def copy_hls_sources(out):
+    """hls/ and rtl/ of the folder: the kernel and the headers that it includes by these names."""
+    for folder in ("hls", "rtl"):
+        os.makedirs(os.path.join(out, folder), exist_ok=True)
+    for name in HLS_SOURCES:
+        shutil.copy(os.path.join(ROOT, "hls", name), os.path.join(out, "hls"))
+    with tempfile.TemporaryDirectory() as work:
+        subprocess.run([sys.executable, os.path.join(ROOT, "rtl", "generate.py"), "--toml",
+                        os.path.join(ROOT, "rtl", "card.toml"), "--out", work], check=True)
+        for name in HLS_HEADERS:
+            shutil.copy(os.path.join(work, name), os.path.join(out, "rtl"))
+
+
+def write(out, files, flow):
+    """Files by name, and those that are copied for this flow."""
+    for name, text in files.items():
+        with open(os.path.join(out, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    for name in COPIED[flow]:
+        shutil.copy(os.path.join(HERE, "deploy", name), out)
+
+
+def make_hls(card, package, board, config, out):
+    clock_hz = round(board["clock_mhz"] * 1e6)
+    facts = [("kernel", KERNEL), ("version", version(card)), ("part", package["part"]), ("config", config["name"])]
+    copy_hls_sources(out)
+    write(out, {"kernel.xml": kernel_xml(card, config, kernel_arguments(card)),
+                "hls_config.cfg": hls_config(package, config, clock_hz), "link.cfg": link_cfg(package, clock_hz),
+                "card.tcl": "\n".join([f"# {MADE}"] + [f"set card({n}) {tcl_list([v])}" for n, v in facts] + [""])},
+          "hls")
+
+
 def make(card, package, board, out):
     clock_hz, config = round(board["clock_mhz"] * 1e6), board["config"]
     sources = copy_sources(out) + [TOP + ".v"]
     files = {TOP + ".v": kernel_v(config), "card.tcl": card_tcl(card, package, config, clock_hz, sources)}
     if package["flow"] == "vitis":
-        files.update({"kernel.xml": kernel_xml(card, config), "link.cfg": link_cfg(package, clock_hz)})
+        files.update({"kernel.xml": kernel_xml(card, config, arguments(card)),
+                      "link.cfg": link_cfg(package, clock_hz)})
     else:
         files["spacc.dtso"] = tree_dtso(package, clock_hz)
-    for name, text in files.items():
-        with open(os.path.join(out, name), "w", encoding="utf-8") as file:
-            file.write(text)
-    for name in COPIED[package["flow"]]:
-        shutil.copy(os.path.join(HERE, "deploy", name), out)
+    write(out, files, package["flow"])
+
+
+def hls_configuration(card, package, name):
+    """A [[config]] of rtl/card.toml, or why not."""
+    if package["flow"] != "vitis":
+        sys.exit(f"package: {package['name']}: --hls is for boards behind XRT: registers of a kernel from C are empty "
+                 "before its first run, and only an .xclbin tells that it is one")
+    configs = {config["name"]: config for config in card["config"]}
+    if name not in configs:
+        sys.exit(f"package: rtl/card.toml has no configuration '{name}'; it has {', '.join(configs)}")
+    return configs[name]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("board", nargs="?")
+    parser.add_argument("--hls", metavar="CONFIG", nargs="?", const="16x16")
     parser.add_argument("--out")
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
@@ -216,8 +282,12 @@ def main():
     with open(os.path.join(ROOT, "rtl", "card.toml"), "rb") as file:
         card = tomllib.load(file)
     package = packages[args.board]
-    out = os.path.abspath(args.out or os.path.join(ROOT, "build", "deploy", args.board))
-    make(card, package, boards[package["card"]], out)
+    folder = args.board + ("-hls" if args.hls else "")
+    out = os.path.abspath(args.out or os.path.join(ROOT, "build", "deploy", folder))
+    if args.hls:
+        make_hls(card, package, boards[package["card"]], hls_configuration(card, package, args.hls), out)
+    else:
+        make(card, package, boards[package["card"]], out)
     print(out)
 
 

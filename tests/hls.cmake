@@ -1,12 +1,5 @@
-# The C kernel once a configuration, each a function of its own. Its pragmas are for Vitis HLS.
-set(hls_configs ${SPACC_CONFIGS})
-foreach(config ${hls_configs})
-  add_library(spacc_hls_${config} OBJECT ${PROJECT_SOURCE_DIR}/hls/spacc_card.c)
-  target_link_libraries(spacc_hls_${config} PRIVATE spacc_flags)
-  target_compile_definitions(spacc_hls_${config} PRIVATE
-    SPACC_KERNEL_CONFIG=${config} spacc_card=spacc_hls_${config})
-  target_compile_options(spacc_hls_${config} PRIVATE -O2 -Wno-unknown-pragmas)
-  add_dependencies(spacc_hls_${config} spacc_card_map)
+# The C kernels (hls/CMakeLists.txt) in this process.
+foreach(config ${SPACC_CONFIGS})
   target_link_libraries(test_hls PRIVATE spacc_hls_${config})
   target_link_libraries(test_hls_rtl PRIVATE spacc_hls_${config})
 endforeach()
@@ -23,3 +16,8 @@ foreach(name test_hls test_hls_rtl)
 endforeach()
 add_test(NAME hls_pragmas
   COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/test_hls_pragmas.py ${PROJECT_SOURCE_DIR})
+# Behind the calls of XRT.
+if(SPACC_SIM)
+  add_dependencies(test_xrt spacc_xrtsim)
+  target_compile_definitions(test_xrt PRIVATE SPACC_XRTSIM_LIB="$<TARGET_FILE:spacc_xrtsim>")
+endif()

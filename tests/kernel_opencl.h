@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "hls/spacc_kernel.h"
-#include "tests/kernel_card.h"
+#include "sim/kernel_card.h"
 
 /* Of the largest configuration; behind the state of 16x16 stands a pattern that must stay. */
 enum { OPENCL_STATE_BYTES = 32 << 20, OPENCL_PATTERN = 0x5a };

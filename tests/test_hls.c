@@ -17,7 +17,7 @@
 #include "hls/spacc_kernel.h"
 #include "host/session.h"
 #include "models/io.h"
-#include "tests/kernel_card.h"
+#include "sim/kernel_card.h"
 #include "tests/layer_maker.h"
 
 #if SPACC_OPENCL

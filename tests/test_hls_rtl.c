@@ -32,7 +32,7 @@ int main(void)
 
 #else
 
-#include "tests/kernel_card.h"
+#include "sim/kernel_card.h"
 #include "tests/layer_maker.h"
 #if SPACC_OPENCL
 #include "tests/kernel_opencl.h"

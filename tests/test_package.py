@@ -35,6 +35,9 @@ PACKAGES = {p["name"]: p for p in BOARDS["package"]}
 REGISTERS = {r["name"]: (r["offset"], r.get("bits", 32)) for r in CARD["register"]}
 ARGUMENTS = ["PROGRAM_PTR", "WEIGHTS_PTR", "INPUT_PTR", "OUTPUT_PTR", "PROGRAM_BYTES", "WEIGHTS_BYTES",
              "INPUT_BYTES", "OUTPUT_BYTES", "WATCHDOG_CYCLES"]  # as host/card/xrt.c passes them
+KERNEL_REGISTERS = {r["name"]: (r["offset"], r.get("bits", 32)) for r in CARD["kernel_register"]}
+CONFIGS = {c["name"]: c for c in CARD["config"]}
+HLS = (("u50", "16x16"), ("kv260", "128x32"))  # packages of the kernel from C
 COUNTERS = {"COUNTER_" + c["name"]: (CARD["counters"]["base"] + 8 * i, 64)
             for i, c in enumerate(CARD["counter"])}
 
@@ -58,6 +61,14 @@ class Package(unittest.TestCase):
             subprocess.run([sys.executable, SOURCE / "boards/package.py", name, "--out", cls.work / name],
                            check=True, capture_output=True)
 
+        for name, config in HLS:
+            subprocess.run([sys.executable, SOURCE / "boards/package.py", name, "--hls", config, "--out", cls.hls(name)],
+                           check=True, capture_output=True)
+
+    @classmethod
+    def hls(cls, name):
+        return cls.work / (name + "-hls")
+
     @classmethod
     def tearDownClass(cls):
         shutil.rmtree(cls.work)
@@ -73,6 +84,16 @@ class Package(unittest.TestCase):
                              check=False)
         self.assertEqual(run.returncode, 1)
         self.assertIn("u200: no such board; there are u50, u55c, kv260, pynq-z2", run.stderr)
+
+    def refused(self, *arguments):
+        run = subprocess.run([sys.executable, SOURCE / "boards/package.py", *arguments], capture_output=True, text=True,
+                             check=False)
+        self.assertEqual(run.returncode, 1)
+        return run.stderr
+
+    def test_a_kernel_from_c_is_for_xrt_and_of_a_configuration_that_there_is(self):
+        self.assertIn("pynq-z2: --hls is for boards behind XRT", self.refused("pynq-z2", "--hls"))
+        self.assertIn("has no configuration '3x3'; it has 4x4, 16x16", self.refused("u50", "--hls", "3x3"))
 
     # ---- the RTL ------------------------------------------------------------------------
 
@@ -119,38 +140,43 @@ class Package(unittest.TestCase):
 
     def test_kernel_xml_has_the_arguments_of_the_register_map(self):
         for name in VITIS:
-            config, _ = config_of(name)
-            kernel = ElementTree.parse(self.work / name / "kernel.xml").getroot().find("kernel")
-            number = CARD["identity"]["version"]
-            self.assertEqual(kernel.get("name"), "spacc_card")
-            self.assertEqual(kernel.get("vlnv"), f"spacc:kernel:spacc_card:{number >> 16}.{number & 0xffff}")
-            self.assertEqual(kernel.get("hwControlProtocol"), "ap_ctrl_hs")
-            self.assertEqual(kernel.get("interrupt"), "true")
-            self.assertEqual(kernel.get("language"), "ip_c")
-            args = kernel.findall("args/arg")
-            self.assertEqual([a.get("name") for a in args], [n.lower() for n in ARGUMENTS])
-            for i, arg in enumerate(args):
-                offset, bits = REGISTERS[ARGUMENTS[i]]
-                self.assertEqual(int(arg.get("id")), i)
-                self.assertEqual(int(arg.get("offset"), 16), offset)
-                self.assertEqual(int(arg.get("size"), 16), bits // 8)
-                self.assertEqual(int(arg.get("hostSize"), 16), bits // 8)
-                self.assertEqual(arg.get("addressQualifier"), "1" if bits == 64 else "0")
-                self.assertEqual(arg.get("port"), "m_axi_gmem" if bits == 64 else "s_axi_control")
-            slave, master = kernel.findall("ports/port")
-            self.assertEqual((slave.get("name"), slave.get("mode"), slave.get("dataWidth")),
-                             ("s_axi_control", "slave", "32"))
-            end = max(offset + bits // 8 for offset, bits in [*REGISTERS.values(), *COUNTERS.values()])
-            self.assertLessEqual(end, int(slave.get("range"), 16))
-            self.assertEqual((master.get("name"), master.get("mode"), int(master.get("dataWidth"))),
-                             ("m_axi_gmem", "master", config["axi_bits"]))
+            self.check_kernel_xml(self.work / name, config_of(name)[0], ARGUMENTS)
+        for name, config in HLS:
+            self.check_kernel_xml(self.hls(name), CONFIGS[config], [*ARGUMENTS, "STATE_PTR"])
+
+    def check_kernel_xml(self, folder, config, arguments):
+        kernel = ElementTree.parse(folder / "kernel.xml").getroot().find("kernel")
+        number = CARD["identity"]["version"]
+        self.assertEqual(kernel.get("name"), "spacc_card")
+        self.assertEqual(kernel.get("vlnv"), f"spacc:kernel:spacc_card:{number >> 16}.{number & 0xffff}")
+        self.assertEqual(kernel.get("hwControlProtocol"), "ap_ctrl_hs")
+        self.assertEqual(kernel.get("interrupt"), "true")
+        self.assertEqual(kernel.get("language"), "ip_c")
+        args = kernel.findall("args/arg")
+        self.assertEqual([a.get("name") for a in args], [n.lower() for n in arguments])
+        for i, arg in enumerate(args):
+            offset, bits = {**REGISTERS, **KERNEL_REGISTERS}[arguments[i]]
+            self.assertEqual(int(arg.get("id")), i)
+            self.assertEqual(int(arg.get("offset"), 16), offset)
+            self.assertEqual(int(arg.get("size"), 16), bits // 8)
+            self.assertEqual(int(arg.get("hostSize"), 16), bits // 8)
+            self.assertEqual(arg.get("addressQualifier"), "1" if bits == 64 else "0")
+            self.assertEqual(arg.get("port"), "m_axi_gmem" if bits == 64 else "s_axi_control")
+        slave, master = kernel.findall("ports/port")
+        self.assertEqual((slave.get("name"), slave.get("mode"), slave.get("dataWidth")),
+                         ("s_axi_control", "slave", "32"))
+        end = max(offset + bits // 8 for offset, bits in [*REGISTERS.values(), *COUNTERS.values(), *KERNEL_REGISTERS.values()])
+        self.assertLessEqual(end, int(slave.get("range"), 16))
+        self.assertEqual((master.get("name"), master.get("mode"), int(master.get("dataWidth"))),
+                         ("m_axi_gmem", "master", config["axi_bits"]))
 
     def test_kernel_xml_is_what_our_own_xclbin_says(self):
         """Which XRT accepts: tests/test_xrt.c."""
-        options = types.SimpleNamespace(kernel="spacc_card", state=False)
-        ours = ElementTree.fromstring(script("tests/make_xclbin.py").metadata(options).decode())
-        for name in VITIS:
-            theirs = ElementTree.parse(self.work / name / "kernel.xml").getroot()
+        folders = [(self.work / name, False) for name in VITIS] + [(self.hls(name), True) for name, _ in HLS]
+        for folder, state in folders:
+            options = types.SimpleNamespace(kernel="spacc_card", state=state)
+            ours = ElementTree.fromstring(script("tests/make_xclbin.py").metadata(options).decode())
+            theirs = ElementTree.parse(folder / "kernel.xml").getroot()
             for a, b in zip(ours.iter("arg"), theirs.iter("arg"), strict=True):
                 for key in ("name", "addressQualifier", "id", "hostOffset", "type"):
                     self.assertEqual(a.get(key), b.get(key))
@@ -230,6 +256,103 @@ class Package(unittest.TestCase):
                                          "-kernel_xml", str(folder / "kernel.xml")])
             self.assertIn(["set_property", "vitis_drc", "ctrl_protocol ap_ctrl_hs",
                            "<ipx::current_core ipx::current_core>"], calls)
+
+    # ---- the kernel from C --------------------------------------------------------------
+
+    def fake_tools(self, folder, lines):
+        """A v++ that compiles what it is told with cc and leaves an IP, a vivado that runs Tcl with every
+        command recorded in `lines`."""
+        tools = {"v++": """#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in
+    -c) ;;
+    --mode) [ "$2" = hls ] || exit 3; shift ;;
+    --config) config=$2; shift ;;
+    --work_dir) work=$2; shift ;;
+    --hls.syn.cflags=*) flags=${1#*=} ;;
+    *) exit 4 ;;
+    esac
+    shift
+done
+cc -std=c11 -Wno-unknown-pragmas -c $flags "$(sed -n 's/^syn.file=//p' "$config")" -o kernel.o || exit 5
+mkdir -p "$work/hls/impl/ip" && : >"$work/hls/impl/ip/component.xml"
+""", "vivado": f"""#!/bin/sh
+[ "$1 $2 $3" = "-mode batch -source" ] || exit 3
+exec tclsh '{SOURCE}/tests/vivado_stub.tcl' "$PWD/$4" >'{lines}'
+"""}
+        folder.mkdir()
+        for name, text in tools.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+
+    def test_build_hls_compiles_the_folder_alone_and_packs_the_ip(self):
+        if not shutil.which("tclsh"):
+            self.skipTest("skipped: no tclsh")
+        for name, config in HLS:
+            folder, lines = self.work / (name + "-copy"), self.work / (name + ".calls")
+            shutil.copytree(self.hls(name), folder)
+            self.fake_tools(self.work / (name + "-tools"), lines)
+            path = f"{self.work / (name + '-tools')}:/usr/bin:/bin"
+            run = subprocess.run(["sh", folder / "build_hls.sh"], env={"PATH": path}, capture_output=True, text=True,
+                                 check=False)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            calls = [line.split("\t") for line in lines.read_text().splitlines()]
+            ip = str(folder / "hls_work/hls/impl/ip")
+            core = f"<ipx::open_core {ip}/component.xml>"
+            kernel = ElementTree.parse(folder / "kernel.xml").getroot().find("kernel")
+            vlnv = [next(c[2] for c in calls if c[:2] == ["set_property", key] and c[3] == core)
+                    for key in ("vendor", "library", "name", "version")]
+            self.assertEqual(":".join(vlnv), kernel.get("vlnv"))
+            self.assertIn(["create_project", "-in_memory", "-part", PACKAGES[name]["part"]], calls)
+            self.assertIn(["set_property", "sdx_kernel", "true", core], calls)
+            self.assertEqual(calls[-1], ["package_xo", "-force", "-xo_path", str(folder / "spacc_card.xo"),
+                                         "-kernel_name", "spacc_card", "-ip_directory", ip,
+                                         "-kernel_xml", str(folder / "kernel.xml")])
+            # Compiled with that configuration: its PEs and lanes are in the object.
+            self.assertIn(f"set card(config) {config}\n", (folder / "card.tcl").read_text())
+            text = subprocess.run(["nm", "-S", folder / "kernel.o"], capture_output=True, text=True, check=True).stdout
+            weights = next(line.split() for line in text.splitlines() if line.endswith(" weight_memory"))
+            c = CONFIGS[config]
+            self.assertEqual(int(weights[1], 16), 2 * c["weight_words"] * c["pes"] * c["lanes"])
+
+    def test_build_hls_says_what_is_missing(self):
+        for tools, missing in ((("v++",), "vivado"), (("vivado",), "v++")):
+            folder = self.work / ("only-" + tools[0])
+            folder.mkdir()
+            for tool in tools:
+                (folder / tool).write_text("#!/bin/sh\nexit 9\n")
+                (folder / tool).chmod(0o755)
+            (folder / "dirname").symlink_to(shutil.which("dirname"))
+            run = subprocess.run(["/bin/sh", self.hls("u50") / "build_hls.sh"], env={"PATH": str(folder)},
+                                 capture_output=True, text=True, check=False)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn(f"no {missing} here: install Vitis 2023.2 or later", run.stderr)
+
+    def test_packing_before_vitis_hls_ran_says_so(self):
+        if not shutil.which("tclsh"):
+            self.skipTest("skipped: no tclsh")
+        run = subprocess.run(["tclsh", SOURCE / "tests/vivado_stub.tcl", self.hls("u50") / "package_hls_xo.tcl"],
+                             capture_output=True, text=True, check=False)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("v++ --mode hls has to run first", run.stderr)
+
+    def test_the_configuration_for_hls_is_that_of_board_and_kernel(self):
+        for name, config in HLS:
+            folder = self.hls(name)
+            lines = [l for l in (folder / "hls_config.cfg").read_text().splitlines() if l and l[0] not in "#["]
+            facts = dict(line.split("=", 1) for line in lines)
+            self.assertEqual(facts["part"], PACKAGES[name]["part"])
+            self.assertEqual(facts["flow_target"], "vivado")
+            self.assertEqual(facts["syn.top"], "spacc_card")
+            self.assertTrue((folder / facts["syn.file"]).is_file())
+            self.assertAlmostEqual(float(facts["clock"].removesuffix("ns")) * config_of(name)[1], 1e9)
+            for end in ("min", "max_widen"):
+                self.assertEqual(int(facts[f"syn.interface.m_axi_{end}_bitwidth"]), CONFIGS[config]["axi_bits"])
+            self.assertEqual((folder / "link.cfg").read_text(), (self.work / name / "link.cfg").read_text())
+            for file in ("spacc_card.c", "spacc_program.h", "spacc_numbers.h", "spacc_kernel.h"):
+                self.assertEqual((folder / "hls" / file).read_text(), (SOURCE / "hls" / file).read_text())
+
+    # ---- Zynq ---------------------------------------------------------------------------
 
     def test_the_block_design_connects_everything_once(self):
         name, = ZYNQ

@@ -33,7 +33,7 @@ static void make(const char *options)
 
 /* ---- the container ------------------------------------------------------------- */
 
-static unsigned arguments;
+static unsigned arguments_found;
 
 static void clock_and_arguments_come_from_the_file(void **state)
 {
@@ -42,14 +42,14 @@ static void clock_and_arguments_come_from_the_file(void **state)
     struct spacc_error err = {0};
 
     make("--mhz 267");
-    assert_int_equal(spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err),
-                     SPACC_OK);
+    assert_int_equal(
+        spacc_xclbin_kernel(xclbin, "spacc_card", &arguments_found, &clock_hz, &err), SPACC_OK);
     assert_true(clock_hz == 267e6);
-    assert_int_equal(arguments, SPACC_ARGUMENTS);
+    assert_int_equal(arguments_found, SPACC_ARGUMENTS);
     make("--state");
-    assert_int_equal(spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err),
-                     SPACC_OK);
-    assert_int_equal(arguments, SPACC_ARGUMENTS + 1);
+    assert_int_equal(
+        spacc_xclbin_kernel(xclbin, "spacc_card", &arguments_found, &clock_hz, &err), SPACC_OK);
+    assert_int_equal(arguments_found, SPACC_ARGUMENTS + 1);
 }
 
 static void banks_of_memory_have_their_sizes(void **state)
@@ -74,8 +74,8 @@ static void refused(const char *options, enum spacc_status status, const char *t
     struct spacc_error err = {0};
 
     make(options);
-    assert_int_equal(spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err),
-                     status);
+    assert_int_equal(
+        spacc_xclbin_kernel(xclbin, "spacc_card", &arguments_found, &clock_hz, &err), status);
     if (!strstr(err.text, text) || !strstr(err.text, xclbin))
         fail_msg("'%s' does not say '%s' and the file", err.text, text);
 }
@@ -91,35 +91,68 @@ static void files_that_are_wrong_are_refused_by_name(void **state)
     refused("--cut 1", SPACC_EFORMAT, "its header says");
     refused("--cut 2900", SPACC_EFORMAT, "not an .xclbin");
     assert_int_equal(
-        spacc_xclbin_kernel("/nowhere.xclbin", "spacc_card", &arguments, &clock_hz, &err),
+        spacc_xclbin_kernel("/nowhere.xclbin", "spacc_card", &arguments_found, &clock_hz, &err),
         SPACC_EIO);
 }
 
-/* Every byte of header and section table damaged in turn: refused or read, never outside. */
-static void damaged_headers_do_no_harm(void **state)
+static void the_argument_of_kernels_from_c_is_found(void **state)
+{
+    (void)state;
+    struct spacc_error err = {0};
+    bool has = false;
+
+    make("--state");
+    assert_int_equal(spacc_xclbin_state(xclbin, "spacc_card", &has, &err), SPACC_OK);
+    assert_true(has);
+    assert_int_equal(spacc_xclbin_state(xclbin, "vadd", &has, &err), SPACC_EFORMAT);
+    assert_false(has);
+    make("");
+    has = true;
+    assert_int_equal(spacc_xclbin_state(xclbin, "spacc_card", &has, &err), SPACC_OK);
+    assert_false(has);
+    has = true;
+    assert_int_equal(spacc_xclbin_state("/nowhere.xclbin", "spacc_card", &has, &err),
+                     SPACC_EIO);
+    assert_false(has);
+}
+
+static void write_file(const uint8_t *bytes, size_t size)
+{
+    FILE *f = fopen(xclbin, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, size, f), size);
+    fclose(f);
+}
+
+/* Every byte of header and section table damaged in turn, and every third behind them, also to
+ * the end of a string: refused or read, never outside. */
+static void damaged_files_do_no_harm(void **state)
 {
     (void)state;
     struct spacc_error err = {0};
     uint64_t bank_bytes;
-    uint8_t bytes[4096];
+    uint8_t bytes[BYTES];
     double clock_hz;
+    bool has;
+    int refusals = 0;
 
-    make("");
+    make("--state");
     FILE *f = fopen(xclbin, "rb");
     assert_non_null(f);
     const size_t size = fread(bytes, 1, sizeof(bytes), f);
     fclose(f);
-    for (size_t i = 296; i < 456 + 6 * 40; i++) {
+    assert_in_range(size, 3000, BYTES - 1);
+    for (size_t i = 296; i < size; i += i < 456 + 6 * 40 ? 1 : 3) {
         const uint8_t kept = bytes[i];
-        bytes[i] = (uint8_t)~kept;
-        f = fopen(xclbin, "wb");
-        assert_non_null(f);
-        assert_int_equal(fwrite(bytes, 1, size, f), size);
-        fclose(f);
+        bytes[i] = i < 456 + 6 * 40 || i % 2 ? (uint8_t)~kept : 0;
+        write_file(bytes, size);
         bytes[i] = kept;
-        (void)spacc_xclbin_kernel(xclbin, "spacc_card", &arguments, &clock_hz, &err);
+        (void)spacc_xclbin_kernel(xclbin, "spacc_card", &arguments_found, &clock_hz, &err);
         (void)spacc_xclbin_bank(xclbin, 1, &bank_bytes, &err);
+        refusals += spacc_xclbin_state(xclbin, "spacc_card", &has, &err) != SPACC_OK;
     }
+    assert_in_range(refusals, 50, (int)size);
 }
 
 /* ---- names --------------------------------------------------------------------- */
@@ -138,20 +171,23 @@ static void a_board_is_named_with_its_file(void **state)
     }
 }
 
-/* It would write its registers to wherever an argument that nobody gave points. */
-static void a_kernel_of_hls_is_refused(void **state)
+/* It would write to wherever an argument that nobody gave points. */
+static void a_kernel_with_other_arguments_is_refused(void **state)
 {
     (void)state;
-    char name[80];
+    char name[80], command[512];
     struct spacc_error err = {0};
     struct spacc_card *card;
 
     make("--state");
+    snprintf(command, sizeof(command),
+             "sed -i 's/<arg name=\"input_ptr\"/<xyz name=\"input_ptr\"/' %s", xclbin);
+    assert_int_equal(system(command), 0);
     snprintf(name, sizeof(name), ":0=%s", xclbin);
     assert_int_equal(spacc_xrt_card_open(&card, name, &err), SPACC_EUNSUPPORTED);
     assert_null(card);
-    assert_non_null(strstr(err.text, "has 10 arguments, the card of rtl/ has 9"));
-    assert_non_null(strstr(err.text, "for --fpga opencl:P.D="));
+    assert_non_null(
+        strstr(err.text, "has 9 arguments, the card of rtl/ has 9, that of hls/ 10"));
 }
 
 static void without_xrt_the_reason_is_told(void **state)
@@ -204,8 +240,9 @@ static void move_bytes(const struct spacc_xrt_api *x, void *buffer)
     assert_int_equal(x->BOSync(buffer, SPACC_XRT_FROM_DEVICE, BYTES, 0), 0);
 }
 
+/* `arguments`: those of the card, or one more, which has the first buffer. */
 static void run_once(const struct spacc_xrt_api *x, void *kernel,
-                     void *const buffer[SPACC_POINTERS])
+                     void *const buffer[SPACC_POINTERS], int arguments)
 {
     void *run = x->RunOpen(kernel);
 
@@ -214,24 +251,21 @@ static void run_once(const struct spacc_xrt_api *x, void *kernel,
         assert_int_equal(x->RunSetArg(run, i, buffer[i]), 0);
     for (int i = SPACC_POINTERS; i < SPACC_ARGUMENTS; i++)
         assert_int_equal(x->RunSetArg(run, i, (uint32_t)64), 0);
+    for (int i = SPACC_ARGUMENTS; i < arguments; i++)
+        assert_int_equal(x->RunSetArg(run, i, buffer[0]), 0);
     assert_int_equal(x->RunStart(run), 0);
     assert_int_equal(x->RunWaitFor(run, 2000), SPACC_XRT_COMPLETED);
     assert_int_equal(x->RunClose(run), 0);
 }
 
-static void xrt_accepts_the_file_and_every_call(void **state)
+static void call_everything(const char *options, int arguments)
 {
-    (void)state;
     struct spacc_xrt_api x;
     struct spacc_error err = {0};
     unsigned char uuid[16];
     void *buffer[SPACC_POINTERS];
 
-    if (!find_noop()) {
-        printf("skipped: no XRT with a noop device here (libxrt1)\n");
-        skip();
-    }
-    make("");
+    make(options);
     if (spacc_xrt_api_load(&x, &err))
         fail_msg("%s", err.text);
     void *device = x.DeviceOpen(0);
@@ -240,23 +274,39 @@ static void xrt_accepts_the_file_and_every_call(void **state)
     assert_int_equal(x.DeviceGetXclbinUUID(device, uuid), 0);
     void *kernel = x.PLKernelOpenExclusive(device, uuid, SPACC_KERNEL_NAME);
     assert_non_null(kernel);
+    const int bank = x.KernelArgGroupId(kernel, 0);
     for (int i = 0; i < SPACC_POINTERS; i++) {
-        assert_int_equal(x.KernelArgGroupId(kernel, i), x.KernelArgGroupId(kernel, 0));
-        buffer[i] = x.BOAlloc(device, BYTES, 0, (uint32_t)x.KernelArgGroupId(kernel, i));
+        assert_int_equal(x.KernelArgGroupId(kernel, i), bank);
+        buffer[i] = x.BOAlloc(device, BYTES, 0, (uint32_t)bank);
         assert_non_null(buffer[i]);
         move_bytes(&x, buffer[i]);
     }
-    run_once(&x, kernel, buffer);
+    if (arguments > SPACC_ARGUMENT_STATE)
+        assert_int_equal(x.KernelArgGroupId(kernel, SPACC_ARGUMENT_STATE), bank);
+    run_once(&x, kernel, buffer, arguments);
     for (int i = 0; i < SPACC_POINTERS; i++)
         assert_int_equal(x.BOFree(buffer[i]), 0);
     assert_int_equal(x.KernelClose(kernel), 0);
     assert_int_equal(x.DeviceClose(device), 0);
 }
 
-/* noop has no registers, so the card that XRT opens is refused at the first one, by name. */
+static void xrt_accepts_the_file_and_every_call(void **state)
+{
+    (void)state;
+    if (!find_noop()) {
+        printf("skipped: no XRT with a noop device here (libxrt1)\n");
+        skip();
+    }
+    call_everything("", SPACC_ARGUMENTS);
+    call_everything("--state", SPACC_ARGUMENT_STATE + 1);
+}
+
+/* noop has no registers, so the card that XRT opens is refused at the first one, by name; a
+ * kernel from C after its first run. */
 static void a_board_without_registers_is_refused(void **state)
 {
     (void)state;
+    static const char *const options[] = {"", "--state"};
     char name[80];
     struct spacc_error err = {0};
     struct spacc_card *card;
@@ -266,9 +316,64 @@ static void a_board_without_registers_is_refused(void **state)
         skip();
     }
     snprintf(name, sizeof(name), ":0=%s", xclbin);
-    assert_int_equal(spacc_xrt_card_open(&card, name, &err), SPACC_EDEVICE);
-    assert_null(card);
-    assert_non_null(strstr(err.text, "register 0x"));
+    for (int i = 0; i < 2; i++) {
+        make(options[i]);
+        assert_int_equal(spacc_xrt_card_open(&card, name, &err), SPACC_EDEVICE);
+        assert_null(card);
+        assert_non_null(strstr(err.text, i ? "register 0x1fc" : "register 0x060"));
+    }
+}
+
+/* ---- a kernel of hls/, behind the calls of libspacc_xrtsim ------------------------- */
+
+static uint64_t region(struct spacc_card *card)
+{
+    struct spacc_error err = {0};
+    uint64_t address;
+
+    assert_int_equal(spacc_card_alloc(card, BYTES, &address, &err), SPACC_OK);
+    return address;
+}
+
+/* One instruction that stores 16 states at `offset` of the output. */
+static enum spacc_status store(struct spacc_card *card, uint64_t program, uint64_t output,
+                               uint32_t offset, struct spacc_error *err)
+{
+    const uint32_t code[2][SPACC_INSTRUCTION_WORDS] = {
+        {SPACC_OP_STORE_STATE | 3u << SPACC_F_STORE_STATE_REGION_LOW, offset, 16},
+        {SPACC_OP_END}};
+    const struct spacc_card_run run = {program, 0, 0, output, sizeof(code), 0, 0, BYTES};
+
+    assert_int_equal(spacc_card_write(card, program, code, sizeof(code), err), SPACC_OK);
+    return spacc_card_run(card, &run, 1000000, NULL, err);
+}
+
+static void an_error_of_a_kernel_has_an_address_of_the_card(void **state)
+{
+    (void)state;
+    char name[80], address[40];
+    struct spacc_error err = {0};
+    struct spacc_card *card;
+
+#if !SPACC_SIM
+    printf("skipped: this build has no simulator\n");
+    skip();
+#else
+    setenv("SPACC_XRT_LIB", SPACC_XRTSIM_LIB, 1);
+#endif
+    setenv("SPACC_XRTSIM", "hls:4x4", 1);
+    make("--state");
+    snprintf(name, sizeof(name), ":0=%s", xclbin);
+    if (spacc_xrt_card_open(&card, name, &err))
+        fail_msg("%s", err.text);
+    const uint64_t program = region(card), output = region(card);
+    assert_int_equal(store(card, program, output, BYTES, &err), SPACC_EDEVICE);
+    snprintf(address, sizeof(address), "address 0x%llx", (unsigned long long)output + BYTES);
+    if (!strstr(err.text, address))
+        fail_msg("'%s' does not say '%s'", err.text, address);
+    assert_int_equal(store(card, program, output, BYTES - 64, &err), SPACC_OK);
+    spacc_card_close(card);
+    unsetenv("SPACC_XRT_LIB");
 }
 
 static int begin(void **state)
@@ -293,12 +398,14 @@ int main(void)
         cmocka_unit_test(clock_and_arguments_come_from_the_file),
         cmocka_unit_test(banks_of_memory_have_their_sizes),
         cmocka_unit_test(files_that_are_wrong_are_refused_by_name),
-        cmocka_unit_test(damaged_headers_do_no_harm),
+        cmocka_unit_test(the_argument_of_kernels_from_c_is_found),
+        cmocka_unit_test(damaged_files_do_no_harm),
         cmocka_unit_test(a_board_is_named_with_its_file),
-        cmocka_unit_test(a_kernel_of_hls_is_refused),
+        cmocka_unit_test(a_kernel_with_other_arguments_is_refused),
         cmocka_unit_test(without_xrt_the_reason_is_told),
         cmocka_unit_test(xrt_accepts_the_file_and_every_call),
         cmocka_unit_test(a_board_without_registers_is_refused),
+        cmocka_unit_test(an_error_of_a_kernel_has_an_address_of_the_card),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/card/arguments.h"
 #include "rtl/card_map.h"
 
 enum {
@@ -64,6 +65,12 @@ static enum spacc_status write64(struct spacc_card *card, uint32_t offset, uint6
 
 /* --- attach ---------------------------------------------------------------- */
 
+/* Why registers read 0. */
+#define NOTHING_THERE                                                                     \
+    " (no card at this place, or a kernel made from C, whose registers are empty before " \
+    "its first run: it needs an .xclbin that names its argument " SPACC_STATE_NAME        \
+    " and --fpga xrt)"
+
 static enum spacc_status check_identity(struct spacc_card *card, struct spacc_error *err)
 {
     uint32_t magic = 0, version = 0;
@@ -72,8 +79,8 @@ static enum spacc_status check_identity(struct spacc_card *card, struct spacc_er
         return status;
     if (magic != SPACC_CARD_MAGIC)
         return spacc_fail(err, SPACC_EDEVICE,
-                          "%s card: identity register reads 0x%08x, a spacc card has 0x%08x",
-                          card->ops->kind, magic, SPACC_CARD_MAGIC);
+                          "%s card: identity register reads 0x%08x, a spacc card has 0x%08x%s",
+                          card->ops->kind, magic, SPACC_CARD_MAGIC, magic ? "" : NOTHING_THERE);
     status = spacc_card_reg_read(card, SPACC_REG_VERSION, &version, err);
     if (status != SPACC_OK)
         return status;

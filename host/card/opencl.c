@@ -19,7 +19,6 @@ enum {
     IMAGE_END = SPACC_KERNEL_IMAGE_BASE + 4 * SPACC_KERNEL_IMAGE_WORDS,
     PATIENCE_US = 10000000, /* for a run that should have ended */
     STATE_MAX_BYTES = 1 << 30,
-    STATE = SPACC_ARGUMENTS, /* number of the argument behind those of the card */
 };
 
 struct buffer {
@@ -162,15 +161,10 @@ static enum spacc_status read_memory(void *self, uint64_t address, void *to, siz
 
 /* ---- runs ------------------------------------------------------------------------- */
 
-static uint64_t pointer(const struct spacc_opencl *o, uint32_t offset)
-{
-    return o->value[offset / 4] | (uint64_t)o->value[offset / 4 + 1] << 32;
-}
-
 static enum spacc_status set_pointer(struct spacc_opencl *o, cl_uint index,
                                      struct spacc_error *err)
 {
-    const uint64_t address = pointer(o, spacc_argument[index]);
+    const uint64_t address = spacc_argument_pointer(o->value, spacc_argument[index]);
     const struct buffer *b = address ? holder(o, address, 1) : NULL;
     const cl_mem memory = b ? b->memory : o->none;
     cl_int code;
@@ -195,7 +189,7 @@ static enum spacc_status set_arguments(struct spacc_opencl *o, struct spacc_erro
         code =
             clSetKernelArg(o->k.kernel, i, sizeof(cl_uint), &o->value[spacc_argument[i] / 4]);
     if (!status && !code)
-        code = clSetKernelArg(o->k.kernel, STATE, sizeof(o->state), &o->state);
+        code = clSetKernelArg(o->k.kernel, SPACC_ARGUMENT_STATE, sizeof(o->state), &o->state);
     return code ? failed(o, code, "argument", err) : status;
 }
 
@@ -293,13 +287,10 @@ static uint32_t image(const struct spacc_opencl *o, uint32_t offset)
     return o->image[(offset - SPACC_KERNEL_IMAGE_BASE) / 4];
 }
 
-/* The kernel sees no bus addresses, and leaves the offset and the number of its region. */
 static uint64_t error_address(const struct spacc_opencl *o)
 {
-    const uint32_t region = image(o, SPACC_REG_ERROR_ADDRESS + 4);
-
-    return image(o, SPACC_REG_ERROR_ADDRESS) +
-           (region < SPACC_POINTERS ? pointer(o, spacc_argument[region]) : 0);
+    return spacc_kernel_error_address(o->value, image(o, SPACC_REG_ERROR_ADDRESS),
+                                      image(o, SPACC_REG_ERROR_ADDRESS + 4));
 }
 
 static uint32_t control(struct spacc_opencl *o)
@@ -373,7 +364,7 @@ static enum spacc_status new_state(struct spacc_opencl *o, size_t size_bytes,
     if (o->state)
         clReleaseMemObject(o->state);
     o->state_bytes = size_bytes;
-    o->state = new_memory(o, size_bytes, STATE, &code);
+    o->state = new_memory(o, size_bytes, SPACC_ARGUMENT_STATE, &code);
     return o->state ? clear_state(o, err) : failed(o, code, "state", err);
 }
 

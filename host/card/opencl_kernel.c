@@ -10,7 +10,7 @@
 #include "host/card/arguments.h"
 #include "host/card/xclbin.h"
 
-enum { FILE_MAX = 1 << 30, ITEMS_MAX = 256, WITH_STATE = SPACC_ARGUMENTS + 1 };
+enum { FILE_MAX = 1 << 30, ITEMS_MAX = 256, WITH_STATE = SPACC_ARGUMENT_STATE + 1 };
 
 extern const char spacc_kernel_source[]; /* hls/spacc_card.cl and what it includes */
 

@@ -1,11 +1,11 @@
 #include "host/card/xclbin.h"
 
-#include <stdbool.h>
-#include <stdint.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/card/arguments.h"
 #include "models/io.h"
 
 /* Layout: struct axlf of XRT's xclbin.h, its sizes asserted there; all little endian. */
@@ -81,37 +81,90 @@ static enum spacc_status section(const struct file *f, uint32_t kind, const char
 
 /* ---- kernels ---------------------------------------------------------------------- */
 
-/* The value of name="..." in the <kernel ...> tag at `tag`, or NULL. */
-static const char *kernel_name(const char *tag, size_t *length)
-{
-    const char *end = strchr(tag, '>');
-    const char *at = strstr(tag, " name=\"");
-    const char *quote = at ? strchr(at + 7, '"') : NULL;
+struct text {
+    const char *at;
+    size_t length;
+};
 
-    if (!end || !quote || quote > end)
-        return NULL;
-    *length = (size_t)(quote - (at + 7));
-    return at + 7;
+/* Behind the '>' of the tag at `tag`, which may stand in an attribute, too; or at the end. */
+static const char *tag_end(const char *tag)
+{
+    bool quoted = false;
+
+    for (; *tag && (quoted || *tag != '>'); tag++)
+        quoted = quoted != (*tag == '"');
+    return tag;
 }
 
-/* The tag of that kernel, or NULL. `xml` is terminated. Collects the names that are not it in
- * `others`. */
+/* The value behind `what` (' name="') in the tag at `tag`; its `at` is NULL without one. */
+static struct text attribute(const char *tag, const char *what)
+{
+    const char *end = tag_end(tag);
+    const char *at = strstr(tag, what);
+    const char *quote = at ? strchr(at + strlen(what), '"') : NULL;
+
+    if (!quote || quote > end)
+        return (struct text){NULL, 0};
+    at += strlen(what);
+    return (struct text){at, (size_t)(quote - at)};
+}
+
+static bool equals(struct text t, const char *word)
+{
+    return t.at && t.length == strlen(word) && !memcmp(t.at, word, t.length);
+}
+
+/* Decimal, or hexadecimal behind 0x; UINT32_MAX: none. */
+static uint32_t value(struct text t)
+{
+    char *end;
+
+    if (!t.at || !isdigit((unsigned char)*t.at))
+        return UINT32_MAX;
+    const unsigned long long n = strtoull(t.at, &end, 0);
+    return end == t.at + t.length && n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+/* `xml` is terminated. The kernel's tag, or NULL and the names that are not it in `others`. */
 static const char *find_kernel(const char *xml, const char *kernel, char *others, size_t room)
 {
-    size_t used = 0, length;
+    size_t used = 0;
 
     others[0] = '\0';
     for (const char *tag = xml; (tag = strstr(tag, "<kernel ")); tag += 8) {
-        const char *name = kernel_name(tag, &length);
-        if (!name)
-            continue;
-        if (length == strlen(kernel) && !memcmp(name, kernel, length))
+        const struct text name = attribute(tag, " name=\"");
+        if (equals(name, kernel))
             return tag;
-        if (used < room)
+        if (name.at && used < room)
             used += (size_t)snprintf(others + used, room - used, "%s%.*s", used ? ", " : "",
-                                     (int)(length < 64 ? length : 64), name);
+                                     (int)(name.length < 64 ? name.length : 64), name.at);
     }
     return NULL;
+}
+
+/* The metadata, terminated, from free(), and the kernel's tag in it. */
+static enum spacc_status load_kernel(const struct file *f, const char *kernel, char **xml,
+                                     const char **tag, struct spacc_error *err)
+{
+    const uint8_t *at;
+    char others[200];
+    size_t size;
+    enum spacc_status status =
+        section(f, EMBEDDED_METADATA, "EMBEDDED_METADATA", &at, &size, err);
+
+    *xml = NULL;
+    if (status != SPACC_OK)
+        return status;
+    *xml = malloc(size + 1);
+    if (!*xml)
+        return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", f->name);
+    memcpy(*xml, at, size);
+    (*xml)[size] = '\0';
+    *tag = find_kernel(*xml, kernel, others, sizeof(others));
+    if (*tag)
+        return SPACC_OK;
+    return spacc_fail(err, SPACC_EFORMAT, "%s: no kernel '%s' in it, but: %s", f->name, kernel,
+                      others[0] ? others : "none");
 }
 
 /* How many <arg ...> stand in the element that begins at `tag`. */
@@ -128,26 +181,43 @@ static unsigned count_arguments(const char *tag)
 static enum spacc_status check_kernel(const struct file *f, const char *kernel,
                                       unsigned *arguments, struct spacc_error *err)
 {
-    const uint8_t *at;
-    char others[200];
-    size_t size;
-    enum spacc_status status =
-        section(f, EMBEDDED_METADATA, "EMBEDDED_METADATA", &at, &size, err);
-    if (status != SPACC_OK)
-        return status;
-    char *xml = malloc(size + 1);
-    if (!xml)
-        return spacc_fail(err, SPACC_ENOMEM, "%s: out of memory", f->name);
-    memcpy(xml, at, size);
-    xml[size] = '\0';
-    const char *tag = find_kernel(xml, kernel, others, sizeof(others));
-    if (tag)
-        *arguments = count_arguments(tag);
-    else
-        status = spacc_fail(err, SPACC_EFORMAT, "%s: no kernel '%s' in it, but: %s", f->name,
-                            kernel, others[0] ? others : "none");
+    const char *tag;
+    char *xml;
+    const enum spacc_status status = load_kernel(f, kernel, &xml, &tag, err);
+
+    *arguments = status == SPACC_OK ? count_arguments(tag) : 0;
     free(xml);
     return status;
+}
+
+/* The argument of that number of the kernel at `kernel`: its tag, or NULL. */
+static const char *find_argument(const char *kernel, uint32_t number)
+{
+    const char *end = strstr(kernel, "</kernel>");
+
+    for (const char *at = kernel; (at = strstr(at, "<arg ")) && (!end || at < end); at++)
+        if (value(attribute(at, " id=\"")) == number)
+            return at;
+    return NULL;
+}
+
+static enum spacc_status check_state(const struct file *f, const char *kernel, bool *has,
+                                     struct spacc_error *err)
+{
+    const char *tag = find_argument(kernel, SPACC_ARGUMENT_STATE);
+
+    if (!tag)
+        return SPACC_OK;
+    const struct text name = attribute(tag, " name=\"");
+    const uint32_t offset = value(attribute(tag, " offset=\""));
+    *has = equals(name, SPACC_STATE_NAME) && offset == SPACC_KERNEL_REG_STATE_PTR;
+    return *has ? SPACC_OK
+                : spacc_fail(err, SPACC_EFORMAT,
+                             "%s: argument %d is '%.*s' at 0x%03x, that of a spacc kernel is "
+                             "'%s' at 0x%03x (made from OpenCL C? then --fpga opencl)",
+                             f->name, SPACC_ARGUMENT_STATE,
+                             (int)(name.length < 64 ? name.length : 64), name.at ? name.at : "",
+                             (unsigned)offset, SPACC_STATE_NAME, SPACC_KERNEL_REG_STATE_PTR);
 }
 
 /* ---- clock ------------------------------------------------------------------------ */
@@ -225,6 +295,24 @@ enum spacc_status spacc_xclbin_kernel(const char *file, const char *kernel, unsi
         status = check_kernel(&f, kernel, arguments, err);
     if (status == SPACC_OK)
         status = find_clock(&f, clock_hz, err);
+    free(f.bytes);
+    return status;
+}
+
+enum spacc_status spacc_xclbin_state(const char *file, const char *kernel, bool *has,
+                                     struct spacc_error *err)
+{
+    struct file f;
+    const char *tag;
+    char *xml = NULL;
+    enum spacc_status status = load(&f, file, err);
+
+    *has = false;
+    if (status == SPACC_OK)
+        status = load_kernel(&f, kernel, &xml, &tag, err);
+    if (status == SPACC_OK)
+        status = check_state(&f, tag, has, err);
+    free(xml);
     free(f.bytes);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hls/spacc_kernel.h"
 #include "host/card/arguments.h"
 #include "host/card/xclbin.h"
 #include "host/card/xrt_api.h"
@@ -15,6 +16,8 @@ enum {
     CTRL_DONE = 2,
     CTRL_IDLE = 4,
     RESET_LIMIT_US = 1000000,
+    PATIENCE_US = 10000000, /* for a kernel without a watchdog, whose programs all end */
+    STATE_BYTES = 4 * SPACC_KERNEL_IMAGE_WORDS /* that a kernel from C writes */
 };
 
 struct buffer {
@@ -33,6 +36,8 @@ struct spacc_xrt {
     uint32_t value[SPACC_ARGUMENTS_END / 4]; /* arguments as last written */
     bool done; /* the last run has ended, and nobody has been told */
     bool running;
+    bool has_state; /* a kernel of hls/: registers empty before its first run, no cycles */
+    uint64_t state; /* the buffer that every run of it is given */
     struct buffer *buffers;
 };
 
@@ -132,18 +137,12 @@ static enum spacc_status read_memory(void *self, uint64_t address, void *to, siz
 
 /* ---- runs ------------------------------------------------------------------------- */
 
-static uint64_t pointer(const struct spacc_xrt *x, uint32_t offset)
+static enum spacc_status set_buffer(struct spacc_xrt *x, int index, uint64_t address,
+                                    struct spacc_error *err)
 {
-    return x->value[offset / 4] | (uint64_t)x->value[offset / 4 + 1] << 32;
-}
+    const struct buffer *b = holder(x, address, 1);
 
-/* A pointer nobody reads through (0 bytes) still has to be a buffer for XRT: the program's. */
-static enum spacc_status set_pointer(struct spacc_xrt *x, int index, struct spacc_error *err)
-{
-    const uint64_t address = pointer(x, spacc_argument[index]);
-    const struct buffer *b = holder(x, address ? address : pointer(x, spacc_argument[0]), 1);
-
-    if (!b || (address && b->address != address))
+    if (!b || b->address != address)
         return spacc_fail(err, SPACC_EINVAL,
                           "xrt: argument %d is 0x%" PRIx64 ", which is the start of no buffer",
                           index, address);
@@ -151,6 +150,15 @@ static enum spacc_status set_pointer(struct spacc_xrt *x, int index, struct spac
                ? spacc_fail(err, SPACC_EDEVICE, "xrt: argument %d was refused: %s", index,
                             strerror(errno))
                : SPACC_OK;
+}
+
+/* A pointer nobody reads through (0 bytes) still has to be a buffer for XRT: the program's. */
+static enum spacc_status set_pointer(struct spacc_xrt *x, int index, struct spacc_error *err)
+{
+    const uint64_t address = spacc_argument_pointer(x->value, spacc_argument[index]);
+    const uint64_t program = spacc_argument_pointer(x->value, spacc_argument[0]);
+
+    return set_buffer(x, index, address ? address : program, err);
 }
 
 static enum spacc_status start(struct spacc_xrt *x, struct spacc_error *err)
@@ -164,6 +172,8 @@ static enum spacc_status start(struct spacc_xrt *x, struct spacc_error *err)
         if (x->api.RunSetArg(x->run, i, x->value[spacc_argument[i] / 4]))
             status = spacc_fail(err, SPACC_EDEVICE, "xrt: argument %d was refused: %s", i,
                                 strerror(errno));
+    if (status == SPACC_OK && x->has_state)
+        status = set_buffer(x, SPACC_ARGUMENT_STATE, x->state, err);
     if (status == SPACC_OK && x->api.RunStart(x->run))
         status =
             spacc_fail(err, SPACC_EDEVICE, "xrt: the run was refused: %s", strerror(errno));
@@ -245,11 +255,29 @@ static enum spacc_status reg_write(void *self, uint32_t offset, uint32_t value,
     return reg_write_real(x, offset, value, err);
 }
 
+/* Of a kernel of hls/: half of the address. */
+static enum spacc_status read_error_address(struct spacc_xrt *x, bool high, uint32_t *value,
+                                            struct spacc_error *err)
+{
+    uint32_t offset, region;
+    enum spacc_status status = reg_read_real(x, SPACC_REG_ERROR_ADDRESS, &offset, err);
+
+    if (status == SPACC_OK)
+        status = reg_read_real(x, SPACC_REG_ERROR_ADDRESS + 4, &region, err);
+    const uint64_t address =
+        status == SPACC_OK ? spacc_kernel_error_address(x->value, offset, region) : 0;
+    *value = (uint32_t)(high ? address >> 32 : address);
+    return status;
+}
+
 static enum spacc_status reg_read(void *self, uint32_t offset, uint32_t *value,
                                   struct spacc_error *err)
 {
     struct spacc_xrt *x = self;
+    const bool high = offset == SPACC_REG_ERROR_ADDRESS + 4;
 
+    if (x->has_state && (high || offset == SPACC_REG_ERROR_ADDRESS))
+        return read_error_address(x, high, value, err);
     if (offset >= SPACC_REG_PROGRAM_PTR)
         return reg_read_real(x, offset, value, err);
     *value = offset == SPACC_REG_AP_CTRL && x->done ? CTRL_DONE | CTRL_IDLE : 0;
@@ -258,25 +286,36 @@ static enum spacc_status reg_read(void *self, uint32_t offset, uint32_t *value,
     return SPACC_OK;
 }
 
+/* A run that is known to end. */
+static enum spacc_status finish(struct spacc_xrt *x, uint32_t limit_us, struct spacc_error *err)
+{
+    bool ended = false;
+    const enum spacc_status status = wait_done(x, limit_us, &ended, err);
+
+    x->done = false;
+    if (status == SPACC_OK && !ended)
+        return spacc_fail(err, SPACC_ETIMEOUT,
+                          "xrt: the card is still busy after %u s; `xbutil reset` helps",
+                          (unsigned)(limit_us / 1000000));
+    return status;
+}
+
 /* XRT has no call that stops a kernel. A watchdog of one cycle makes the card end the run
  * itself at the first cycle without progress, and XRT's scheduler sees it end: its done bit is
- * cleared by reading, so nobody else may look for it. */
+ * cleared by reading, so nobody else may look for it. Kernels of hls/ have no watchdog, and end
+ * with their program. */
 static enum spacc_status reset(void *self, struct spacc_error *err)
 {
     struct spacc_xrt *x = self;
-    bool ended = false;
     enum spacc_status status;
 
     if (!x->running)
         return SPACC_OK;
+    if (x->has_state)
+        return finish(x, PATIENCE_US, err);
     status = reg_write_real(x, SPACC_REG_WATCHDOG_CYCLES, 1, err);
     if (status == SPACC_OK)
-        status = wait_done(x, RESET_LIMIT_US, &ended, err);
-    if (status == SPACC_OK && !ended)
-        status = spacc_fail(err, SPACC_ETIMEOUT,
-                            "xrt: the card is still busy after %d s; `xbutil reset` helps",
-                            RESET_LIMIT_US / 1000000);
-    x->done = false;
+        status = finish(x, RESET_LIMIT_US, err);
     return status == SPACC_OK ? reg_write_real(x, SPACC_REG_WATCHDOG_CYCLES,
                                                x->value[SPACC_REG_WATCHDOG_CYCLES / 4], err)
                               : status;
@@ -337,25 +376,54 @@ static enum spacc_status open_device(struct spacc_xrt *x, unsigned index, const 
     return SPACC_OK;
 }
 
-/* All four pointers leave by one AXI master, so a buffer serves for any. */
+/* All pointers leave by one AXI master, so a buffer serves for any. */
 static enum spacc_status find_bank(struct spacc_xrt *x, const char *xclbin,
                                    struct spacc_error *err)
 {
-    int bank[SPACC_POINTERS];
+    const int pointers = SPACC_POINTERS + x->has_state;
+    int first = -1;
 
-    for (int i = 0; i < SPACC_POINTERS; i++) {
-        bank[i] = x->api.KernelArgGroupId(x->kernel, i);
-        if (bank[i] < 0)
+    for (int i = 0; i < pointers; i++) {
+        const int argument = i < SPACC_POINTERS ? i : SPACC_ARGUMENT_STATE;
+        const int bank = x->api.KernelArgGroupId(x->kernel, argument);
+        first = i ? first : bank;
+        if (bank < 0)
             return spacc_fail(err, SPACC_EDEVICE, "xrt: %s: kernel '%s' has no argument %d",
-                              xclbin, SPACC_KERNEL_NAME, i);
-        if (bank[i] != bank[0])
+                              xclbin, SPACC_KERNEL_NAME, argument);
+        if (bank != first)
             return spacc_fail(err, SPACC_EDEVICE,
                               "xrt: %s: argument 0 is in bank %d, argument %d in bank %d; link "
                               "them to one (v++ --sp)",
-                              xclbin, bank[0], i, bank[i]);
+                              xclbin, first, argument, bank);
     }
-    x->group = (uint32_t)bank[0];
+    x->group = (uint32_t)first;
     return spacc_xclbin_bank(xclbin, x->group, &x->bank_bytes, err);
+}
+
+/* A run without a program fills in the registers that say what the kernel is. All pointers are
+ * that to its state then: nobody reads through them. */
+static enum spacc_status introduce(struct spacc_xrt *x, struct spacc_error *err)
+{
+    static const unsigned char zeros[STATE_BYTES];
+    uint32_t needed = 0;
+    enum spacc_status status = alloc(x, STATE_BYTES, &x->state, err);
+
+    if (status == SPACC_OK)
+        status = write_memory(x, x->state, zeros, sizeof(zeros), err);
+    x->value[SPACC_REG_PROGRAM_PTR / 4] = (uint32_t)x->state;
+    x->value[SPACC_REG_PROGRAM_PTR / 4 + 1] = (uint32_t)(x->state >> 32);
+    if (status == SPACC_OK)
+        status = start(x, err);
+    if (status == SPACC_OK)
+        status = finish(x, PATIENCE_US, err);
+    if (status == SPACC_OK)
+        status = reg_read_real(x, SPACC_KERNEL_REG_STATE_BYTES, &needed, err);
+    if (status == SPACC_OK && needed > STATE_BYTES)
+        status = spacc_fail(err, SPACC_EDEVICE,
+                            "xrt: the kernel wants %" PRIu32 " bytes as argument %d, those "
+                            "from C want %d",
+                            needed, SPACC_ARGUMENT_STATE, STATE_BYTES);
+    return status;
 }
 
 static enum spacc_status open_kernel(struct spacc_xrt *x, const char *xclbin,
@@ -373,6 +441,8 @@ static enum spacc_status open_kernel(struct spacc_xrt *x, const char *xclbin,
     const enum spacc_status status = find_bank(x, xclbin, err);
     if (status != SPACC_OK)
         return status;
+    if (x->has_state)
+        return introduce(x, err);
     return reg_read_real(x, SPACC_REG_WATCHDOG_CYCLES, &x->value[SPACC_REG_WATCHDOG_CYCLES / 4],
                          err);
 }
@@ -400,12 +470,30 @@ static enum spacc_status parse(const char *which, unsigned *index, const char **
     return SPACC_OK;
 }
 
+/* Which kernel it is. One that is neither would be started with arguments that nobody gave. */
+static enum spacc_status check_file(struct spacc_xrt *x, const char *xclbin, double *clock_hz,
+                                    struct spacc_error *err)
+{
+    unsigned arguments = 0;
+    enum spacc_status status =
+        spacc_xclbin_kernel(xclbin, SPACC_KERNEL_NAME, &arguments, clock_hz, err);
+
+    if (status == SPACC_OK)
+        status = spacc_xclbin_state(xclbin, SPACC_KERNEL_NAME, &x->has_state, err);
+    if (status == SPACC_OK && arguments != SPACC_ARGUMENTS + (unsigned)x->has_state)
+        status = spacc_fail(err, SPACC_EUNSUPPORTED,
+                            "xrt: %s: kernel '%s' has %u arguments, the card of rtl/ has %d, "
+                            "that of hls/ %d",
+                            xclbin, SPACC_KERNEL_NAME, arguments, SPACC_ARGUMENTS,
+                            SPACC_ARGUMENT_STATE + 1);
+    return status;
+}
+
 enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which,
                                       struct spacc_error *err)
 {
     struct spacc_xrt *x = calloc(1, sizeof(*x));
     double clock_hz = 0.0;
-    unsigned arguments = 0;
     const char *xclbin;
     unsigned index;
     enum spacc_status status;
@@ -415,14 +503,7 @@ enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which
         return spacc_fail(err, SPACC_ENOMEM, "xrt: out of memory");
     status = parse(which, &index, &xclbin, err);
     if (status == SPACC_OK)
-        status = spacc_xclbin_kernel(xclbin, SPACC_KERNEL_NAME, &arguments, &clock_hz, err);
-    if (status == SPACC_OK && arguments != SPACC_ARGUMENTS)
-        status = spacc_fail(
-            err, SPACC_EUNSUPPORTED,
-            "xrt: %s: kernel '%s' has %u arguments, the card of rtl/ has %d%s%s", xclbin,
-            SPACC_KERNEL_NAME, arguments, SPACC_ARGUMENTS,
-            arguments == SPACC_ARGUMENTS + 1 ? "; that of hls/ is for --fpga opencl:P.D=" : "",
-            arguments == SPACC_ARGUMENTS + 1 ? xclbin : "");
+        status = check_file(x, xclbin, &clock_hz, err);
     if (status == SPACC_OK)
         status = spacc_xrt_api_load(&x->api, err);
     if (status == SPACC_OK)
@@ -430,7 +511,7 @@ enum spacc_status spacc_xrt_card_open(struct spacc_card **out, const char *which
     if (status == SPACC_OK)
         status = open_kernel(x, xclbin, err);
     if (status == SPACC_OK)
-        return spacc_card_attach(out, &ops, x, clock_hz, err);
+        return spacc_card_attach(out, &ops, x, x->has_state ? 0.0 : clock_hz, err);
     close_card(x);
     return status;
 }

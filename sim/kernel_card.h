@@ -1,7 +1,8 @@
 /* kernel_card.h - cards whose registers and memory are those of a kernel of hls/ that runs in
- * this process: the C one, one function a configuration, and the OpenCL C one. */
-#ifndef SPACC_TESTS_KERNEL_CARD_H
-#define SPACC_TESTS_KERNEL_CARD_H
+ * this process: the C one, one function a configuration, and the OpenCL C one. For xrtsim.c and
+ * for tests. */
+#ifndef SPACC_SIM_KERNEL_CARD_H
+#define SPACC_SIM_KERNEL_CARD_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,18 +43,25 @@ static inline uint32_t *kernel_pointer(const struct kernel_card *k, uint32_t off
     return (uint32_t *)(uintptr_t)(k->reg[offset / 4] | (uint64_t)k->reg[offset / 4 + 1] << 32);
 }
 
-static inline void kernel_run_c(struct kernel_card *k)
+/* Run the C kernel with the arguments in `reg`; `state` has room for the image. */
+static inline void kernel_call(struct kernel_card *k, uint32_t *state)
 {
-    uint32_t state[KERNEL_IMAGE / 4];
-
     k->kernel(kernel_pointer(k, SPACC_REG_PROGRAM_PTR),
               kernel_pointer(k, SPACC_REG_WEIGHTS_PTR), kernel_pointer(k, SPACC_REG_INPUT_PTR),
               kernel_pointer(k, SPACC_REG_OUTPUT_PTR), k->reg[SPACC_REG_PROGRAM_BYTES / 4],
               k->reg[SPACC_REG_WEIGHTS_BYTES / 4], k->reg[SPACC_REG_INPUT_BYTES / 4],
               k->reg[SPACC_REG_OUTPUT_BYTES / 4], k->reg[SPACC_REG_WATCHDOG_CYCLES / 4], state,
               k->image);
-    if (memcmp(state, k->image, sizeof(state)) != 0)
+    if (memcmp(state, k->image, sizeof(k->image)) != 0)
         abort(); /* what an OpenCL host sees is what registers read */
+}
+
+/* `run` of a C kernel whose host gives it no state. */
+static inline void kernel_run_c(struct kernel_card *k)
+{
+    uint32_t state[KERNEL_IMAGE / 4];
+
+    kernel_call(k, state);
 }
 
 static inline void kernel_release(void *self, uint64_t address)
