@@ -108,18 +108,17 @@ static int checked(enum spacc_status status, const char *call, const struct spac
 
 /* ---- the kernel from C ------------------------------------------------------------- */
 
-#define X(token, ...) kernel_fn spacc_hls_##token;
-SPACC_CARD_CONFIG_MAP(X)
+/* NULL: none of that configuration. */
+static kernel_fn *find_kernel(const char *config)
+{
+#define X(token, name, ...)             \
+    extern kernel_fn spacc_hls_##token; \
+    if (!strcmp(config, name))          \
+        return spacc_hls_##token;
+    SPACC_CARD_CONFIG_MAP(X);
 #undef X
-
-static const struct {
-    const char *config;
-    kernel_fn *kernel;
-} kernels[] = {
-#define X(token, name, ...) {name, spacc_hls_##token},
-    SPACC_CARD_CONFIG_MAP(X)
-#undef X
-};
+    return NULL;
+}
 
 static void run_kernel(struct kernel_card *k)
 {
@@ -129,18 +128,18 @@ static void run_kernel(struct kernel_card *k)
 static enum spacc_status open_kernel_card(void **out, const char *config,
                                           struct spacc_error *err)
 {
-    struct kernel_card *k = NULL;
+    kernel_fn *kernel = find_kernel(config);
+    struct kernel_card *k = calloc(1, sizeof(*k));
 
-    for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
-        if (!strcmp(kernels[i].config, config)) {
-            k = calloc(1, sizeof(*k));
-            if (!k)
-                return spacc_fail(err, SPACC_ENOMEM, "out of memory");
-            *k = (struct kernel_card){.run = run_kernel, .kernel = kernels[i].kernel};
-        }
+    if (!kernel || !k) {
+        free(k);
+        return kernel ? spacc_fail(err, SPACC_ENOMEM, "out of memory")
+                      : spacc_fail(err, SPACC_EUNSUPPORTED, "no kernel of configuration '%s'",
+                                   config);
+    }
+    *k = (struct kernel_card){.run = run_kernel, .kernel = kernel};
     *out = k;
-    return k ? SPACC_OK
-             : spacc_fail(err, SPACC_EUNSUPPORTED, "no kernel of configuration '%s'", config);
+    return SPACC_OK;
 }
 
 static void *kernel_thread(void *user)

@@ -86,6 +86,7 @@ static void a_card_that_makes_no_sense_is_refused(void **state)
         const char *says;
     } wrong[] = {
         {SPACC_REG_IDENTITY, 0xffffffff, "0xffffffff"},
+        {SPACC_REG_IDENTITY, 0, "or a kernel made from C, whose registers are empty before"},
         {SPACC_REG_VERSION, 0x00010000, "0x00010000"},
         {SPACC_REG_VERSION, 0x00030000, "0x00030000"},
         {SPACC_REG_CONFIG_ARRAY, 0xffffffff, "65535 PEs"},
