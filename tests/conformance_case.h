@@ -69,8 +69,8 @@ static int load_set(struct spacc_tensor **t, const char *folder, const char *wha
 
     for (; count < TENSORS_MAX; count++) {
         char path[PATH_BYTES];
-        snprintf(path, sizeof(path), "%s/%s_%d.pb", folder, what, count);
-        if (access(path, R_OK) != 0)
+        const int length = snprintf(path, sizeof(path), "%s/%s_%d.pb", folder, what, count);
+        if (length >= PATH_BYTES || access(path, R_OK) != 0)
             return count;
         if (spacc_tensor_load(&t[count], path, err) != SPACC_OK)
             return -1;
