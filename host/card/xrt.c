@@ -43,6 +43,14 @@ struct spacc_xrt {
 
 /* ---- memory ----------------------------------------------------------------------- */
 
+/* Whole pages: XRT takes its copy by aligned_alloc(), to which C gives no other sizes. */
+static size_t in_pages(size_t size_bytes)
+{
+    const size_t page = 4096;
+
+    return size_bytes > SIZE_MAX - page ? size_bytes : (size_bytes + page - 1) / page * page;
+}
+
 static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
                                struct spacc_error *err)
 {
@@ -55,7 +63,7 @@ static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
         return size_bytes ? spacc_fail(err, SPACC_ENOMEM, "xrt: out of memory")
                           : spacc_fail(err, SPACC_EINVAL, "xrt: a buffer of 0 bytes");
     }
-    b->handle = x->api.BOAlloc(x->device, size_bytes, 0, x->group);
+    b->handle = x->api.BOAlloc(x->device, in_pages(size_bytes), 0, x->group);
     if (!b->handle) {
         free(b);
         return spacc_fail(err, SPACC_ENOMEM,
