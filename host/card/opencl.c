@@ -8,6 +8,7 @@
 
 #include "hls/spacc_kernel.h"
 #include "host/card/arguments.h"
+#include "host/card/buffers.h"
 #include "host/card/opencl_kernel.h"
 #include "host/clock.h"
 
@@ -21,13 +22,6 @@ enum {
     STATE_MAX_BYTES = 1 << 30,
 };
 
-struct buffer {
-    struct buffer *next;
-    cl_mem memory;
-    uint64_t address; /* ours: OpenCL tells none */
-    size_t size_bytes;
-};
-
 struct spacc_opencl {
     struct spacc_opencl_kernel k;
     cl_command_queue queue;
@@ -39,7 +33,7 @@ struct spacc_opencl {
     uint32_t value[SPACC_ARGUMENTS_END / 4];  /* arguments as last written */
     uint32_t image[SPACC_KERNEL_IMAGE_WORDS]; /* registers as the last run left them */
     uint64_t next_address;
-    struct buffer *buffers;
+    struct spacc_buffer *buffers;
 };
 
 static enum spacc_status failed(const struct spacc_opencl *o, cl_int code, const char *what,
@@ -69,7 +63,7 @@ static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
                                struct spacc_error *err)
 {
     struct spacc_opencl *o = self;
-    struct buffer *b;
+    struct spacc_buffer *b;
     cl_int code;
     char text[48];
 
@@ -79,8 +73,8 @@ static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
     b = calloc(1, sizeof(*b));
     if (!b)
         return spacc_fail(err, SPACC_ENOMEM, "opencl: out of memory");
-    b->memory = new_memory(o, size_bytes, 0, &code);
-    if (!b->memory) {
+    b->handle = new_memory(o, size_bytes, 0, &code);
+    if (!b->handle) {
         free(b);
         return spacc_fail(err, SPACC_ENOMEM, "opencl %s (%s): no buffer of %zu bytes: %s",
                           o->k.info.which, o->k.info.name, size_bytes,
@@ -98,26 +92,10 @@ static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
 static void release(void *self, uint64_t address)
 {
     struct spacc_opencl *o = self;
+    void *const gone = spacc_buffers_take(&o->buffers, address);
 
-    for (struct buffer **link = &o->buffers; *link; link = &(*link)->next)
-        if ((*link)->address == address) {
-            struct buffer *gone = *link;
-            *link = gone->next;
-            clReleaseMemObject(gone->memory);
-            free(gone);
-            return;
-        }
-}
-
-/* The buffer that has these bytes, or NULL. */
-static const struct buffer *holder(const struct spacc_opencl *o, uint64_t address,
-                                   size_t size_bytes)
-{
-    for (const struct buffer *b = o->buffers; b; b = b->next)
-        if (address >= b->address && address - b->address <= b->size_bytes &&
-            size_bytes <= b->size_bytes - (address - b->address))
-            return b;
-    return NULL;
+    if (gone)
+        clReleaseMemObject(gone);
 }
 
 static enum spacc_status outside(const char *what, uint64_t address, size_t size_bytes,
@@ -132,14 +110,14 @@ static enum spacc_status write_memory(void *self, uint64_t address, const void *
                                       size_t size_bytes, struct spacc_error *err)
 {
     struct spacc_opencl *o = self;
-    const struct buffer *b = holder(o, address, size_bytes);
+    const struct spacc_buffer *b = spacc_buffers_find(o->buffers, address, size_bytes);
     cl_int code = CL_SUCCESS;
 
     if (!b)
         return outside("write", address, size_bytes, err);
     if (size_bytes)
         code =
-            clEnqueueWriteBuffer(o->queue, b->memory, CL_TRUE, (size_t)(address - b->address),
+            clEnqueueWriteBuffer(o->queue, b->handle, CL_TRUE, (size_t)(address - b->address),
                                  size_bytes, from, 0, NULL, NULL);
     return code ? failed(o, code, "write", err) : SPACC_OK;
 }
@@ -148,13 +126,13 @@ static enum spacc_status read_memory(void *self, uint64_t address, void *to, siz
                                      struct spacc_error *err)
 {
     struct spacc_opencl *o = self;
-    const struct buffer *b = holder(o, address, size_bytes);
+    const struct spacc_buffer *b = spacc_buffers_find(o->buffers, address, size_bytes);
     cl_int code = CL_SUCCESS;
 
     if (!b)
         return outside("read", address, size_bytes, err);
     if (size_bytes)
-        code = clEnqueueReadBuffer(o->queue, b->memory, CL_TRUE, (size_t)(address - b->address),
+        code = clEnqueueReadBuffer(o->queue, b->handle, CL_TRUE, (size_t)(address - b->address),
                                    size_bytes, to, 0, NULL, NULL);
     return code ? failed(o, code, "read", err) : SPACC_OK;
 }
@@ -165,8 +143,8 @@ static enum spacc_status set_pointer(struct spacc_opencl *o, cl_uint index,
                                      struct spacc_error *err)
 {
     const uint64_t address = spacc_argument_pointer(o->value, spacc_argument[index]);
-    const struct buffer *b = address ? holder(o, address, 1) : NULL;
-    const cl_mem memory = b ? b->memory : o->none;
+    const struct spacc_buffer *b = address ? spacc_buffers_find(o->buffers, address, 1) : NULL;
+    const cl_mem memory = b ? b->handle : o->none;
     cl_int code;
 
     if (address && (!b || b->address != address))

@@ -8,6 +8,7 @@
 
 #include "hls/spacc_kernel.h"
 #include "host/card/arguments.h"
+#include "host/card/buffers.h"
 #include "host/card/xclbin.h"
 #include "host/card/xrt_api.h"
 
@@ -18,13 +19,6 @@ enum {
     RESET_LIMIT_US = 1000000,
     PATIENCE_US = 10000000, /* for a kernel without a watchdog, whose programs all end */
     STATE_BYTES = 4 * SPACC_KERNEL_IMAGE_WORDS /* that a kernel from C writes */
-};
-
-struct buffer {
-    struct buffer *next;
-    void *handle;
-    uint64_t address;
-    size_t size_bytes;
 };
 
 struct spacc_xrt {
@@ -38,7 +32,7 @@ struct spacc_xrt {
     bool running;
     bool has_state; /* a kernel of hls/: registers empty before its first run, no cycles */
     uint64_t state; /* the buffer that every run of it is given */
-    struct buffer *buffers;
+    struct spacc_buffer *buffers;
 };
 
 /* ---- memory ----------------------------------------------------------------------- */
@@ -55,7 +49,7 @@ static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
                                struct spacc_error *err)
 {
     struct spacc_xrt *x = self;
-    struct buffer *b = calloc(1, sizeof(*b));
+    struct spacc_buffer *b = calloc(1, sizeof(*b));
 
     *address = 0;
     if (!b || size_bytes == 0) {
@@ -81,26 +75,10 @@ static enum spacc_status alloc(void *self, size_t size_bytes, uint64_t *address,
 static void release(void *self, uint64_t address)
 {
     struct spacc_xrt *x = self;
+    void *const gone = spacc_buffers_take(&x->buffers, address);
 
-    for (struct buffer **link = &x->buffers; *link; link = &(*link)->next)
-        if ((*link)->address == address) {
-            struct buffer *gone = *link;
-            *link = gone->next;
-            x->api.BOFree(gone->handle);
-            free(gone);
-            return;
-        }
-}
-
-/* The buffer that has these bytes, or NULL. */
-static const struct buffer *holder(const struct spacc_xrt *x, uint64_t address,
-                                   size_t size_bytes)
-{
-    for (const struct buffer *b = x->buffers; b; b = b->next)
-        if (address >= b->address && address - b->address <= b->size_bytes &&
-            size_bytes <= b->size_bytes - (address - b->address))
-            return b;
-    return NULL;
+    if (gone)
+        x->api.BOFree(gone);
 }
 
 static enum spacc_status outside(const char *what, uint64_t address, size_t size_bytes,
@@ -115,7 +93,7 @@ static enum spacc_status write_memory(void *self, uint64_t address, const void *
                                       size_t size_bytes, struct spacc_error *err)
 {
     struct spacc_xrt *x = self;
-    const struct buffer *b = holder(x, address, size_bytes);
+    const struct spacc_buffer *b = spacc_buffers_find(x->buffers, address, size_bytes);
 
     if (!b)
         return outside("write", address, size_bytes, err);
@@ -131,7 +109,7 @@ static enum spacc_status read_memory(void *self, uint64_t address, void *to, siz
                                      struct spacc_error *err)
 {
     struct spacc_xrt *x = self;
-    const struct buffer *b = holder(x, address, size_bytes);
+    const struct spacc_buffer *b = spacc_buffers_find(x->buffers, address, size_bytes);
 
     if (!b)
         return outside("read", address, size_bytes, err);
@@ -148,7 +126,7 @@ static enum spacc_status read_memory(void *self, uint64_t address, void *to, siz
 static enum spacc_status set_buffer(struct spacc_xrt *x, int index, uint64_t address,
                                     struct spacc_error *err)
 {
-    const struct buffer *b = holder(x, address, 1);
+    const struct spacc_buffer *b = spacc_buffers_find(x->buffers, address, 1);
 
     if (!b || b->address != address)
         return spacc_fail(err, SPACC_EINVAL,
