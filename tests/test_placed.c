@@ -639,6 +639,8 @@ static void a_card_that_is_named_runs_what_it_can(void **state)
     end(&w);
 }
 
+/* Both layers are larger than what the host rounds for them: by its cycles alone, 6.7 and
+ * 16.3 us, the card is slower than a CPU of this profile, 2 us each, whatever rounding takes. */
 static void for_latency_a_card_gets_what_it_does_faster(void **state)
 {
     struct spacc_options o = {
@@ -647,7 +649,7 @@ static void for_latency_a_card_gets_what_it_does_faster(void **state)
     struct work w;
 
     (void)state;
-    begin_rnn(&w, 16, 8);
+    begin_rnn(&w, 32, 512);
     run(&w, &o);
     assert_string_equal(device_of(&w, "rnn0"), "cpu");
     assert_string_equal(device_of(&w, "dense"), "cpu");
@@ -709,7 +711,6 @@ static void behind_the_gpu_the_card_is_tried(void **state)
     ok(spacc_graph_run(spacc_model_graph(w.model), in_of(&w), w.want, NULL, &w.err), &w.err);
     for (int fails = 0; fails < 2; fails++) {
         ok(spacc_session_new(&w.session, w.model, &o, &w.err), &w.err);
-        w.session->as_priced = true;
         w.session->as_priced = true;
         spacc_gpu_fail_at(w.session->gpu, fails ? 2 : 0);
         ok(spacc_session_prepare(w.session, 1, in_of(&w), &w.err), &w.err);
