@@ -120,6 +120,7 @@ void spacc_seernet_free(struct spacc_seernet *s)
     free(s->weights);
     free(s->code_runs.offset);
     free(s->codes);
+    free(s->pair_base);
     free(s->channel);
     free(s);
 }
@@ -142,9 +143,11 @@ const char *spacc_seernet_kernel(const struct spacc_seernet *s)
 
 size_t spacc_seernet_code_bytes(const struct spacc_seernet *s)
 {
-    return s->codes
-               ? s->shape.blocks * SPACC_SEER_BLOCK * s->code_runs.count * s->code_runs.padded
-               : 0;
+    const size_t planes = s->pairs ? SEER_PAIR_PLANES : 1;
+
+    return s->codes ? planes * s->shape.blocks * SPACC_SEER_BLOCK * s->code_runs.count *
+                          s->code_runs.padded
+                    : 0;
 }
 
 size_t spacc_seernet_weight_bytes(const struct spacc_seernet *s)
@@ -152,18 +155,31 @@ size_t spacc_seernet_weight_bytes(const struct spacc_seernet *s)
     return s->weight_values * sizeof(*s->weights);
 }
 
-/* What a part needs at a time: a patch, or rows of sums with their bits and pointers. */
-static size_t part_bytes(const struct spacc_seernet *s)
+/* What a part needs to predict: rows of sums with their bits and pointers, behind them products
+ * of pairs. */
+static size_t predict_bytes(const struct spacc_seernet *s, size_t *products)
 {
     const bool pool = s->options.after == SPACC_SEER_POOL;
     const size_t rows = pool ? s->options.pool.kernel[0] : s->kernel->blocks;
     const size_t window = pool ? rows * s->options.pool.kernel[1] : 0;
-    const size_t row = (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
-    const size_t sums = rows * row * sizeof(int32_t) + 2 * s->shape.cols * sizeof(uint16_t) +
+    const size_t pixels = s->band * s->shape.cols;
+    const size_t row = (pixels + s->kernel->pixels) * SPACC_SEER_BLOCK;
+    const size_t sums = rows * row * sizeof(int32_t) + 2 * pixels * sizeof(uint16_t) +
                         window * (sizeof(int32_t *) + sizeof(uint16_t));
-    const size_t patch = s->patch_values * sizeof(float);
 
-    return seer_round_up(patch > sums ? patch : sums, SEER_ALIGN);
+    *products = seer_round_up(sums, SEER_ALIGN);
+    return *products + seer_pairs_values(s, pool ? 1 : s->kernel->blocks) * sizeof(int32_t);
+}
+
+/* What a part needs at a time: that, a patch, or a row of codes. */
+static size_t part_bytes(const struct spacc_seernet *s, size_t *products)
+{
+    const size_t predict = predict_bytes(s, products);
+    const size_t patch = s->patch_values * sizeof(float);
+    const size_t row = s->code_width * s->code_channels;
+    const size_t most = patch > predict ? patch : predict;
+
+    return seer_round_up(row > most ? row : most, SEER_ALIGN);
 }
 
 static size_t take(size_t *used, size_t bytes)
@@ -177,8 +193,9 @@ size_t seer_scratch(const struct spacc_seernet *s, void *scratch, struct seer_sc
 {
     const size_t channels = s->shape.blocks * SPACC_SEER_BLOCK;
     char *base = scratch;
-    size_t used = 0;
+    size_t used = 0, products;
 
+    const size_t part = part_bytes(s, &products);
     const size_t state = take(&used, sizeof(struct seer_state));
     const size_t above = take(&used, channels * sizeof(int32_t));
     const size_t high = take(&used, channels * sizeof(int32_t));
@@ -196,13 +213,17 @@ size_t seer_scratch(const struct spacc_seernet *s, void *scratch, struct seer_sc
                                     .tile = (uint64_t *)(void *)(base + tile),
                                     .partial = (float *)(void *)(base + partial),
                                     .parts = base + used,
-                                    .part_bytes = part_bytes(s)};
+                                    .part_bytes = part,
+                                    .products = products};
     return used;
 }
 
 size_t spacc_seernet_scratch_bytes(const struct spacc_seernet *s, int parts)
 {
-    return seer_scratch(s, NULL, NULL) + (size_t)(parts > 1 ? parts : 1) * part_bytes(s);
+    size_t products;
+
+    return seer_scratch(s, NULL, NULL) +
+           (size_t)(parts > 1 ? parts : 1) * part_bytes(s, &products);
 }
 
 void spacc_seernet_run(const struct spacc_seernet *s, const struct spacc_seer_buffers *b)

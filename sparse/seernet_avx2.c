@@ -111,10 +111,11 @@ static void sums(const struct spacc_seer_sums *job)
 enum { GROUP = 7 }; /* pixels; two vectors of sums each, and one or two of weights */
 
 /* Two vectors of sums of n pixels, added: lanes 8 apart. */
-static inline __attribute__((always_inline)) void
-dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *lanes)
+static inline __attribute__((always_inline)) void dot_group(const struct spacc_seer_dots *d,
+                                                            const uint32_t *at, const float *w,
+                                                            int n, float *lanes)
 {
-    const float *x[GROUP], *w = d->w;
+    const float *x[GROUP];
     __m256 acc[GROUP][2];
 
 #pragma GCC unroll 7
@@ -140,7 +141,8 @@ dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *lane
 }
 
 /* The last two groups are as even as they can be: small ones wait for their sums. */
-static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count, float *sum)
+static inline void dot_channel(const struct spacc_seer_dots *d, const uint32_t *at,
+                               const float *w, size_t count, float *sum)
 {
     _Alignas(32) float all[SPACC_SEER_TILE * 8];
     float *lanes = all;
@@ -148,18 +150,31 @@ static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count
     for (size_t rest = count, n; rest > 0; rest -= n) {
         n = rest >= 2 * GROUP ? GROUP : rest > GROUP ? (rest + 1) / 2 : rest;
         switch (n) {
-        case 7: dot_group(d, at, 7, lanes); break;
-        case 6: dot_group(d, at, 6, lanes); break;
-        case 5: dot_group(d, at, 5, lanes); break;
-        case 4: dot_group(d, at, 4, lanes); break;
-        case 3: dot_group(d, at, 3, lanes); break;
-        case 2: dot_group(d, at, 2, lanes); break;
-        default: dot_group(d, at, 1, lanes); break;
+        case 7: dot_group(d, at, w, 7, lanes); break;
+        case 6: dot_group(d, at, w, 6, lanes); break;
+        case 5: dot_group(d, at, w, 5, lanes); break;
+        case 4: dot_group(d, at, w, 4, lanes); break;
+        case 3: dot_group(d, at, w, 3, lanes); break;
+        case 2: dot_group(d, at, w, 2, lanes); break;
+        default: dot_group(d, at, w, 1, lanes); break;
         }
         at += n;
         lanes += 8 * n;
     }
     seer_trees(all, count, sum);
+}
+
+static void dots(const struct spacc_seer_dots *d)
+{
+    const uint32_t *at = d->at;
+    const float *w = d->w;
+    float *sum = d->sum;
+
+    for (size_t c = 0; c < d->channels; c++, w += d->runs * d->length) {
+        dot_channel(d, at, w, d->count[c], sum);
+        at += d->count[c];
+        sum += d->count[c];
+    }
 }
 
 /* --- channels to pixels --- */
@@ -274,9 +289,11 @@ const struct spacc_seer_kernel spacc_seer_avx2 = {.name = "avx2",
                                                   .run_multiple = 4,
                                                   .most_bits = 6,
                                                   .sums = sums,
+                                                  .split = seer_split,
+                                                  .join = seer_join,
                                                   .compare = seer_avx2_compare,
                                                   .window = seer_avx2_window,
-                                                  .dot = dot,
+                                                  .dots = dots,
                                                   .pick = seer_pick,
                                                   .spread = seer_spread,
                                                   .turn = turn,

@@ -76,6 +76,33 @@ static void sums(const struct spacc_seer_sums *job)
         groups(job, 1);
 }
 
+static void split(const uint8_t *codes, size_t width, size_t channels, int most,
+                  uint8_t *planes, size_t apart)
+{
+    seer_split(codes, width, channels, most, planes, apart);
+}
+
+/* All of them are even: shifts divide. */
+static void join(const int32_t *m, size_t apart, size_t cols, const int32_t *base,
+                 int32_t *sums)
+{
+    const __m512i even = _mm512_loadu_si512(base);
+    const __m512i odd = _mm512_loadu_si512(base + SPACC_SEER_BLOCK);
+
+    for (size_t x = 0; x < cols; x += 2, m += SPACC_SEER_BLOCK) {
+        const __m512i m1 = _mm512_loadu_si512(m + apart);
+        const __m512i m2 = _mm512_loadu_si512(m + 2 * apart);
+        const __m512i left = _mm512_add_epi32(_mm512_add_epi32(_mm512_loadu_si512(m), m1),
+                                              _mm512_add_epi32(m2, even));
+        const __m512i right = _mm512_sub_epi32(_mm512_add_epi32(_mm512_sub_epi32(m1, m2), odd),
+                                               _mm512_loadu_si512(m + 3 * apart));
+        int32_t *to = sums + x * SPACC_SEER_BLOCK;
+        _mm512_storeu_si512(to, _mm512_srai_epi32(left, 1));
+        if (x + 1 < cols)
+            _mm512_storeu_si512(to + SPACC_SEER_BLOCK, _mm512_srai_epi32(right, 1));
+    }
+}
+
 void seer_avx512_compare(const int32_t *v, size_t pixels, const int32_t *above, uint16_t *bits)
 {
     const __m512i limit = _mm512_loadu_si512(above);
@@ -118,20 +145,21 @@ add_products(const float *x[GROUP], const float *w, int vectors, int n, __m512 s
         x[p] += SPACC_SEER_LANES * vectors;
 }
 
-static inline __attribute__((always_inline)) void
-dot_group(const struct spacc_seer_dot *d, const uint32_t *at, int n, float *lanes)
+static inline __attribute__((always_inline)) void dot_group(const struct spacc_seer_dots *job,
+                                                            const uint32_t *at, const float *w,
+                                                            int n, float *lanes)
 {
-    const float *x[GROUP], *w = d->w;
+    const float *x[GROUP];
     __m512 sum[GROUP];
 
 #pragma GCC unroll 8
     for (int p = 0; p < n; p++)
         sum[p] = _mm512_setzero_ps();
-    for (size_t r = 0; r < d->runs; r++) {
-        const float *end = w + d->length;
+    for (size_t r = 0; r < job->runs; r++) {
+        const float *end = w + job->length;
 #pragma GCC unroll 8
         for (int p = 0; p < n; p++)
-            x[p] = d->x + at[p] + d->offset[r];
+            x[p] = job->x + at[p] + job->offset[r];
         for (; w + 4 * SPACC_SEER_LANES <= end; w += 4 * SPACC_SEER_LANES)
             add_products(x, w, 4, n, sum);
         for (; w < end; w += SPACC_SEER_LANES)
@@ -160,15 +188,6 @@ static inline __m512 fold_pairs(__m512 a, __m512 b) /* neighbours */
     return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
 }
 
-static inline void trees_of_8(const float *lanes, float *sum)
-{
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
-    const __m512 a = fold_pairs(fold_quarters(lanes), fold_quarters(lanes + 64));
-
-    _mm256_storeu_ps(sum,
-                     _mm512_castps512_ps256(_mm512_permutexvar_ps(order, fold_pairs(a, a))));
-}
-
 static inline void trees_of_16(const float *lanes, float *sum)
 {
     const __m512i order =
@@ -179,42 +198,60 @@ static inline void trees_of_16(const float *lanes, float *sum)
     _mm512_storeu_ps(sum, _mm512_permutexvar_ps(order, fold_pairs(a, b)));
 }
 
-/* Lanes of `count` pixels; what fills up the last tree is 0. */
-static void add_lanes(float *lanes, size_t count, float *sum)
-{
-    size_t p = count;
+/* Lanes that wait for their tree: 16 outputs and a group behind them. */
+struct waiting {
+    _Alignas(64) float lanes[(SPACC_SEER_LANES + GROUP) * SPACC_SEER_LANES];
+    size_t count;
+    float *sum; /* theirs */
+};
 
-    for (; p % 8 != 0; p++)
-        _mm512_store_ps(lanes + SPACC_SEER_LANES * p, _mm512_setzero_ps());
-    count = p;
-    for (p = 0; p + 16 <= count; p += 16)
-        trees_of_16(lanes + SPACC_SEER_LANES * p, sum + p);
-    if (p < count)
-        trees_of_8(lanes + SPACC_SEER_LANES * p, sum + p);
+/* With 16 outputs their sums; what is behind them moves up. */
+static inline void finish(struct waiting *w)
+{
+    trees_of_16(w->lanes, w->sum);
+    w->sum += SPACC_SEER_LANES;
+    w->count -= SPACC_SEER_LANES;
+    for (size_t p = 0; p < w->count; p++)
+        _mm512_store_ps(w->lanes + SPACC_SEER_LANES * p,
+                        _mm512_load_ps(w->lanes + SPACC_SEER_LANES * (SPACC_SEER_LANES + p)));
 }
 
 /* Groups of about equal size: chains of sums enough, and none of few pixels. */
-void seer_avx512_dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count,
-                     float *sum)
+static inline void dot_channel(const struct spacc_seer_dots *job, const uint32_t *at,
+                               const float *w, size_t count, struct waiting *wait)
 {
-    _Alignas(64) float lanes[SPACC_SEER_TILE * SPACC_SEER_LANES];
-    const size_t groups = (count + GROUP - 1) / GROUP;
-
-    for (size_t i = 0, p = 0, n; i < groups; i++, p += n) {
-        float *to = lanes + SPACC_SEER_LANES * p;
-        n = (count - p + groups - i - 1) / (groups - i);
+    for (size_t groups = (count + GROUP - 1) / GROUP, n; groups > 0; groups--) {
+        float *to = wait->lanes + SPACC_SEER_LANES * wait->count;
+        n = groups == 1 ? count : (count + groups - 1) / groups;
         switch (n) {
-        case 8: dot_group(d, at + p, 8, to); break;
-        case 7: dot_group(d, at + p, 7, to); break;
-        case 6: dot_group(d, at + p, 6, to); break;
-        case 5: dot_group(d, at + p, 5, to); break;
-        case 4: dot_group(d, at + p, 4, to); break;
-        case 3: dot_group(d, at + p, 3, to); break;
-        case 2: dot_group(d, at + p, 2, to); break;
-        default: dot_group(d, at + p, 1, to); break;
+        case 8: dot_group(job, at, w, 8, to); break;
+        case 7: dot_group(job, at, w, 7, to); break;
+        case 6: dot_group(job, at, w, 6, to); break;
+        case 5: dot_group(job, at, w, 5, to); break;
+        case 4: dot_group(job, at, w, 4, to); break;
+        case 3: dot_group(job, at, w, 3, to); break;
+        case 2: dot_group(job, at, w, 2, to); break;
+        default: dot_group(job, at, w, 1, to); break;
         }
+        at += n;
+        count -= n;
+        wait->count += n;
+        if (wait->count >= SPACC_SEER_LANES)
+            finish(wait);
     }
-    add_lanes(lanes, count, sum);
+}
+
+void seer_avx512_dots(const struct spacc_seer_dots *job)
+{
+    struct waiting wait = {.count = 0, .sum = job->sum};
+    const uint32_t *at = job->at;
+    const float *w = job->w;
+
+    for (size_t c = 0; c < job->channels;
+         at += job->count[c], c++, w += job->runs * job->length)
+        dot_channel(job, at, w, job->count[c], &wait);
+    if (wait.count)
+        trees_of_16(wait.lanes, wait.sum);
 }
 
 size_t seer_avx512_pick(uint64_t bits, const uint32_t *from, uint32_t *to)
@@ -325,9 +362,11 @@ const struct spacc_seer_kernel spacc_seer_vnni = {.name = "vnni",
                                                   .run_multiple = 4,
                                                   .most_bits = 8,
                                                   .sums = sums,
+                                                  .split = split,
+                                                  .join = join,
                                                   .compare = seer_avx512_compare,
                                                   .window = seer_avx512_window,
-                                                  .dot = seer_avx512_dot,
+                                                  .dots = seer_avx512_dots,
                                                   .pick = seer_avx512_pick,
                                                   .spread = seer_avx512_spread,
                                                   .turn = seer_avx512_turn,

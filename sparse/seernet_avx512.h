@@ -7,7 +7,7 @@
 
 spacc_seer_compare_fn seer_avx512_compare;
 spacc_seer_window_fn seer_avx512_window;
-spacc_seer_dot_fn seer_avx512_dot;
+spacc_seer_dots_fn seer_avx512_dots;
 spacc_seer_pick_fn seer_avx512_pick;
 spacc_seer_spread_fn seer_avx512_spread;
 spacc_seer_turn_fn seer_avx512_turn;

@@ -56,6 +56,37 @@ static inline uint8_t seer_code(const struct spacc_seer_code *q, float x)
     return (uint8_t)(int32_t)v;
 }
 
+static inline void seer_split(const uint8_t *restrict codes, size_t width, size_t channels,
+                              int most, uint8_t *restrict planes, size_t apart)
+{
+    const uint8_t off = (uint8_t)most;
+
+    for (size_t p = 0; 2 * p + 2 < width; p++, planes += channels) {
+        const uint8_t *d0 = codes + 2 * p * channels, *d1 = d0 + channels, *d2 = d1 + channels;
+        const uint8_t *d3 = 2 * p + 3 < width ? d2 + channels : d2;
+        for (size_t c = 0; c < channels; c++) {
+            planes[c] = (uint8_t)(d0[c] - d2[c] + off);
+            planes[apart + c] = (uint8_t)(d1[c] + d2[c]);
+            planes[2 * apart + c] = (uint8_t)(d2[c] - d1[c] + off);
+            planes[3 * apart + c] = (uint8_t)(d1[c] - d3[c] + off);
+        }
+    }
+}
+
+static inline void seer_join(const int32_t *restrict m, size_t apart, size_t cols,
+                             const int32_t *restrict base, int32_t *restrict sums)
+{
+    for (size_t x = 0; x < cols; x++, sums += SPACC_SEER_BLOCK) {
+        const int32_t *at = m + x / 2 * SPACC_SEER_BLOCK;
+        for (size_t c = 0; c < SPACC_SEER_BLOCK && x % 2 == 0; c++)
+            sums[c] = (at[c] + at[apart + c] + at[2 * apart + c] + base[c]) / 2;
+        for (size_t c = 0; c < SPACC_SEER_BLOCK && x % 2 == 1; c++)
+            sums[c] = (at[apart + c] - at[2 * apart + c] - at[3 * apart + c] +
+                       base[SPACC_SEER_BLOCK + c]) /
+                      2;
+    }
+}
+
 static inline void seer_quantise(const struct spacc_seer_code *q, const float *restrict x,
                                  size_t count, uint8_t *restrict code, uint8_t *restrict low)
 {

@@ -31,6 +31,10 @@ static void quantise_channel(struct spacc_seernet *s, const float *weights, size
 
     m->scale = seer_round(&s->shape, w, seer_weight_most(&s->options), s->options.nearest, q);
     measure(m, w, q, count);
+    if (s->pairs) {
+        seer_pairs_pack(s, o, q);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         const size_t at =
             seer_run_at(&s->shape, &s->code_runs, s->code_channels, i / taps, i % taps);
@@ -78,13 +82,26 @@ static void size_image(struct spacc_seernet *s)
 {
     const struct spacc_seer_shape *in = &s->shape.in;
 
-    s->code_channels = seer_round_up(in->channels, 4);
     s->code_height = in->height + in->pads[0] + in->pads[2];
     s->code_width = in->width + in->pads[1] + in->pads[3];
     s->two_planes = s->options.bits > s->kernel->most_bits;
-    const size_t image = s->code_height * s->code_width * s->code_channels;
+    const size_t width = s->pairs ? s->pairs : s->code_width;
     const size_t beyond = s->kernel->pixels * in->stride[1] * s->code_channels;
-    s->code_bytes = seer_round_up(image + beyond + s->kernel->run_multiple, SEER_ALIGN);
+    s->plane_bytes = seer_round_up(s->code_height * width * s->code_channels + beyond +
+                                       s->kernel->run_multiple,
+                                   SEER_ALIGN);
+    s->code_bytes = s->pairs ? SEER_PAIR_PLANES * s->plane_bytes : s->plane_bytes;
+}
+
+static enum spacc_status new_runs(struct spacc_seernet *s)
+{
+    s->code_channels = seer_round_up(s->shape.in.channels, 4);
+    s->band = 1;
+    if (seer_pairs_suit(s))
+        return seer_pairs_new(s);
+    const size_t width = s->shape.in.width + s->shape.in.pads[1] + s->shape.in.pads[3];
+    return seer_runs_new(&s->code_runs, &s->shape.in, s->code_channels, s->code_channels,
+                         width * s->code_channels, s->kernel->run_multiple);
 }
 
 enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights)
@@ -93,22 +110,21 @@ enum spacc_status seer_codes_new(struct spacc_seernet *s, const float *weights)
 
     if (s->options.bits == SPACC_SEER_EXACT)
         return SPACC_OK;
-    size_image(s);
-    const enum spacc_status status =
-        seer_runs_new(&s->code_runs, &y->in, s->code_channels, s->code_channels,
-                      s->code_width * s->code_channels, s->kernel->run_multiple);
+    const enum spacc_status status = new_runs(s);
     if (status != SPACC_OK)
         return status;
-    const size_t bytes =
-        y->blocks * SPACC_SEER_BLOCK * s->code_runs.count * s->code_runs.padded;
+    size_image(s);
+    const size_t blocks = y->blocks * (s->pairs ? SEER_PAIR_PLANES : 1);
+    const size_t bytes = blocks * SPACC_SEER_BLOCK * s->code_runs.count * s->code_runs.padded;
     int8_t *q = malloc(y->in.channels * y->taps);
     s->codes = aligned_alloc(SEER_ALIGN, seer_round_up(bytes, SEER_ALIGN));
     if (s->codes && q) {
         memset(s->codes, 0, bytes);
         for (size_t o = 0; o < y->in.outputs; o++)
             quantise_channel(s, weights, o, q);
-        s->steps = seer_steps(s->codes, y->blocks, s->code_runs.count * s->code_runs.padded / 4,
-                              s->two_planes ? 15 : (1 << s->options.bits) - 1);
+        const int most = s->two_planes ? 15 : (1 << s->options.bits) - 1;
+        s->steps = seer_steps(s->codes, blocks, s->code_runs.count * s->code_runs.padded / 4,
+                              s->pairs ? 2 * most : most);
     }
     const bool made = s->codes && q;
     free(q);

@@ -42,18 +42,21 @@ typedef void spacc_seer_compare_fn(const int32_t *sums, size_t pixels, const int
 typedef void spacc_seer_window_fn(const int32_t *const *at, size_t count, const int32_t *above,
                                   uint16_t *bits);
 
-/* One channel at some pixels of a tile, f32: for pixel i, lanes l = 0 .. 15,
+/* Some channels of a tile, each at some pixels, f32: for entry i of `at`, lanes l = 0 .. 15,
  *   lane[l] = fma(x[at[i] + offset[r] + l + 16 j], w[...], lane[l]) over runs r, then j;
  *   sum[i] = the tree: 8 + 8 lanes, 4 + 4, then (0 + 1) + (2 + 3).
- * w: [runs][length], 64-byte aligned; length is a multiple of 16. count is at most 64, and sum
- * has room for it rounded up to 16. */
-struct spacc_seer_dot {
+ * Of channel c are count[c] entries, 0 to 64, behind those of channel c - 1; its weights are
+ * w[c][runs][length], 64-byte aligned; length is a multiple of 16. */
+struct spacc_seer_dots {
     const float *x, *w;
     const uint32_t *offset; /* [runs] */
     size_t runs, length;
+    size_t channels; /* 1 .. 16 */
+    const uint8_t *count;
+    const uint32_t *at;
+    float *sum; /* room for what `at` has and 15 more */
 };
-typedef void spacc_seer_dot_fn(const struct spacc_seer_dot *d, const uint32_t *at, size_t count,
-                               float *sum);
+typedef void spacc_seer_dots_fn(const struct spacc_seer_dots *job);
 
 /* to[i] = from[b], b the i-th bit that is set; returns how many. `to` has room for all 64. */
 typedef size_t spacc_seer_pick_fn(uint64_t bits, const uint32_t *from, uint32_t *to);
@@ -86,6 +89,17 @@ struct spacc_seer_code {
 typedef void spacc_seer_quantise_fn(const struct spacc_seer_code *q, const float *x,
                                     size_t count, uint8_t *code, uint8_t *low);
 
+/* Two columns at a time, see seernet_pairs.c. Of a row of `width` pixels of codes to four
+ * planes `apart` bytes apart, for pairs p with d0 = codes[2 p], d1 ...: d0 - d2 + most, d1 +
+ * d2, d2 - d1 + most, d1 - d3 + most; where there is no d3 anything below 256. width is 3 or
+ * more, and the pairs (width - 1) / 2. */
+typedef void spacc_seer_split_fn(const uint8_t *codes, size_t width, size_t channels, int most,
+                                 uint8_t *planes, size_t apart);
+/* And back: m[p][16], and three more `apart` values apart, to sums[cols][16]: of columns 2 p
+ * (m0 + m1 + m2 + base[c]) / 2, of 2 p + 1 (m1 - m2 - m3 + base[16 + c]) / 2. */
+typedef void spacc_seer_join_fn(const int32_t *m, size_t apart, size_t cols,
+                                const int32_t *base, int32_t *sums);
+
 struct spacc_seer_kernel {
     const char *name;
     unsigned needs;        /* SPACC_CPU_ features */
@@ -94,9 +108,11 @@ struct spacc_seer_kernel {
     unsigned blocks;       /* of channels that are summed together, at most */
     int most_bits;         /* more bits than these need two planes of codes */
     void (*sums)(const struct spacc_seer_sums *job);
+    spacc_seer_split_fn *split; /* with join; NULL: columns one by one */
+    spacc_seer_join_fn *join;
     spacc_seer_compare_fn *compare;
     spacc_seer_window_fn *window;
-    spacc_seer_dot_fn *dot;
+    spacc_seer_dots_fn *dots;
     spacc_seer_pick_fn *pick;
     spacc_seer_spread_fn *spread;
     spacc_seer_turn_fn *turn;

@@ -5,7 +5,7 @@
 #include "sparse/seernet.h"
 #include "sparse/seernet_kernels.h"
 
-enum { SEER_ALIGN = 64, SEER_MASK_BITS = 64 };
+enum { SEER_ALIGN = 64, SEER_MASK_BITS = 64, SEER_PAIR_PLANES = 4 };
 
 /* Sizes of a layer, checked. */
 struct seer_shape {
@@ -55,11 +55,17 @@ struct spacc_seernet {
 
     /* Prediction. Codes of x are an image with pads, `code_channels` bytes a pixel. */
     size_t code_channels, code_height, code_width;
-    size_t code_bytes; /* of a plane, with what kernels read behind it */
+    size_t code_bytes; /* of a plane, with what kernels read behind it; all four of pairs */
     bool two_planes;
     size_t steps; /* of struct spacc_seer_sums */
     struct seer_runs code_runs;
-    int8_t *codes; /* [blocks][runs][padded / 4][16][4] */
+    int8_t *codes; /* [blocks][runs][padded / 4][16][4]; of pairs 4 of these */
+    size_t band;   /* rows of y that are summed together */
+
+    /* Columns of y are predicted two by two, so many pairs a row; 0: one by one. */
+    size_t pairs, plane_bytes;
+    int32_t *pair_base; /* [blocks][2][16], what is added to doubled sums */
+
     struct seer_channel *channel;
 
     struct seer_tiles tiles;
@@ -97,6 +103,7 @@ struct seer_scratch {
     float *partial;        /* [tiles][outputs][64] with several segments */
     char *parts;           /* each part's own memory */
     size_t part_bytes;
+    size_t products; /* of pairs: where they are in a part's memory */
 };
 
 /* Bytes up to the parts' memory. With scratch NULL only that. */
@@ -129,6 +136,21 @@ enum spacc_status seer_full_new(struct spacc_seernet *s, const float *weights);
 /* Put a block's 16 bits of `count` pixels into the mask; the first block of a word clears. */
 void seer_put_bits(const struct seer_shape *y, uint64_t *mask, size_t pixel, size_t block,
                    const uint16_t *bits, size_t count);
+
+/* seernet_pairs.c: whether columns can be summed two by two, and all of it. `planes`: codes of
+ * struct seer_scratch. */
+bool seer_pairs_suit(const struct spacc_seernet *s);
+enum spacc_status seer_pairs_new(struct spacc_seernet *s);
+/* Codes [channels][taps] of output o's weights. */
+void seer_pairs_pack(struct spacc_seernet *s, size_t o, const int8_t *q);
+/* A row of codes with its pads, row y of the image. */
+void seer_pairs_split(const struct spacc_seernet *s, const uint8_t *row, size_t y,
+                      uint8_t *planes);
+/* Products of a band of rows of so many blocks. */
+size_t seer_pairs_values(const struct spacc_seernet *s, size_t blocks);
+/* Sums of blocks block[0] .. block[1] - 1, `apart` values apart, each [rows][cols][16]. */
+void seer_pairs_sum(const struct spacc_seernet *s, const uint8_t *planes, const size_t block[2],
+                    const size_t rows[2], int32_t *products, int32_t *sums, size_t apart);
 
 /* seernet_mask.c: tiles tiles[0] .. tiles[1] - 1 of a mask, [tiles][words * 64] by channel. */
 void seer_list(const struct seer_shape *y, const struct seer_tiles *t, const uint64_t *mask,

@@ -60,16 +60,26 @@ static void set_scale(const struct spacc_seernet *s, struct seer_state *state,
         state->scale = 0.0F;
 }
 
-static void clear(const struct run *r, size_t at, size_t bytes)
+/* Codes to be written, and their low nibbles where they have planes of their own. */
+struct codes {
+    uint8_t *code, *low;
+};
+
+static struct codes behind(struct codes c, size_t bytes)
+{
+    return (struct codes){c.code + bytes, c.low ? c.low + bytes : NULL};
+}
+
+static void clear(const struct run *r, struct codes to, size_t bytes)
 {
     const int zero = r->at.state->zero;
 
-    memset(r->at.code + at, r->at.low ? zero >> 4 : zero, bytes);
-    if (r->at.low)
-        memset(r->at.low + at, zero & 15, bytes);
+    memset(to.code, to.low ? zero >> 4 : zero, bytes);
+    if (to.low)
+        memset(to.low, zero & 15, bytes);
 }
 
-static void quantise_pixels(const struct run *r, const float *x, size_t at, size_t pixels)
+static void quantise_pixels(const struct run *r, const float *x, struct codes to, size_t pixels)
 {
     const struct spacc_seernet *s = r->s;
     const struct seer_state *state = r->at.state;
@@ -80,35 +90,58 @@ static void quantise_pixels(const struct run *r, const float *x, size_t at, size
                                       .most = (float)(state->zero + state->most) + 0.5F};
     const size_t each = channels == step ? pixels : 1;
 
-    for (size_t p = 0; p < pixels; p += each, at += each * step)
-        s->kernel->quantise(&q, x + p * channels, each * channels, r->at.code + at,
-                            r->at.low ? r->at.low + at : NULL);
+    for (size_t p = 0; p < pixels; p += each, to = behind(to, each * step))
+        s->kernel->quantise(&q, x + p * channels, each * channels, to.code, to.low);
 }
 
-/* Rows of codes with their pads; channels that only fill up have weights of zero. */
+/* Row y of codes with its pads; channels that only fill up have weights of zero. */
+static void quantise_row(const struct run *r, size_t y, struct codes to)
+{
+    const struct spacc_seernet *s = r->s;
+    const struct spacc_seer_shape *in = &s->shape.in;
+    const size_t row = s->code_width * s->code_channels;
+    const bool inside = y >= in->pads[0] && y < in->pads[0] + in->height;
+    const bool whole = s->code_channels == in->channels;
+    const size_t left = in->pads[1] * s->code_channels, width = in->width * s->code_channels;
+
+    if (!inside || r->at.state->scale == 0.0F) {
+        clear(r, to, row);
+        return;
+    }
+    clear(r, to, whole ? left : row);
+    clear(r, behind(to, left + width), row - left - width);
+    quantise_pixels(r, r->b->x + (y - in->pads[0]) * in->width * in->channels, behind(to, left),
+                    in->width);
+}
+
 static void quantise_rows(void *arg, int part)
 {
     const struct run *r = arg;
     const struct spacc_seernet *s = r->s;
-    const struct spacc_seer_shape *in = &s->shape.in;
-    const size_t row = s->code_width * s->code_channels;
+    const struct codes image = {r->at.code, r->at.low};
+    const struct codes own = {(uint8_t *)memory(r, part), NULL};
     size_t span[2];
 
     part_of(r, s->code_height, part, span);
-    for (size_t y = span[0]; y < span[1]; y++) {
-        const bool inside = y >= in->pads[0] && y < in->pads[0] + in->height;
-        const bool whole = s->code_channels == in->channels;
-        const size_t left = in->pads[1] * s->code_channels;
-        const size_t width = in->width * s->code_channels;
-        if (!inside || r->at.state->scale == 0.0F) {
-            clear(r, y * row, row);
-            continue;
+    for (size_t y = span[0]; y < span[1]; y++)
+        if (s->pairs) {
+            quantise_row(r, y, own);
+            seer_pairs_split(s, own.code, y, r->at.code);
+        } else {
+            quantise_row(r, y, behind(image, y * s->code_width * s->code_channels));
         }
-        clear(r, y * row, whole ? left : row);
-        clear(r, y * row + left + width, row - left - width);
-        quantise_pixels(r, r->b->x + (y - in->pads[0]) * in->width * in->channels,
-                        y * row + left, in->width);
-    }
+}
+
+/* What kernels read behind a plane. */
+static void clear_ends(const struct run *r)
+{
+    const struct spacc_seernet *s = r->s;
+    const size_t width = s->pairs ? s->pairs : s->code_width;
+    const size_t used = s->code_height * width * s->code_channels;
+    const struct codes image = {r->at.code, r->at.low};
+
+    for (size_t at = 0; at < s->code_bytes; at += s->plane_bytes)
+        clear(r, behind(image, at + used), s->plane_bytes - used);
 }
 
 void spacc_seernet_quantise(const struct spacc_seernet *s, const struct spacc_seer_buffers *b)
@@ -128,8 +161,7 @@ void spacc_seernet_quantise(const struct spacc_seernet *s, const struct spacc_se
     }
     set_scale(s, r.at.state, range);
     spacc_parallel_run(b->parallel, quantise_rows, &r);
-    const size_t image = s->code_height * s->code_width * s->code_channels;
-    clear(&r, image, s->code_bytes - image);
+    clear_ends(&r);
 }
 
 /* --- predict --- */
@@ -137,12 +169,12 @@ void spacc_seernet_quantise(const struct spacc_seernet *s, const struct spacc_se
 /* From the sums of a block to those of the next one. */
 static size_t sums_apart(const struct spacc_seernet *s)
 {
-    return (s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
+    return (s->band * s->shape.cols + s->kernel->pixels) * SPACC_SEER_BLOCK;
 }
 
 /* Sums of codes of `blocks` blocks at row `y` of the output, each [cols][16]. */
-static void sum_row(const struct spacc_seernet *s, const struct seer_scratch *to, size_t block,
-                    size_t blocks, size_t y, int32_t *sums)
+static void sum_row(const struct spacc_seernet *s, const struct seer_scratch *to,
+                    const size_t block[2], size_t y, int32_t *sums)
 {
     const struct spacc_seer_shape *in = &s->shape.in;
     const struct seer_runs *runs = &s->code_runs;
@@ -155,13 +187,27 @@ static void sum_row(const struct spacc_seernet *s, const struct seer_scratch *to
         .offset = runs->offset,
         .runs = runs->count,
         .quads = runs->padded / 4,
-        .weights = s->codes + block * runs->count * runs->padded * SPACC_SEER_BLOCK,
+        .weights = s->codes + block[0] * runs->count * runs->padded * SPACC_SEER_BLOCK,
         .steps = s->steps,
         .sums = sums,
-        .blocks = blocks,
+        .blocks = block[1] - block[0],
         .apart = sums_apart(s)};
 
     s->kernel->sums(&job);
+}
+
+/* Rows rows[0] .. rows[1] - 1, at most a band; each block's are [rows][cols][16]. */
+static void sum_rows(const struct run *r, int part, const size_t block[2], const size_t rows[2],
+                     int32_t *sums)
+{
+    const struct spacc_seernet *s = r->s;
+
+    if (s->pairs)
+        seer_pairs_sum(s, r->at.code, block, rows,
+                       (int32_t *)(void *)(memory(r, part) + r->at.products), sums,
+                       sums_apart(s));
+    else
+        sum_row(s, &r->at, block, rows[0], sums);
 }
 
 void seer_put_bits(const struct seer_shape *y, uint64_t *mask, size_t pixel, size_t block,
@@ -179,34 +225,35 @@ static uint16_t *bits_of(const struct run *r, int32_t *sums, size_t rows)
     return (uint16_t *)(sums + rows * sums_apart(r->s));
 }
 
-static void predict_block(const struct run *r, size_t block, size_t y, const int32_t *sums,
-                          uint16_t *bits)
+static void predict_block(const struct run *r, size_t block, const size_t rows[2],
+                          const int32_t *sums, uint16_t *bits)
 {
     const struct spacc_seernet *s = r->s;
-    const size_t cols = s->shape.cols, first = y * cols;
-    uint16_t *high = bits + cols;
+    const size_t first = rows[0] * s->shape.cols, pixels = rows[1] * s->shape.cols - first;
+    uint16_t *high = bits + pixels;
 
-    s->kernel->compare(sums, cols, r->at.above + block * SPACC_SEER_BLOCK, bits);
+    s->kernel->compare(sums, pixels, r->at.above + block * SPACC_SEER_BLOCK, bits);
     if (s->options.after == SPACC_SEER_CLIP) {
-        s->kernel->compare(sums, cols, r->at.high + block * SPACC_SEER_BLOCK, high);
-        for (size_t p = 0; p < cols; p++) {
+        s->kernel->compare(sums, pixels, r->at.high + block * SPACC_SEER_BLOCK, high);
+        for (size_t p = 0; p < pixels; p++) {
             high[p] &= bits[p];
             bits[p] = (uint16_t)(bits[p] ^ high[p]);
         }
         seer_put_bits(&s->shape, r->b->mask + s->shape.pixels * s->shape.words, first, block,
-                      high, cols);
+                      high, pixels);
     }
-    seer_put_bits(&s->shape, r->b->mask, first, block, bits, cols);
+    seer_put_bits(&s->shape, r->b->mask, first, block, bits, pixels);
 }
 
-static void predict_row(const struct run *r, size_t block, size_t blocks, size_t y,
-                        int32_t *sums)
+static void predict_band(const struct run *r, int part, const size_t block[2],
+                         const size_t rows[2])
 {
+    int32_t *sums = (int32_t *)(void *)memory(r, part);
     uint16_t *bits = bits_of(r, sums, r->s->kernel->blocks);
 
-    sum_row(r->s, &r->at, block, blocks, y, sums);
-    for (size_t i = 0; i < blocks; i++)
-        predict_block(r, block + i, y, sums + i * sums_apart(r->s), bits);
+    sum_rows(r, part, block, rows, sums);
+    for (size_t i = block[0]; i < block[1]; i++)
+        predict_block(r, i, rows, sums + (i - block[0]) * sums_apart(r->s), bits);
 }
 
 static void predict_rows(void *arg, int part)
@@ -216,15 +263,17 @@ static void predict_rows(void *arg, int part)
     size_t span[2];
 
     part_of(r, r->s->shape.rows, part, span);
-    for (size_t block = 0; block < blocks; block += most)
-        for (size_t y = span[0]; y < span[1]; y++)
-            predict_row(r, block, seer_min(most, blocks - block), y,
-                        (int32_t *)memory(r, part));
+    for (size_t first = 0; first < blocks; first += most) {
+        const size_t block[2] = {first, seer_min(first + most, blocks)};
+        for (size_t y = span[0]; y < span[1]; y += r->s->band)
+            predict_band(r, part, block, (size_t[2]){y, seer_min(y + r->s->band, span[1])});
+    }
 }
 
 /* --- predict with a max-pool: rows of sums in a ring as high as the window --- */
 
 struct ring {
+    int part;
     size_t rows[2]; /* of y, this part's own */
     size_t block, next;
     int32_t *sums;
@@ -269,7 +318,8 @@ static void predict_windows(const struct run *r, struct ring *g, const int32_t *
     for (size_t i = windows[0]; i < windows[1]; i++) {
         seer_pool_span(y, pool, 0, i, down);
         for (g->next = g->next > down[0] ? g->next : down[0]; g->next < down[1]; g->next++)
-            sum_row(r->s, &r->at, g->block, 1, g->next, ring_row(r, g, g->next));
+            sum_rows(r, g->part, (size_t[2]){g->block, g->block + 1},
+                     (size_t[2]){g->next, g->next + 1}, ring_row(r, g, g->next));
         for (size_t j = 0; j < size[1]; j++) {
             seer_pool_span(y, pool, 1, j, across);
             predict_window(r, g, down, across, at);
@@ -282,7 +332,7 @@ static void predict_pooled(void *arg, int part)
     const struct run *r = arg;
     const struct spacc_seernet *s = r->s;
     const size_t height = s->options.pool.kernel[0], width = s->options.pool.kernel[1];
-    struct ring g = {.sums = (int32_t *)memory(r, part)};
+    struct ring g = {.part = part, .sums = (int32_t *)memory(r, part)};
     const size_t row = s->shape.cols * s->shape.words;
 
     part_of(r, s->shape.rows, part, g.rows);

@@ -56,18 +56,26 @@ static float tree(const float lane[SPACC_SEER_LANES])
     return (half[0] + half[1]) + (half[2] + half[3]);
 }
 
-static void dot(const struct spacc_seer_dot *d, const uint32_t *at, size_t count, float *sum)
+static float dot(const struct spacc_seer_dots *job, const float *x, const float *w)
 {
-    for (size_t i = 0; i < count; i++) {
-        float lane[SPACC_SEER_LANES] = {0.0F};
-        const float *w = d->w;
-        for (size_t r = 0; r < d->runs; r++, w += d->length) {
-            const float *x = d->x + at[i] + d->offset[r];
-            for (size_t j = 0; j < d->length; j++)
-                lane[j % SPACC_SEER_LANES] = fmaf(x[j], w[j], lane[j % SPACC_SEER_LANES]);
-        }
-        sum[i] = tree(lane);
-    }
+    float lane[SPACC_SEER_LANES] = {0.0F};
+
+    for (size_t r = 0; r < job->runs; r++, w += job->length)
+        for (size_t j = 0; j < job->length; j++)
+            lane[j % SPACC_SEER_LANES] =
+                fmaf(x[job->offset[r] + j], w[j], lane[j % SPACC_SEER_LANES]);
+    return tree(lane);
+}
+
+static void dots(const struct spacc_seer_dots *job)
+{
+    const uint32_t *at = job->at;
+    const float *w = job->w;
+    float *sum = job->sum;
+
+    for (size_t c = 0; c < job->channels; c++, w += job->runs * job->length)
+        for (size_t i = 0; i < job->count[c]; i++)
+            *sum++ = dot(job, job->x + *at++, w);
 }
 
 static void dot8(const struct spacc_seer_dot8 *d, const uint32_t *at, size_t count,
@@ -90,7 +98,7 @@ const struct spacc_seer_kernel spacc_seer_scalar = {.name = "scalar",
                                                     .sums = sums,
                                                     .compare = compare,
                                                     .window = window,
-                                                    .dot = dot,
+                                                    .dots = dots,
                                                     .pick = seer_pick,
                                                     .spread = seer_spread,
                                                     .turn = seer_turn,

@@ -111,62 +111,91 @@ static void activate(float *v, size_t count, float high)
     }
 }
 
-/* Sums so far of a channel of a tile, where there are several segments. */
+/* Sums so far of a tile from channel o on, where there are several segments. */
 static float *partial(const struct work *w, const struct tile *t, size_t o)
 {
     return w->at.partial + (t->index * w->s->shape.in.outputs + o) * SPACC_SEER_TILE;
 }
 
-/* sum[count] after the bias or what segments before left; the last one's go to `row`. */
-static void put(const struct work *w, const struct seer_segment *g, const struct tile *t,
-                size_t o, uint64_t which, float *sum, size_t count, float *row)
+/* Up to 16 output channels of a tile, those of each channel that are to be computed one behind
+ * the other; picks and spreads of 64 may reach beyond the last. */
+struct block {
+    size_t first, channels, items;
+    uint64_t which[SPACC_SEER_BLOCK];
+    uint8_t count[SPACC_SEER_BLOCK];
+    uint32_t at[(SPACC_SEER_BLOCK + 1) * SPACC_SEER_TILE]; /* in the patch */
+    float before[(SPACC_SEER_BLOCK + 1) * SPACC_SEER_TILE];
+    float sum[(SPACC_SEER_BLOCK + 1) * SPACC_SEER_TILE];
+};
+
+/* Which outputs, and their biases. */
+static void pick(const struct work *w, const struct tile *t, struct block *b)
 {
     const struct spacc_seernet *s = w->s;
-    const float bias = s->channel[o].bias;
-    const float *before = g == s->segment ? NULL : partial(w, t, o);
+    const uint64_t *tile = w->at.tile + t->index * s->shape.words * 64 + b->first;
 
-    for (size_t i = 0; i < count; i++)
-        sum[i] = (before ? before[i] : bias) + sum[i];
-    if (g < s->segment + s->segments - 1) {
-        memcpy(partial(w, t, o), sum, count * sizeof(*sum));
-        return;
+    b->items = 0;
+    for (size_t c = 0; c < b->channels; c++) {
+        const float bias = s->channel[b->first + c].bias;
+        b->which[c] = w->all ? t->every : tile[c];
+        const size_t count = s->kernel->pick(b->which[c], t->at, b->at + b->items);
+        for (size_t i = 0; i < count; i += SPACC_SEER_LANES)
+            for (size_t k = 0; k < SPACC_SEER_LANES; k++) /* what is too much is written over */
+                b->before[b->items + i + k] = bias;
+        b->count[c] = (uint8_t)count;
+        b->items += count;
     }
-    activate(sum, count, s->options.after == SPACC_SEER_CLIP ? s->options.high : INFINITY);
-    s->kernel->spread(which, sum, row);
 }
 
-/* One channel of a tile in one segment; row[64]: its results by pixel, after the last. */
-static void run_channel(const struct work *w, const struct seer_segment *g,
-                        const struct tile *t, size_t o, const float *patch, float *row)
+static void multiply(const struct work *w, const struct seer_segment *g, const float *patch,
+                     struct block *b)
 {
-    const struct spacc_seernet *s = w->s;
-    const struct spacc_seer_dot dot = {.x = patch,
-                                       .w = g->weights + o * g->runs.count * g->runs.padded,
-                                       .offset = g->runs.offset,
-                                       .runs = g->runs.count,
-                                       .length = g->runs.padded};
-    const uint64_t which = w->all ? t->every : w->at.tile[t->index * s->shape.words * 64 + o];
-    uint32_t at[2 * SPACC_SEER_TILE];
-    float sum[2 * SPACC_SEER_TILE];
-    const size_t count = s->kernel->pick(which, t->at, at);
-
-    if (count)
-        s->kernel->dot(&dot, at, count, sum);
-    put(w, g, t, o, which, sum, count, row);
+    const struct spacc_seer_dots job = {.x = patch,
+                                        .w = g->weights +
+                                             b->first * g->runs.count * g->runs.padded,
+                                        .offset = g->runs.offset,
+                                        .runs = g->runs.count,
+                                        .length = g->runs.padded,
+                                        .channels = b->channels,
+                                        .count = b->count,
+                                        .at = b->at,
+                                        .sum = b->sum};
+    w->s->kernel->dots(&job);
 }
 
-/* Up to 16 output channels; with the last segment all their results of the tile are written,
- * zeros as well. */
-static void run_block(const struct work *w, const struct seer_segment *g, const struct tile *t,
-                      size_t first, size_t channels, const float *patch)
+/* Results by pixel, zeros as well. */
+static void put(const struct work *w, const struct tile *t, struct block *b)
 {
     const struct spacc_seernet *s = w->s;
     _Alignas(SEER_ALIGN) float rows[SPACC_SEER_BLOCK * SPACC_SEER_TILE];
+    const float *from = b->sum;
 
-    for (size_t c = 0; c < channels; c++)
-        run_channel(w, g, t, first + c, patch, rows + c * SPACC_SEER_TILE);
-    if (g == s->segment + s->segments - 1)
-        s->kernel->turn(t->every, rows, t->to, channels, w->b->y + t->first + first);
+    activate(b->sum, b->items,
+             s->options.after == SPACC_SEER_CLIP ? s->options.high : INFINITY);
+    for (size_t c = 0; c < b->channels; from += b->count[c], c++)
+        s->kernel->spread(b->which[c], from, rows + c * SPACC_SEER_TILE);
+    s->kernel->turn(t->every, rows, t->to, b->channels, w->b->y + t->first + b->first);
+}
+
+/* One segment; after the last all results of the tile are written. */
+static void run_block(const struct work *w, const struct seer_segment *g, const struct tile *t,
+                      size_t first, size_t channels, const float *patch)
+{
+    const bool is_first = g == w->s->segment;
+    const bool is_last = g == w->s->segment + w->s->segments - 1;
+    struct block b;
+
+    b.first = first;
+    b.channels = channels;
+    pick(w, t, &b);
+    multiply(w, g, patch, &b);
+    const float *before = is_first ? b.before : partial(w, t, first);
+    for (size_t i = 0; i < b.items; i++)
+        b.sum[i] = before[i] + b.sum[i];
+    if (is_last)
+        put(w, t, &b);
+    else
+        memcpy(partial(w, t, first), b.sum, b.items * sizeof(*b.sum));
 }
 
 /* Channels known to be at `high` of one pixel. */

@@ -128,6 +128,10 @@ static struct spacc_seer_shape any_shape(void)
                                      {between(1, 3), between(1, 3)},
                                      {between(1, 3), between(1, 3)},
                                      {0, 0, 0, 0}};
+        if (draw() % 3 == 0) { /* what may be predicted two columns at a time */
+            h.kernel[1] = 3;
+            h.stride[1] = h.dilation[1] = 1;
+        }
         for (int i = 0; i < 4; i++)
             h.pads[i] = between(0, h.kernel[i % 2] * h.dilation[i % 2]);
         if (draw() % 3 == 0)

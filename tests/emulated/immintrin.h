@@ -43,6 +43,7 @@ typedef struct {
 #define _mm512_shuffle_f32x4   emulated_shuffle_f32x4
 #define _mm512_maskz_expand_ps emulated_maskz_expand_ps
 #define _mm512_mask_storeu_ps  emulated_mask_storeu_ps
+#define _mm512_srai_epi32      emulated_srai_epi32
 #define _mm512_castsi512_ph    emulated_castsi512_ph
 #define _mm512_castph_si512    emulated_castph_si512
 #define _mm512_fmadd_ph        emulated_fmadd_ph
@@ -68,6 +69,15 @@ static inline __m256i emulated_cvtps_ph(__m512 floats, int rounding)
         out[i] = spacc_half_from_float(in[i]);
     memcpy(&halves, out, sizeof(halves));
     return halves;
+}
+
+static inline __m512i emulated_srai_epi32(__m512i v, unsigned by)
+{
+    int32_t lane[16];
+    memcpy(lane, &v, sizeof(lane));
+    for (int i = 0; i < 16; i++)
+        lane[i] >>= by;
+    return simde_mm512_loadu_si512(lane);
 }
 
 static inline __m512 emulated_cvtepi32_ps(__m512i integers)
