@@ -15,7 +15,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -362,7 +364,8 @@ static struct {
     bool stores;
     bool still; /* time passes elsewhere: a thread has the interrupt */
     pthread_mutex_t turn;
-    int line[2]; /* the driver's end, the kernel's */
+    atomic_int wants; /* accesses that wait for their turn: they come before time does */
+    int line[2];      /* the driver's end, the kernel's */
     unsigned long enabled, raised;
 } trap = {.turn = PTHREAD_MUTEX_INITIALIZER};
 
@@ -374,6 +377,13 @@ static void must(bool right, const char *what)
     abort();
 }
 
+static void take_turn(void)
+{
+    trap.wants++;
+    pthread_mutex_lock(&trap.turn);
+    trap.wants--;
+}
+
 static uint32_t card_read(uint32_t offset)
 {
     const struct spacc_card_ops *card = spacc_sim_card_ops();
@@ -381,7 +391,7 @@ static uint32_t card_read(uint32_t offset)
     uint32_t value;
     bool rang;
 
-    pthread_mutex_lock(&trap.turn);
+    take_turn();
     if (!trap.still && (offset == SPACC_REG_AP_CTRL || offset == SPACC_REG_IP_ISR))
         must(card->wait(trap.sim, TICK_US, &rang, &err) == SPACC_OK, err.text);
     must(card->reg_read(trap.sim, offset, &value, &err) == SPACC_OK, err.text);
@@ -393,7 +403,7 @@ static void card_write(uint32_t offset, uint32_t value)
 {
     struct spacc_error err = {0};
 
-    pthread_mutex_lock(&trap.turn);
+    take_turn();
     must(spacc_sim_card_ops()->reg_write(trap.sim, offset, value, &err) == SPACC_OK, err.text);
     pthread_mutex_unlock(&trap.turn);
 }
@@ -525,6 +535,8 @@ static void *kernel(void *unused)
         must(word == 1, "something else than 1 was written to the interrupt");
         trap.enabled++;
         for (char next; !rang && recv(trap.line[1], &next, 1, MSG_PEEK | MSG_DONTWAIT) < 0;) {
+            while (trap.wants) /* a mutex alone would go to whom had it last */
+                sched_yield();
             pthread_mutex_lock(&trap.turn);
             must(card->wait(trap.sim, TICK_US, &rang, &err) == SPACC_OK, err.text);
             pthread_mutex_unlock(&trap.turn);
