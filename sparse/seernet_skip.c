@@ -128,15 +128,18 @@ struct block {
     float sum[(SPACC_SEER_BLOCK + 1) * SPACC_SEER_TILE];
 };
 
-/* Which outputs, and their biases. */
-static void pick(const struct work *w, const struct tile *t, struct block *b)
+/* Which outputs of channels first .. first + channels - 1, and their biases. */
+static void pick(const struct work *w, const struct tile *t, size_t first, size_t channels,
+                 struct block *b)
 {
     const struct spacc_seernet *s = w->s;
-    const uint64_t *tile = w->at.tile + t->index * s->shape.words * 64 + b->first;
+    const uint64_t *tile = w->at.tile + t->index * s->shape.words * 64 + first;
 
+    b->first = first;
+    b->channels = channels;
     b->items = 0;
-    for (size_t c = 0; c < b->channels; c++) {
-        const float bias = s->channel[b->first + c].bias;
+    for (size_t c = 0; c < channels; c++) {
+        const float bias = s->channel[first + c].bias;
         b->which[c] = w->all ? t->every : tile[c];
         const size_t count = s->kernel->pick(b->which[c], t->at, b->at + b->items);
         for (size_t i = 0; i < count; i += SPACC_SEER_LANES)
@@ -185,9 +188,7 @@ static void run_block(const struct work *w, const struct seer_segment *g, const 
     const bool is_last = g == w->s->segment + w->s->segments - 1;
     struct block b;
 
-    b.first = first;
-    b.channels = channels;
-    pick(w, t, &b);
+    pick(w, t, first, channels, &b);
     multiply(w, g, patch, &b);
     const float *before = is_first ? b.before : partial(w, t, first);
     for (size_t i = 0; i < b.items; i++)

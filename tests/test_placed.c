@@ -640,7 +640,8 @@ static void a_card_that_is_named_runs_what_it_can(void **state)
 }
 
 /* Both layers are larger than what the host rounds for them: by its cycles alone, 6.7 and
- * 16.3 us, the card is slower than a CPU of this profile, 2 us each, whatever rounding takes. */
+ * 16.3 us, the card is slower than a CPU of this profile, 2 us each, whatever rounding takes.
+ */
 static void for_latency_a_card_gets_what_it_does_faster(void **state)
 {
     struct spacc_options o = {
