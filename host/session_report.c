@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/plan_conv.h"
 #include "host/session_parts.h"
 
 /* Causes that are not the steps of the layer themselves; see rtl/README.md. */
-enum { CAUSE_LOAD = 1, CAUSE_CONTROL = 6 };
+enum { CAUSE_ISSUE, CAUSE_LOAD, CAUSE_CONTROL = 6 };
 
 _Static_assert((int)SPACC_CAUSES == (int)SPACC_CARD_CAUSES, "report and device");
 
@@ -52,14 +53,29 @@ static void fill_layer(const struct spacc_session *s, const struct spacc_plan_no
     r->sparsity = cells ? 1.0 - (double)r->nonzeros / (double)cells : 0.0;
 }
 
-/* Of the rows of all steps, filled up to whole groups. */
-static double wanted_share(const struct spacc_session *s, const struct spacc_plan_node *n,
-                           const struct spacc_node_stats *stats)
+/* Steps that end a window of a convolution; all others want no row, whatever was predicted. */
+static uint64_t windows_of(const struct spacc_plan_node *n, uint64_t steps)
+{
+    const struct spacc_conv_rows *c = n->conv ? &n->conv->rows : NULL;
+
+    return c ? steps / c->steps * c->size[0] * c->size[1] : steps;
+}
+
+/* Of a convolution: what predicted zeros saved, over the same RUN with every window whole. */
+static void fill_skipped(const struct spacc_session *s, const struct spacc_plan_node *n,
+                         const struct spacc_node_stats *stats, struct spacc_report_node *r)
 {
     const struct spacc_layout *l = spacc_card_device_layout(s->device, n->layer[0].number);
-    const double rows = (double)(l->units * 4) * (double)stats->steps;
+    const struct spacc_job_counts *c = &stats->counts;
+    const uint64_t windows = windows_of(n, stats->steps), rows = l->units * 4;
 
-    return stats->counts.rows_skipped ? 1.0 - (double)stats->counts.rows_skipped / rows : 1.0;
+    r->wanted = 1.0;
+    if (!c->rows_skipped)
+        return;
+    const uint64_t step_cycles = (c->cause[CAUSE_ISSUE] + c->issue_saved) / stats->steps;
+    r->rows_skipped = c->rows_skipped - (stats->steps - windows) * rows;
+    r->issue_saved = c->issue_saved - (stats->steps - windows) * step_cycles;
+    r->wanted = 1.0 - (double)r->rows_skipped / (double)(rows * windows);
 }
 
 static void fill_counts(const struct spacc_session *s, const struct spacc_plan_node *n,
@@ -77,12 +93,10 @@ static void fill_counts(const struct spacc_session *s, const struct spacc_plan_n
     r->input_saturations = stats->input_saturations;
     r->bytes_read = c->bytes_read;
     r->bytes_written = c->bytes_written;
-    r->rows_skipped = c->rows_skipped;
-    r->issue_saved = c->issue_saved;
-    r->wanted = wanted_share(s, n, stats);
+    fill_skipped(s, n, stats, r);
     /* each direction sees its own half of the steps, so half of the nonzeros a step */
-    const double useful =
-        (double)r->nonzeros / (double)n->layers * (double)stats->steps * r->wanted;
+    const double useful = (double)r->nonzeros / (double)n->layers *
+                          (double)windows_of(n, stats->steps) * r->wanted;
     const uint64_t busy = c->cycles - c->cause[CAUSE_LOAD] - c->cause[CAUSE_CONTROL];
     r->utilisation = info->clock_hz > 0.0 ? 0.0 : NAN;
     if (busy)

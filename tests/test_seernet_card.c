@@ -192,12 +192,12 @@ static uint64_t computed_on_cpu(const struct work *w)
     return (uint64_t)llround((1.0 - skipped) * OUTPUTS * PIXELS);
 }
 
-/* A row of y has a step a column of x, and a step as many rows as fill groups of 16. */
+/* As many rows as fill groups of 16. */
 static uint64_t computed_on_card(const struct work *w)
 {
-    const uint64_t steps = (SIDE - 2) * SIDE, rows = (OUTPUTS + 15) / 16 * 16;
+    const uint64_t rows = (OUTPUTS + 15) / 16 * 16;
 
-    return steps * rows - sum_of(w, false);
+    return PIXELS * rows - sum_of(w, false);
 }
 
 static void run_one(struct one *l, const char *file, const char *card, int bits)

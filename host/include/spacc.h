@@ -192,9 +192,10 @@ struct spacc_report_node {
     uint64_t gate_saturations, state_saturations, input_saturations;
     uint64_t bytes_read, bytes_written;
     uint64_t rows_skipped; /* of convolutions with SeerNet: results predicted to be zero, rows
-                              that fill the array included */
+                              that fill the array included; 0 on a card that cannot skip */
     uint64_t issue_saved;  /* cycles of ISSUE that these would have taken */
-    double wanted;         /* share of the rows that were computed; 1 without SeerNet */
+    double wanted;         /* share of the results, those rows included, that were computed; 1
+                              without SeerNet */
     double max_error,
         snr_db; /* against the float reference on the same inputs; verify only, else NAN */
 };
