@@ -7,8 +7,6 @@
 #include "scheduler/profile.h"
 #include "sparse/cpu.h"
 
-#define MEMORY_STEP ((uint64_t)256 << 20)
-
 /* The first object of this kind that says `key`. */
 static const char *info_of(hwloc_topology_t t, hwloc_obj_type_t type, const char *key)
 {
@@ -48,7 +46,6 @@ static void fill(struct spacc_machine *m, hwloc_topology_t t, hwloc_cpuset_t all
     m->l2_bytes = cache_bytes(t, HWLOC_OBJ_L2CACHE, allowed);
     m->l3_bytes = cache_bytes(t, HWLOC_OBJ_L3CACHE, allowed);
     m->memory_bytes = hwloc_get_root_obj(t)->total_memory;
-    m->memory_bytes = (m->memory_bytes + MEMORY_STEP / 2) / MEMORY_STEP * MEMORY_STEP;
 }
 
 enum spacc_status spacc_machine_read(struct spacc_machine *out, struct spacc_error *err)

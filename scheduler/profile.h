@@ -20,8 +20,8 @@ extern "C" {
 
 enum { SPACC_PROFILE_VERSION = 1 };
 
-/* Whose costs they are. Two machines are the same when all fields are. Memory is rounded to
- * 256 MiB: what a system keeps for itself changes with its version. */
+/* Whose costs they are. Two machines are the same when all fields but memory are: that of a
+ * virtual machine grows and shrinks while it runs. */
 struct spacc_machine {
     char cpu[128];      /* "AMD EPYC-Milan Processor" */
     char features[128]; /* spacc_cpu_text() */

@@ -237,8 +237,8 @@ static uint64_t read_seed(struct reader *r, const char *text)
 /* Field number `i` as text; false behind the last. */
 static bool field(const struct spacc_machine *m, size_t i, const char **name, char text[128])
 {
-    static const char *const names[] = {"cpu", "features", "cores", "L2", "L3", "memory"};
-    const uint64_t bytes[] = {m->l2_bytes, m->l3_bytes, m->memory_bytes};
+    static const char *const names[] = {"cpu", "features", "cores", "L2", "L3"};
+    const uint64_t bytes[] = {m->l2_bytes, m->l3_bytes};
 
     if (i >= sizeof(names) / sizeof(names[0]))
         return false;

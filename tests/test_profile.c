@@ -224,6 +224,10 @@ static void another_machine_is_named_with_this_one(void **state)
     here.l2_bytes /= 2;
     assert_int_equal(spacc_profile_load(&q, file, &here, &err), SPACC_EUNSUPPORTED);
     assert_non_null(strstr(err.text, "L2 is '512 KiB'"));
+    here = p->machine;
+    here.memory_bytes *= 3; /* that of a virtual machine changes */
+    assert_int_equal(spacc_profile_load(&q, file, &here, &err), SPACC_OK);
+    spacc_profile_free(q);
     spacc_profile_free(p);
 }
 
@@ -374,9 +378,10 @@ static void this_machine_is_itself(void **state)
     struct spacc_machine a, b;
     assert_int_equal(spacc_machine_read(&a, NULL), SPACC_OK);
     assert_int_equal(spacc_machine_read(&b, NULL), SPACC_OK);
+    assert_true(a.memory_bytes > 0 && b.memory_bytes > 0);
+    b.memory_bytes = a.memory_bytes; /* a virtual machine's may have changed */
     assert_memory_equal(&a, &b, sizeof(a));
     assert_true(a.cores >= 1 && a.cores <= (int)sysconf(_SC_NPROCESSORS_CONF));
-    assert_true(a.memory_bytes >= (uint64_t)256 << 20);
     assert_true(a.cpu[0] && a.features[0]);
     print_message("%s, %s, %d cores, L2 %llu, L3 %llu\n", a.cpu, a.features, a.cores,
                   (unsigned long long)a.l2_bytes, (unsigned long long)a.l3_bytes);
