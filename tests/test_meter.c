@@ -28,6 +28,8 @@ static char root[64], file[PATH_BYTES];
 static struct {
     double watts, busy_watts; /* at all times; for every busy thread */
     uint64_t range_uj;
+    bool turns; /* at its end when a trial begins: it goes round in every one */
+    double begin_uj;
     long reads, last; /* none is answered after `last`; 0: all are */
 } fake;
 
@@ -50,8 +52,12 @@ FILE *__wrap_fopen(const char *path, const char *mode)
         return __real_fopen(path, mode);
     if (++fake.reads > fake.last && fake.last > 0)
         return NULL;
-    const double uj =
+    double uj =
         fake.watts * us_of(CLOCK_MONOTONIC) + fake.busy_watts * us_of(CLOCK_PROCESS_CPUTIME_ID);
+    if (fake.reads % 2 == 0) /* the first is of nothing, then two a trial */
+        fake.begin_uj = uj;
+    if (fake.turns)
+        uj += (double)fake.range_uj - 1.0 - fake.begin_uj;
     snprintf(text, sizeof(text), "%llu\n", (unsigned long long)((uint64_t)uj % fake.range_uj));
     return fmemopen(text, strlen(text), "r");
 }
@@ -213,7 +219,6 @@ static void joules_are_those_above_idle(void **state)
     spacc_profile_free(p);
 }
 
-/* 25 ms of it: in most trials, and in none twice. */
 static void a_counter_may_go_round_in_a_trial(void **state)
 {
     const struct spacc_profiler_options o = few();
@@ -221,7 +226,7 @@ static void a_counter_may_go_round_in_a_trial(void **state)
 
     (void)state;
     begin_profile(true);
-    set_range((uint64_t)(TAKEN_W * 25e3));
+    fake.turns = true;
     struct spacc_profile *p = profile(&o, &r);
     expect_watts(p, TAKEN_W - IDLE_W);
     spacc_profile_free(p);
