@@ -4,10 +4,10 @@
     boards/fit.py sweep [FAMILY ...]   run yosys over the configurations below -> samples.json
     boards/fit.py fit                  least squares over samples.json and results.json -> model.json (numpy)
     boards/fit.py compare              the estimate beside results.json
-    boards/fit.py check                the estimate beside yosys run now, on three blocks of this RTL
+    boards/fit.py check                the estimate beside yosys run now, on four blocks of this RTL
 
 A sample is a block with its parameters and what yosys made of it. Blocks: pe, requant, cell
-(the modules), cell_small; array (what it has besides PEs); control, run; host (registers and DMAs); core
+(the modules), cell_small, queue, deal; array (what it has besides PEs and queues); control; run (without deal); host (registers and DMAs); core
 (what it has besides those); micro (all of spacc_micro). host/board.c says what memories and which terms a block has; fit
 compiles that file and asks it, so the formula stands in one place."""
 
@@ -41,7 +41,14 @@ CARDS = [config(4, 4, 1, 16, 64, 512, 64, 64, 64, 8, 8), config(16, 8, 2, 8, 128
          config(16, 16, 4, 16, 256, 256, 64, 64, 1024, 32, 64)]
 SMALL_CELLS = [config(4, 4, 1, 8, 64, 512, 64, 64, units, 8, 8, 1) for units in (64, 512)]
 MICROS = [{**config(4, 4, 1, 8, 64, 1728, 512, 256, units, 1, 64, 1), "micro": 1} for units in (64, 256)]
-SWEEPS = {"ice40": CARDS[:1], "ecp5": CARDS[:2], "xc7": CARDS[:2], "xcup": CARDS}
+QUEUED = [{**c, "queue": 16} for c in CARDS[:2]]
+# Queues and what deals to them, of cards with these.
+QUEUES = [config(pes, 16, 1, 8, bits, words, x, h, units, 16) | {"queue": queue}
+          for pes, bits, words, x, h, units, queue in (
+              (4, 64, 512, 32, 32, 256, 8), (8, 64, 4096, 128, 512, 512, 16), (8, 128, 1024, 512, 128, 2048, 32),
+              (16, 64, 1024, 64, 64, 512, 16), (32, 256, 8192, 512, 512, 2048, 64), (64, 128, 512, 64, 64, 1024, 8))]
+SWEEPS = {"ice40": CARDS[:1] + QUEUED[:1], "ecp5": CARDS[:2] + QUEUED[:1], "xc7": CARDS[:2] + QUEUED[:1],
+          "xcup": CARDS + QUEUED[:2]}
 
 
 def options(family):
@@ -67,6 +74,15 @@ def sample_cell_small(files, family, c, work):
     return {"cell_small": synth.counts(modules, "spacc_cell_small", family)["spacc_cell_small"]}
 
 
+def sample_block(name):
+    """Samples of a module that block_parameters knows."""
+    def sample(files, family, c, work):
+        _, modules = synth.synthesise(files, "spacc_" + name, block_parameters(name, c), family, work, options(family))
+        return {name: synth.counts(modules, "spacc_" + name, family)["spacc_" + name]}
+    sample.__name__ = "sample_" + name
+    return sample
+
+
 def sample_micro(files, family, c, work):
     values = synth.parameters(c, synth.accepted(files, "spacc_micro"), "spacc_micro")
     _, modules = synth.synthesise(files, "spacc_micro", values, family, work, options(family))
@@ -82,6 +98,7 @@ def sweep(families):
         files = synth.sources(work)
         for family in families:
             for take, configs in ((sample_pe, PES), (sample_cell_small, SMALL_CELLS),
+                                  (sample_block("queue"), QUEUES), (sample_block("deal"), QUEUES),
                                   (sample_card, SWEEPS[family]), (sample_micro, MICROS if family == "ice40" else [])):
                 for c in configs:
                     for block, use in take(files, family, c, work).items():
@@ -116,6 +133,7 @@ class Use(ctypes.Structure):
 
 def load_formula(work):
     """host/board.c with the coefficients of model.json as they are now."""
+    synth.sources(work)  # and rtl/card_map.h
     library = os.path.join(work, "board.so")
     command = [sys.executable, os.path.join(synth.HERE, "generate.py"), "--out", os.path.join(work, "boards")]
     subprocess.run(command, check=True)
@@ -158,6 +176,7 @@ def least_squares(rows, wants):
     pairs = [weighted(row, want) for row, want in zip(rows, wants)]
     found = numpy.linalg.lstsq(numpy.array([row for row, _ in pairs]) / scale,
                                numpy.array([want for _, want in pairs]), rcond=1e-9)[0]
+    found[numpy.abs(found) < 1e-6] = 0.0  # less than a millionth of a LUT: rounding of the solver
     return [float(v) for v in found / scale]
 
 
@@ -218,11 +237,23 @@ def compare():
 
 MOST_APART = 0.05
 # No sample has this PE.
-CHECKED = config(8, 8, 2, 8, 64, 256, 64, 64, 128, 16)
+CHECKED = config(8, 8, 2, 8, 64, 256, 64, 64, 128, 16) | {"queue": 16}
+
+
+def index_bits(c):
+    """Of the results of a group: one counts as the units of a cell lane do."""
+    return (c["units"] // c["cells"] - 1).bit_length()
 
 
 def block_parameters(block, c):
     """Parameters of a block's module within the card."""
+    if block == "queue":
+        widths = {name: (c[name] - 1).bit_length() for name in ("weight_words", "x_words", "h_words")}
+        return [("Depth", c["queue"]), ("WordWidth", widths["weight_words"]), ("XWidth", widths["x_words"]),
+                ("BaseWidth", max(widths["x_words"], widths["h_words"])), ("IndexWidth", index_bits(c))]
+    if block == "deal":
+        return [("Pes", c["pes"]), ("AxiBits", c["axi_bits"]), ("WordWidth", (c["weight_words"] - 1).bit_length()),
+                ("XWidth", (c["x_words"] - 1).bit_length()), ("IndexWidth", index_bits(c))]
     names = {"pe": ("lanes", "weight_bits", "index_bits", "weight_words", "x_words", "h_words", "psum_words"),
              "requant": (), "cell": ()}[block]
     values = [(synth.PARAMETERS[name], c[name]) for name in names]
@@ -259,7 +290,7 @@ def check_block(formula, files, block, family, work):
 
 
 def check(family="xc7"):
-    """Three blocks, as many of each as the card has. Exit status 1: the formula is not that of this RTL;
+    """Four blocks, as many of each as the card has. Exit status 1: the formula is not that of this RTL;
     77: another yosys."""
     version, sums = synth.version(["yosys", "-V"]), {name: [0.0, 0.0] for name in COUNTED}
     with tempfile.TemporaryDirectory() as work:
@@ -269,7 +300,7 @@ def check(family="xc7"):
             print(f"skipped: the estimate is of yosys 0.23, here is {version}")
             sys.exit(77)
         formula = load_formula(work)
-        for block in ("pe", "requant", "cell"):
+        for block in ("pe", "requant", "cell", "queue"):
             times = formula.spacc_block_count(generate.BLOCKS.index(block), ctypes.byref(Config.of(CHECKED)))
             for at, use in enumerate(check_block(formula, files, block, family, work)):
                 for name in COUNTED:

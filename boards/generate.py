@@ -12,7 +12,7 @@ import tomllib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAMILIES = ("ice40", "ecp5", "xc7", "xcup")
-BLOCKS = ("pe", "requant", "cell", "cell_small", "array", "control", "run", "host", "core", "micro")
+BLOCKS = ("pe", "requant", "cell", "cell_small", "array", "control", "run", "host", "core", "queue", "deal", "micro")
 CONFIG = ("pes", "lanes", "cells", "weight_bits", "index_bits", "axi_bits", "weight_words", "x_words", "h_words",
           "units", "psum_words", "instructions", "shared_rows", "act_bits", "queue", "small_cell", "micro")
 CONFIG_DEFAULTS = {"shared_rows": 1, "act_bits": 16, "queue": 0}

@@ -32,6 +32,7 @@ PARAMETERS = {
     "weight_bits": "WeightBits", "index_bits": "IndexBits", "axi_bits": "AxiBits",
     "weight_words": "WeightWords", "x_words": "XWords", "h_words": "HWords",
     "units": "Units", "psum_words": "PsumWords", "instructions": "Instructions",
+    "queue": "Queue",
 }
 
 SYNTH = {
@@ -224,6 +225,10 @@ def blocks_of(use, c):
     cell = "cell_small" if c["small_cell"] else "cell"
     parts = {name: use["spacc_" + name] for name in ("pe", "requant", cell, "control", "run")}
     parts["array"] = subtract(use["spacc_array"], (c["pes"], use["spacc_pe"]))
+    if c.get("queue"):
+        parts.update({"queue": use["spacc_queue"], "deal": use["spacc_deal"]})
+        parts["array"] = subtract(parts["array"], (c["pes"], parts["queue"]))
+        parts["run"] = subtract(parts["run"], (1, parts["deal"]))
     parts["host"] = subtract(use["spacc_card"], (1, use["spacc_core"]))
     parts["core"] = subtract(use["spacc_core"], (1, use["spacc_array"]), (1, use["spacc_control"]),
                              (1, use["spacc_run"]), (4 * c["cells"], use["spacc_requant"]),

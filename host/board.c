@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "boards/board_table.h"
+#include "rtl/card_map.h"
 
 enum { ACC_BITS = 48, PARAM_BITS = 54, STATE_BITS = 24, KEEP_BITS = 36, CODE_BITS = 64 };
 enum {
@@ -12,8 +13,10 @@ enum {
     TABLES = 5,
     TABLES_SMALL = 2,
     STORE_WORDS = 4,
-    QUEUE_WORDS = 32,
-    BURSTS = 8, /* that a DMA knows of; their addresses */
+    WRITE_WORDS = 32, /* that a DMA holds */
+    STEP_BITS = 4,
+    KEPT_ROWS = 16, /* of a masked RUN, on their way through the array */
+    BURSTS = 8,     /* that a DMA knows of; their addresses */
     ADDRESS_BITS = 64
 };
 
@@ -109,6 +112,7 @@ static const struct limit {
     LIMIT(instructions, 2, 1u << 12, false),
     LIMIT(shared_rows, 1, 1, false),
     LIMIT(act_bits, 16, 16, false),
+    LIMIT(queue, 0, 64, false),
     LIMIT(small_cell, 0, 1, false),
     LIMIT(micro, 0, 1, false),
 #undef LIMIT
@@ -137,6 +141,13 @@ enum spacc_status spacc_card_config_check(const struct spacc_card_config *c,
         return spacc_fail(err, SPACC_EINVAL,
                           "card: a bus of %u bits does not fit %u cell lanes and %u lanes",
                           c->axi_bits, c->cells, c->lanes);
+    if (c->queue && (c->queue < 2 || !power_of_two(c->queue) || !power_of_two(c->pes) ||
+                     c->axi_bits % c->pes || !power_of_two(c->x_words)))
+        return spacc_fail(
+            err, SPACC_EINVAL,
+            "card: a queue of %u rows (2 or more), %u PEs, %u words of x: powers of two, and "
+            "a bus of %u bits a multiple of the PEs",
+            c->queue, c->pes, c->x_words, c->axi_bits);
     return SPACC_OK;
 }
 
@@ -236,6 +247,25 @@ static void memory(struct spacc_board_use *use, enum spacc_family family, double
     }
 }
 
+/* One that is read in the cycle of its address: LUT RAM without a register behind it; where
+ * there is none, flip-flops, which are in the fitted terms. */
+static void memory_at_once(struct spacc_board_use *use, enum spacc_family family, unsigned bits,
+                           unsigned words)
+{
+    const struct memories *m = &memories[family];
+    const struct piece *lut = cheapest(m->lutram, 2, bits, words);
+
+    if (lut)
+        use->lut += pieces(lut, bits, words) * m->luts + choosers(m, lut, bits, words);
+}
+
+/* Bits of a queued row: weight and x word, step, index of results. */
+static unsigned row_bits(const struct spacc_card_config *c)
+{
+    return log2_up(c->weight_words) + log2_up(c->x_words) + STEP_BITS +
+           log2_up(parts(c->units, c->cells));
+}
+
 void spacc_block_memories(struct spacc_board_use *use, enum spacc_card_block block,
                           enum spacc_family family, const struct spacc_card_config *c)
 {
@@ -265,13 +295,18 @@ void spacc_block_memories(struct spacc_board_use *use, enum spacc_card_block blo
         memory(use, family, 1, c->axi_bits, STORE_WORDS);
         break;
     case SPACC_BLOCK_HOST:
-        memory(use, family, 1, c->axi_bits, QUEUE_WORDS);
+        memory(use, family, 1, c->axi_bits, WRITE_WORDS);
         if (family == SPACC_FAMILY_ICE40) /* elsewhere few LUTs, in the fitted terms */
             memory(use, family, 2, ADDRESS_BITS, BURSTS);
         break;
     case SPACC_BLOCK_CORE:
         memory(use, family, 1, 128 * c->cells, 128 + 8 * (c->pes / (4 * c->cells)));
         break;
+    case SPACC_BLOCK_QUEUE:
+        memory_at_once(use, family, row_bits(c), c->queue);
+        memory_at_once(use, family, log2_up(units) + 1, KEPT_ROWS);
+        break;
+    case SPACC_BLOCK_DEAL: memory(use, family, 1, c->axi_bits, SPACC_CARD_MASK_BEATS); break;
     case SPACC_BLOCK_MICRO:
         use->uram = 4; /* all of an UP5K */
         memory(use, family, 1, 16, 256);
@@ -293,6 +328,8 @@ unsigned spacc_block_count(enum spacc_card_block block, const struct spacc_card_
     case SPACC_BLOCK_REQUANT: return 4 * c->cells;
     case SPACC_BLOCK_CELL: return c->small_cell ? 0 : c->cells;
     case SPACC_BLOCK_CELL_SMALL: return c->small_cell ? c->cells : 0;
+    case SPACC_BLOCK_QUEUE: return c->queue ? c->pes : 0;
+    case SPACC_BLOCK_DEAL: return c->queue ? 1 : 0;
     default: return 1;
     }
 }
@@ -320,18 +357,32 @@ void spacc_block_terms(double term[SPACC_BLOCK_TERMS], enum spacc_card_block blo
     case SPACC_BLOCK_ARRAY:
         term[1] = c->pes;
         term[2] = (double)(c->axi_bits / 16) * (c->weight_bits + c->index_bits);
+        term[3] = c->queue ? (double)c->pes * units : 0; /* rows move with their sums */
         break;
     case SPACC_BLOCK_CONTROL:
     case SPACC_BLOCK_RUN:
         term[1] = c->axi_bits;
         term[2] = words + x + h + units;
         term[3] = !power_of_two(c->pes * c->lanes); /* products by it are no shifts */
+        term[4] = c->queue > 0;
         break;
     case SPACC_BLOCK_HOST: term[1] = c->axi_bits; break;
     case SPACC_BLOCK_CORE:
         term[1] = c->cells;
         term[2] = c->axi_bits;
         term[3] = smaller(4 * c->cells, c->lanes);
+        term[4] = c->queue ? 4.0 * c->cells * units : 0; /* parameters by row */
+        break;
+    case SPACC_BLOCK_QUEUE:
+        term[1] = row_bits(c);
+        term[2] = base;
+        term[3] = (double)row_bits(c) * c->queue; /* where it is flip-flops */
+        term[4] = log2_up(c->queue);
+        break;
+    case SPACC_BLOCK_DEAL:
+        term[1] = c->pes;
+        term[2] = c->axi_bits;
+        term[3] = row_bits(c);
         break;
     default: break;
     }

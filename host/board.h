@@ -38,6 +38,8 @@ enum spacc_card_block {
     SPACC_BLOCK_RUN,     /* sequencer with its fetches and sends */
     SPACC_BLOCK_HOST,    /* registers and DMAs */
     SPACC_BLOCK_CORE,    /* the rest */
+    SPACC_BLOCK_QUEUE,   /* a PE's rows of masked RUNs */
+    SPACC_BLOCK_DEAL,    /* masks, and rows to PEs */
     SPACC_BLOCK_MICRO,   /* all of spacc_micro */
     SPACC_CARD_BLOCKS
 };
@@ -49,9 +51,9 @@ struct spacc_card_config {
     unsigned pes, lanes, cells, weight_bits, index_bits, axi_bits;
     unsigned weight_words, x_words, h_words, units, psum_words, instructions;
     unsigned shared_rows, act_bits; /* estimated are only 1 and 16 */
-    unsigned queue;                 /* rows that a PE queues for masked RUNs; estimated is 0 */
-    unsigned small_cell;            /* 1: spacc_cell_small */
-    unsigned micro; /* 1: spacc_micro, 4x4 of 8 bits, one multiplication at a time */
+    unsigned queue;      /* rows that a PE queues for masked RUNs; 0: none of these */
+    unsigned small_cell; /* 1: spacc_cell_small */
+    unsigned micro;      /* 1: spacc_micro, 4x4 of 8 bits, one multiplication at a time */
 };
 
 struct spacc_board_use {

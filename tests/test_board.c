@@ -54,6 +54,14 @@ static double number(const cJSON *o, const char *part, const char *key)
     return n->valuedouble;
 }
 
+/* A parameter that a card without it leaves out. */
+static unsigned optional(const cJSON *result, const char *key)
+{
+    const bool there = cJSON_HasObjectItem(cJSON_GetObjectItem(result, "config"), key);
+
+    return there ? (unsigned)number(result, "config", key) : 0;
+}
+
 static struct spacc_card_config recorded_card(const cJSON *result)
 {
     return (struct spacc_card_config){
@@ -71,8 +79,9 @@ static struct spacc_card_config recorded_card(const cJSON *result)
         .instructions = (unsigned)number(result, "config", "instructions"),
         .shared_rows = 1,
         .act_bits = 16,
+        .queue = optional(result, "queue"),
         .small_cell = (unsigned)number(result, "config", "small_cell"),
-        .micro = cJSON_HasObjectItem(cJSON_GetObjectItem(result, "config"), "micro") ? 1 : 0};
+        .micro = optional(result, "micro")};
 }
 
 static void near(const char *board, const char *what, double got, double want, double share)
@@ -172,6 +181,9 @@ static void bad_cards_are_refused(void **state)
         {offsetof(struct spacc_card_config, axi_bits), 256, "bus of 256"},
         {offsetof(struct spacc_card_config, x_words), 1, "x_words"},
         {offsetof(struct spacc_card_config, units), 1u << 30, "units"},
+        {offsetof(struct spacc_card_config, queue), 1, "queue of 1"},
+        {offsetof(struct spacc_card_config, queue), 12, "queue of 12"},
+        {offsetof(struct spacc_card_config, queue), 128, "queue"},
     };
     struct spacc_error err = {0};
 
@@ -208,6 +220,26 @@ static void more_costs_more(void **state)
         }
 }
 
+/* Queues cost logic in every family, a longer one no less, and no block RAM beside that of the
+ * masks: one that has no LUT RAM so deep (ECP5, iCE40). */
+static void queues_are_counted(void **state)
+{
+    (void)state;
+    for (int f = 0; f < SPACC_FAMILIES; f++) {
+        struct spacc_card_config c = small;
+        struct spacc_board_use none, some, more;
+        spacc_card_estimate(&none, (enum spacc_family)f, &c);
+        c.queue = 16;
+        spacc_card_estimate(&some, (enum spacc_family)f, &c);
+        c.queue = 64;
+        spacc_card_estimate(&more, (enum spacc_family)f, &c);
+        assert_true(some.lut > none.lut + 40.0 * c.pes && some.ff > none.ff + 40.0 * c.pes);
+        assert_true(more.lut >= some.lut && more.ff >= some.ff);
+        assert_true(f == SPACC_FAMILY_ICE40 || f == SPACC_FAMILY_ECP5 ||
+                    some.bram == none.bram);
+    }
+}
+
 static void holds_looks_at_every_resource(void **state)
 {
     const struct spacc_board *b = spacc_board_find("arty-a7-100t");
@@ -235,6 +267,7 @@ int main(void)
         cmocka_unit_test(boards_are_sound),
         cmocka_unit_test(bad_cards_are_refused),
         cmocka_unit_test(more_costs_more),
+        cmocka_unit_test(queues_are_counted),
         cmocka_unit_test(holds_looks_at_every_resource),
     };
 
