@@ -41,14 +41,14 @@ CARDS = [config(4, 4, 1, 16, 64, 512, 64, 64, 64, 8, 8), config(16, 8, 2, 8, 128
          config(16, 16, 4, 16, 256, 256, 64, 64, 1024, 32, 64)]
 SMALL_CELLS = [config(4, 4, 1, 8, 64, 512, 64, 64, units, 8, 8, 1) for units in (64, 512)]
 MICROS = [{**config(4, 4, 1, 8, 64, 1728, 512, 256, units, 1, 64, 1), "micro": 1} for units in (64, 256)]
-QUEUED = [{**c, "queue": 16} for c in CARDS[:2]]
+QUEUED = [{**c, "queue": 16} for c in CARDS]
 # Queues and what deals to them, of cards with these.
 QUEUES = [config(pes, 16, 1, 8, bits, words, x, h, units, 16) | {"queue": queue}
           for pes, bits, words, x, h, units, queue in (
               (4, 64, 512, 32, 32, 256, 8), (8, 64, 4096, 128, 512, 512, 16), (8, 128, 1024, 512, 128, 2048, 32),
               (16, 64, 1024, 64, 64, 512, 16), (32, 256, 8192, 512, 512, 2048, 64), (64, 128, 512, 64, 64, 1024, 8))]
-SWEEPS = {"ice40": CARDS[:1] + QUEUED[:1], "ecp5": CARDS[:2] + QUEUED[:1], "xc7": CARDS[:2] + QUEUED[:1],
-          "xcup": CARDS + QUEUED[:2]}
+SWEEPS = {family: CARDS[:sizes] + QUEUED[:sizes]
+          for family, sizes in (("ice40", 1), ("ecp5", 2), ("xc7", 2), ("xcup", 3))}
 
 
 def options(family):

@@ -303,7 +303,10 @@ void spacc_block_memories(struct spacc_board_use *use, enum spacc_card_block blo
         memory(use, family, 1, 128 * c->cells, 128 + 8 * (c->pes / (4 * c->cells)));
         break;
     case SPACC_BLOCK_QUEUE:
-        memory_at_once(use, family, row_bits(c), c->queue);
+        if (memories[family].luts)
+            memory_at_once(use, family, row_bits(c), c->queue);
+        else /* the register that addresses it becomes that of a block RAM */
+            memory(use, family, 1, row_bits(c), c->queue);
         memory_at_once(use, family, log2_up(units) + 1, KEPT_ROWS);
         break;
     case SPACC_BLOCK_DEAL: memory(use, family, 1, c->axi_bits, SPACC_CARD_MASK_BEATS); break;
@@ -376,8 +379,8 @@ void spacc_block_terms(double term[SPACC_BLOCK_TERMS], enum spacc_card_block blo
     case SPACC_BLOCK_QUEUE:
         term[1] = row_bits(c);
         term[2] = base;
-        term[3] = (double)row_bits(c) * c->queue; /* where it is flip-flops */
-        term[4] = log2_up(c->queue);
+        term[3] = log2_up(c->queue);
+        term[4] = units; /* rows on their way: flip-flops on iCE40 */
         break;
     case SPACC_BLOCK_DEAL:
         term[1] = c->pes;
