@@ -165,16 +165,23 @@ static void fill_one(struct one *l)
         l->bias[o] = 0.1f * clean_number();
 }
 
-static void save_one(const struct one *l, const char *file)
+/* `then_dilated`: and a second one behind it, which no card does. */
+static void save_one(const struct one *l, const char *file, bool then_dilated)
 {
     const int64_t w[] = {OUTPUTS, CHANNELS, 3, 3}, x[] = {1, CHANNELS, SIDE, SIDE};
+    const int64_t v[] = {CHANNELS, OUTPUTS, 3, 3}, two[] = {2, 2};
     struct maker g = {0};
 
     put_message(&g, GRAPH_INPUT, make_info("x", 1, 4, x));
     put_message(&g, GRAPH_INITIALISER, make_tensor("w", 1, 4, w, l->w, sizeof(l->w)));
     put_message(&g, GRAPH_INITIALISER, make_tensor("b", 1, 1, w, l->bias, sizeof(l->bias)));
     op(&g, "Conv", "x w b", "c");
-    op(&g, "Relu", "c", "y");
+    op(&g, "Relu", "c", then_dilated ? "r" : "y");
+    if (then_dilated) {
+        put_message(&g, GRAPH_INITIALISER, make_tensor("v", 1, 4, v, l->w, sizeof(l->w)));
+        add(&g, with_ints(make_node("Conv", "dilated", "r v", "d"), "dilations", 2, two));
+        op(&g, "Relu", "d", "y");
+    }
     put_message(&g, GRAPH_OUTPUT, make_info("y", 0, 0, NULL));
     struct maker m = make_model(g, 8, 13);
     FILE *f = fopen(file, "wb");
@@ -200,7 +207,7 @@ static uint64_t computed_on_card(const struct work *w)
     return PIXELS * rows - sum_of(w, false);
 }
 
-static void run_one(struct one *l, const char *file, const char *card, int bits)
+static struct work work_of(const struct one *l, const char *file, const char *card, int bits)
 {
     const struct spacc_options options = {
         .fpga = card, .seernet = bits, .seernet_always = true};
@@ -218,6 +225,13 @@ static void run_one(struct one *l, const char *file, const char *card, int bits)
     ok(spacc_session_run(w.session, in, &w.out, &err), &err);
     w.report = spacc_session_report(w.session);
     assert_int_equal(convolutions(&w), card != NULL);
+    return w;
+}
+
+static void run_one(struct one *l, const char *file, const char *card, int bits)
+{
+    struct work w = work_of(l, file, card, bits);
+
     l->computed = card ? computed_on_card(&w) : computed_on_cpu(&w);
     assert_int_equal(w.out->count, OUTPUTS * PIXELS);
     memcpy(l->y, w.out->data, sizeof(l->y));
@@ -247,6 +261,14 @@ static void expect_same_masks(struct one *cpu, struct one *card, const float *fu
     assert_true(bits == SPACC_SEERNET_EXACT ? missed == 0 : missed > 0);
 }
 
+static void make_file(char *name)
+{
+    const int f = mkstemp(name);
+
+    assert_true(f >= 0);
+    close(f);
+}
+
 static void the_cpu_has_the_same_masks(void **state)
 {
     static struct one cpu, card, full;
@@ -256,14 +278,36 @@ static void the_cpu_has_the_same_masks(void **state)
     clean_seed = 11;
     fill_one(&cpu);
     card = full = cpu;
-    const int f = mkstemp(file);
-    assert_true(f >= 0);
-    close(f);
-    save_one(&cpu, file);
+    make_file(file);
+    save_one(&cpu, file, false);
     run_one(&full, file, NULL, SPACC_SEERNET_EXACT);
     for (int bits = 2; bits <= 5; bits++)
         expect_same_masks(&cpu, &card, full.y, file, bits);
     expect_same_masks(&cpu, &card, full.y, file, SPACC_SEERNET_EXACT);
+    unlink(file);
+}
+
+/* The time of a run has the card's own in it, whatever simulating it takes here. */
+static void layers_beside_a_card_are_timed_with_its_cycles(void **state)
+{
+    static struct one l;
+    char file[] = "/tmp/spacc-seernet-XXXXXX";
+    double card_us = 0.0;
+
+    (void)state;
+    clean_seed = 11;
+    fill_one(&l);
+    make_file(file);
+    save_one(&l, file, true);
+    struct work w = work_of(&l, file, "model:4x4", 4);
+    const struct spacc_report_seernet *seer = w.report->seernet;
+    for (size_t i = 0; i < w.report->nodes; i++)
+        card_us += w.report->node[i].on_card ? w.report->node[i].card_us : 0.0;
+    print_message("%.1f us on the card, a run %.1f without SeerNet, %.1f with\n", card_us,
+                  seer->dense_us, seer->seernet_us);
+    assert_int_equal(seer->layers, 1);
+    assert_true(card_us > 0.0 && seer->dense_us >= card_us && seer->seernet_us >= card_us);
+    end(&w);
     unlink(file);
 }
 
@@ -282,8 +326,11 @@ static void without_seernet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(with_an_oracle), cmocka_unit_test(with_four_bits),
-        cmocka_unit_test(without_queues), cmocka_unit_test(the_cpu_has_the_same_masks),
+        cmocka_unit_test(with_an_oracle),
+        cmocka_unit_test(with_four_bits),
+        cmocka_unit_test(without_queues),
+        cmocka_unit_test(the_cpu_has_the_same_masks),
+        cmocka_unit_test(layers_beside_a_card_are_timed_with_its_cycles),
         cmocka_unit_test(without_seernet)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

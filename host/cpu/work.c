@@ -639,6 +639,11 @@ static bool is_cold(const struct spacc_engine *e)
     return bytes > l2_bytes();
 }
 
+static bool is_foreign(const struct spacc_cpu_step *s)
+{
+    return s->kernel == &spacc_cpu_foreign || s->kernel == &spacc_cpu_foreign_wait;
+}
+
 static bool work_of(const struct spacc_engine *e, const struct spacc_cpu_step *s,
                     struct spacc_work *w)
 {
@@ -646,7 +651,7 @@ static bool work_of(const struct spacc_engine *e, const struct spacc_cpu_step *s
 
     *w = (struct spacc_work){.threads = spacc_parallel_parts(e->options.parallel),
                              .cold = is_cold(e)};
-    if (s->kernel == &spacc_cpu_foreign || s->kernel == &spacc_cpu_foreign_wait)
+    if (is_foreign(s))
         return false;
     if (s->kernel->on_gpu && !spacc_gpu_law(s))
         return false; /* a transfer: the link's cost */
@@ -674,5 +679,5 @@ struct spacc_engine_step spacc_engine_step(const struct spacc_engine *e, size_t 
 
 double spacc_engine_step_us(const struct spacc_engine *e, size_t i)
 {
-    return e->step[i].us;
+    return is_foreign(&e->step[i]) ? 0.0 : e->step[i].us;
 }
