@@ -136,6 +136,11 @@ struct spacc_card_totals {
 };
 
 const struct spacc_layout *spacc_card_device_layout(const struct spacc_device *d, size_t layer);
+
+/* Cycles a step of a layer's first masked RUN, and of the first one that had all rows of the
+ * steps with a row that was wanted: whichever took less is how it runs from then on, with the
+ * same results. 0: there was none. */
+const double *spacc_card_device_step_cycles(const struct spacc_device *d, size_t layer);
 const struct spacc_card_info *spacc_card_device_info(const struct spacc_device *d);
 struct spacc_card_totals spacc_card_device_totals(const struct spacc_device *d);
 /* The runs so far count no more; what loading took does. */

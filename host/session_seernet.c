@@ -1,4 +1,7 @@
 /* SeerNet in a session: the layers that the placing has left to the CPU. */
+#include <stdlib.h>
+
+#include "host/plan_conv.h"
 #include "host/session_parts.h"
 
 static enum spacc_status run(void *user, struct spacc_engine *e,
@@ -14,7 +17,7 @@ static void tell(struct spacc_session *s, const struct spacc_report_seernet *r)
 {
     if (r->layers == 0)
         spacc_session_note(s, "seernet: no convolution on the CPU with constant weights and an "
-                              "activation that makes zeros: all runs dense");
+                              "activation that makes zeros: nothing to skip there");
     else if (r->withdrawn)
         spacc_session_note(s,
                            "seernet is withdrawn: a run took %.1f us with its layers and %.1f "
@@ -23,6 +26,46 @@ static void tell(struct spacc_session *s, const struct spacc_report_seernet *r)
     else if (r->taken == 0)
         spacc_session_note(s, "seernet: none of %zu layers gets faster: all run dense",
                            r->layers);
+}
+
+/* Which way took less, with both figures, where both were tried. */
+static void tell_card(struct spacc_session *s)
+{
+    for (size_t i = 0; i < s->plan->nodes && s->on_card; i++) {
+        struct spacc_plan_node *n = &s->plan->node[i];
+        if (!n->conv || !n->candidate || n->elsewhere)
+            continue;
+        const double *cycles = spacc_card_device_step_cycles(s->device, n->layer[0].number);
+        const double steps = (double)n->conv->rows.steps;
+        if (cycles[false] > 0.0 && cycles[true] > 0.0)
+            spacc_plan_reason(n, "%s: %.0f cycles by rows that are wanted, %.0f by whole steps",
+                              cycles[true] < cycles[false] ? "zeros are computed"
+                                                           : "zeros are skipped",
+                              cycles[false] * steps, cycles[true] * steps);
+    }
+}
+
+/* A card tries both ways to run a masked layer in its first two runs, which do not count
+ * (host/fpga/card_device.c). */
+static enum spacc_status let_card_try(struct spacc_session *s,
+                                      const struct spacc_tensor *const *input,
+                                      struct spacc_error *err)
+{
+    const size_t outputs = (size_t)s->model->graph->outputs;
+    struct spacc_tensor **output = calloc(outputs + 1, sizeof(*output));
+    enum spacc_status status = SPACC_OK;
+    double us;
+
+    if (!output)
+        return spacc_fail(err, SPACC_ENOMEM, "%s: no memory to try the card",
+                          s->model->graph->file);
+    for (int i = 0; i < 2 && s->on_card && !status; i++) {
+        status = spacc_session_time(s, s->executor.engine, true, input, output, &us, err);
+        spacc_tensors_free(output, outputs);
+    }
+    free(output);
+    tell_card(s);
+    return status;
 }
 
 enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
@@ -38,8 +81,10 @@ enum spacc_status spacc_session_seernet(struct spacc_session *s, size_t frames,
                                           .input = input,
                                           .run = run,
                                           .user = s};
-    const enum spacc_status status = spacc_seernet_choose(&s->seernet, &ask, &x->engine, err);
+    enum spacc_status status = spacc_seernet_choose(&s->seernet, &ask, &x->engine, err);
 
+    if (!status)
+        status = let_card_try(s, input, err);
     if (status)
         return status;
     if (spacc_seernet_choice_report(s->seernet)->taken > 0) {

@@ -258,6 +258,64 @@ static void free_inputs(struct spacc_job *job)
     free((void *)(uintptr_t)job->mask);
 }
 
+/* ---- what takes less ----------------------------------------------------------- */
+
+/* The first RUN has the rows that are wanted, the second all rows of their steps, and then what
+ * took less stays; y is the same every time. */
+static bool whole_takes_less(size_t outputs, unsigned one_in)
+{
+    float *w = calloc(outputs * 64, sizeof(*w));
+    struct spacc_device *d = open_device("model:16x16");
+    struct spacc_error err = {0};
+    uint64_t cycles[4];
+
+    assert_non_null(w);
+    for (size_t i = 0; i < outputs * 64; i++)
+        w[i] = draw_float(1.0f);
+    struct spacc_fixed_layer *l = make_layer(outputs, 64, 4, w, 12);
+    struct spacc_job job = random_job(l, 0, 30);
+    uint64_t *mask = (uint64_t *)(uintptr_t)job.mask;
+    for (size_t i = 0; i < 30 * ((outputs + 63) / 64); i++)
+        mask[i] = 0;
+    for (size_t t = 0; t < 30; t++)
+        for (size_t r = 0; r < outputs; r++)
+            mask[t * ((outputs + 63) / 64) + r / 64] |= (uint64_t)(draw(one_in) == 0) << r % 64;
+    struct spacc_job want = run_on(NULL, l, &job);
+    ok(spacc_device_add(d, "rows", l, &job.layer, &err), &err);
+    ok(spacc_device_load(d, &err), &err);
+    job.y = want.y;
+    const size_t bytes = job.steps * 4 * l->units * sizeof(int32_t);
+    int32_t *y = malloc(bytes);
+    assert_non_null(y);
+    memcpy(y, want.y, bytes);
+    for (int i = 0; i < 4; i++) {
+        memset(job.y, 0xff, bytes);
+        ok(spacc_device_run(d, &job, 1, &err), &err);
+        assert_memory_equal(job.y, y, bytes);
+        cycles[i] = job.counts.cycles;
+    }
+    assert_int_equal(cycles[2], cycles[1] < cycles[0] ? cycles[1] : cycles[0]);
+    assert_int_equal(cycles[3], cycles[2]);
+    assert_int_equal(cycles[0] == cycles[1], false);
+    print_message("%zu rows, 1 of %u wanted: %llu cycles, whole steps %llu\n", outputs, one_in,
+                  (unsigned long long)cycles[0], (unsigned long long)cycles[1]);
+    spacc_device_free(d);
+    free_inputs(&job);
+    free(want.y);
+    free(y);
+    spacc_fixed_free(l);
+    free(w);
+    return cycles[1] < cycles[0];
+}
+
+static void a_layer_runs_the_way_that_takes_less(void **state)
+{
+    (void)state;
+    seed = 5;
+    assert_false(whole_takes_less(128, 4));
+    assert_true(whole_takes_less(16, 2));
+}
+
 static void check_random(const char *card, size_t lanes, int layers, bool skips)
 {
     uint64_t skipped = 0;
@@ -525,9 +583,12 @@ static void real_convolutions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(deals_every_row_once), cmocka_unit_test(deals_evenly),
-        cmocka_unit_test(refuses_bad_masks),    cmocka_unit_test(convolutions_are_rows),
-        cmocka_unit_test(cards_agree),          cmocka_unit_test(real_convolutions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(deals_every_row_once),
+                                       cmocka_unit_test(deals_evenly),
+                                       cmocka_unit_test(refuses_bad_masks),
+                                       cmocka_unit_test(convolutions_are_rows),
+                                       cmocka_unit_test(cards_agree),
+                                       cmocka_unit_test(real_convolutions),
+                                       cmocka_unit_test(a_layer_runs_the_way_that_takes_less)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -409,6 +409,26 @@ static enum spacc_status take_states(struct card_device *d, struct list *list)
     return s;
 }
 
+/* Few rows a step may take longer than all of them, when PEs wait for each other and y is
+ * scattered: the first RUN of a layer has the rows that are wanted, the second one all of their
+ * steps', and the others what took less. Results are the same. */
+static bool takes_whole_steps(const struct spacc_card_layer *l)
+{
+    return l->step_cycles[false] > 0.0 &&
+           !(l->step_cycles[true] > 0.0 && l->step_cycles[true] >= l->step_cycles[false]);
+}
+
+static void note_cycles(struct card_device *d, const struct list *list)
+{
+    for (size_t i = 0; i < list->batches; i++) {
+        const struct spacc_card_batch *b = &list->batch[i];
+        const struct spacc_job *j = &list->job[b->first];
+        double *cycles = d->layer[j->layer].step_cycles + b->masks.whole;
+        if (b->masks.on && *cycles == 0.0)
+            *cycles = (double)j->counts.cycles / (double)j->steps;
+    }
+}
+
 static enum spacc_status make_masks(struct card_device *d, struct list *list,
                                     struct spacc_error *err)
 {
@@ -418,7 +438,7 @@ static enum spacc_status make_masks(struct card_device *d, struct list *list,
         struct spacc_card_batch *b = &list->batch[i];
         if (list->job[b->first].mask)
             s = spacc_card_masks_make(&b->masks, &b->of->layout, d->info, b->of->layer,
-                                      &list->job[b->first], err);
+                                      &list->job[b->first], takes_whole_steps(b->of), err);
     }
     return s;
 }
@@ -502,6 +522,7 @@ static enum spacc_status run_list(struct card_device *d, struct list *list,
         (s = spacc_card_read(d->card, d->output.address, list->out, list->out_bytes, err)) ||
         (s = get_results(d, list, err)))
         return s;
+    note_cycles(d, list);
     const double us = spacc_now_us() - begin;
     d->totals.run_us += us;
     share_time(d, list, us);
@@ -585,6 +606,11 @@ enum spacc_status spacc_card_device_new(struct spacc_device **out, struct spacc_
 const struct spacc_layout *spacc_card_device_layout(const struct spacc_device *d, size_t layer)
 {
     return &((const struct card_device *)d)->layer[layer].layout;
+}
+
+const double *spacc_card_device_step_cycles(const struct spacc_device *d, size_t layer)
+{
+    return ((const struct card_device *)d)->layer[layer].step_cycles;
 }
 
 const struct spacc_card_info *spacc_card_device_info(const struct spacc_device *d)

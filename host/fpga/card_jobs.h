@@ -21,6 +21,8 @@ struct spacc_card_layer {
     struct spacc_layout layout;
     struct spacc_place place; /* h_base and state_base are those of a batch */
     bool stays;
+    double step_cycles[2]; /* of its first masked RUN, and of the first with whole steps; 0:
+                              none */
 };
 
 /* Jobs first .. first + size - 1 of a list, which are one RUN. */

@@ -44,18 +44,29 @@ static bool wanted(const struct spacc_fixed_layer *layer, const struct spacc_job
     return row < layer->outputs && (job->mask[t * words + row / 64] >> row % 64 & 1);
 }
 
+static bool wants_any(const struct spacc_fixed_layer *layer, const struct spacc_job *job,
+                      size_t t)
+{
+    for (size_t row = 0; row < layer->outputs; row++)
+        if (wanted(layer, job, t, row))
+            return true;
+    return false;
+}
+
 /* A RUN computes one row at least: the first one of the last step, if nobody wants any. */
 static void fill_mask(struct spacc_card_masks *m, const struct spacc_fixed_layer *layer,
                       const struct spacc_job *job)
 {
     bool any = false;
 
-    for (size_t t = 0; t < job->steps; t++)
+    for (size_t t = 0; t < job->steps; t++) {
+        const bool all = m->whole && wants_any(layer, job, t);
         for (size_t row = 0; row < layer->outputs; row++)
-            if (wanted(layer, job, t, row)) {
+            if (all || wanted(layer, job, t, row)) {
                 m->mask[t * m->mask_bytes + row / 8] |= (uint8_t)(1u << row % 8);
                 any = true;
             }
+    }
     if (!any)
         m->mask[(job->steps - 1) * m->mask_bytes] |= 1;
 }
@@ -83,11 +94,10 @@ static enum spacc_status make_input(struct spacc_card_masks *m,
     return SPACC_OK;
 }
 
-enum spacc_status spacc_card_masks_make(struct spacc_card_masks *m,
-                                        const struct spacc_layout *l,
-                                        const struct spacc_card_info *card,
-                                        const struct spacc_fixed_layer *layer,
-                                        const struct spacc_job *job, struct spacc_error *err)
+enum spacc_status
+spacc_card_masks_make(struct spacc_card_masks *m, const struct spacc_layout *l,
+                      const struct spacc_card_info *card, const struct spacc_fixed_layer *layer,
+                      const struct spacc_job *job, bool whole, struct spacc_error *err)
 {
     struct spacc_card_dealt dealt;
     struct spacc_card_deal deal;
@@ -98,6 +108,7 @@ enum spacc_status spacc_card_masks_make(struct spacc_card_masks *m,
     room = slots(l, card, job->overlap);
     own = room - job->overlap;
     *m = (struct spacc_card_masks){.on = true,
+                                   .whole = whole,
                                    .overlap = (uint32_t)job->overlap,
                                    .x_slots = (uint32_t)room,
                                    .queue = card->queue,

@@ -15,6 +15,7 @@ extern "C" {
 /* What a masked RUN needs; all zeros for other batches. */
 struct spacc_card_masks {
     bool on;
+    bool whole; /* steps with a row that is wanted have them all: y is masked here */
     uint32_t overlap, window, x_slots, queue;
     size_t mask_bytes; /* of a step, in the card's memory */
     uint64_t y_groups;
@@ -27,13 +28,12 @@ struct spacc_card_masks {
 bool spacc_card_masks_can(const struct spacc_layout *l, const struct spacc_card_info *card,
                           size_t overlap);
 
-/* Make those of a job, or x of one that the card cannot run so. SPACC_ENOMEM; SPACC_ENOFIT: y
- * beyond what a RUN counts. */
-enum spacc_status spacc_card_masks_make(struct spacc_card_masks *m,
-                                        const struct spacc_layout *l,
-                                        const struct spacc_card_info *card,
-                                        const struct spacc_fixed_layer *layer,
-                                        const struct spacc_job *job, struct spacc_error *err);
+/* Make those of a job, `whole` or not, or x of one that the card cannot run so. SPACC_ENOMEM;
+ * SPACC_ENOFIT: y beyond what a RUN counts. */
+enum spacc_status
+spacc_card_masks_make(struct spacc_card_masks *m, const struct spacc_layout *l,
+                      const struct spacc_card_info *card, const struct spacc_fixed_layer *layer,
+                      const struct spacc_job *job, bool whole, struct spacc_error *err);
 void spacc_card_masks_free(struct spacc_card_masks *m);
 
 /* Copy the rows of y that the job wants, zeros elsewhere. SPACC_ENOMEM. */
