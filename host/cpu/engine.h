@@ -133,8 +133,8 @@ struct spacc_engine_step {
 };
 size_t spacc_engine_steps(const struct spacc_engine *e);
 struct spacc_engine_step spacc_engine_step(const struct spacc_engine *e, size_t i);
-/* Its `us` alone: cheap enough to be asked between runs. 0 for somebody else's node: how long it
- * takes here (to simulate a card, say) need not be its time. */
+/* Its `us` alone: cheap enough to be asked between runs. 0 for somebody else's node: how long
+ * it takes here (to simulate a card, say) need not be its time. */
 double spacc_engine_step_us(const struct spacc_engine *e, size_t i);
 
 /* Layer i of those that predict their zeros, in the order of a run. */
