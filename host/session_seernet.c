@@ -28,12 +28,17 @@ static void tell(struct spacc_session *s, const struct spacc_report_seernet *r)
                            r->layers);
 }
 
+static bool may_skip(const struct spacc_session *s, const struct spacc_plan_node *n)
+{
+    return s->on_card && n->conv && n->candidate && !n->elsewhere;
+}
+
 /* Which way took less, with both figures, where both were tried. */
 static void tell_card(struct spacc_session *s)
 {
-    for (size_t i = 0; i < s->plan->nodes && s->on_card; i++) {
+    for (size_t i = 0; i < s->plan->nodes; i++) {
         struct spacc_plan_node *n = &s->plan->node[i];
-        if (!n->conv || !n->candidate || n->elsewhere)
+        if (!may_skip(s, n))
             continue;
         const double *cycles = spacc_card_device_step_cycles(s->device, n->layer[0].number);
         const double steps = (double)n->conv->rows.steps;
@@ -45,24 +50,39 @@ static void tell_card(struct spacc_session *s)
     }
 }
 
-/* A card tries both ways to run a masked layer in its first two runs, which do not count
- * (host/fpga/card_device.c). */
+static enum spacc_status try_run(struct spacc_session *s,
+                                 const struct spacc_tensor *const *input,
+                                 struct spacc_tensor **output, struct spacc_error *err)
+{
+    double us;
+    enum spacc_status status =
+        spacc_session_time(s, s->executor.engine, true, input, output, &us, err);
+
+    if (status == SPACC_EDEVICE && s->gpu && !s->gpu_failed &&
+        !(status = spacc_session_drop_gpu(s, input, err)))
+        status = spacc_session_time(s, s->executor.engine, true, input, output, &us, err);
+    spacc_tensors_free(output, (size_t)s->model->graph->outputs);
+    return status;
+}
+
+/* A card tries both ways to run a layer that it may skip rows of in its first two runs, which
+ * do not count (host/fpga/card_device.c). */
 static enum spacc_status let_card_try(struct spacc_session *s,
                                       const struct spacc_tensor *const *input,
                                       struct spacc_error *err)
 {
-    const size_t outputs = (size_t)s->model->graph->outputs;
-    struct spacc_tensor **output = calloc(outputs + 1, sizeof(*output));
+    struct spacc_tensor **output =
+        calloc((size_t)s->model->graph->outputs + 1, sizeof(*output));
     enum spacc_status status = SPACC_OK;
-    double us;
+    bool any = false;
 
+    for (size_t i = 0; i < s->plan->nodes; i++)
+        any = any || may_skip(s, &s->plan->node[i]);
     if (!output)
-        return spacc_fail(err, SPACC_ENOMEM, "%s: no memory to try the card",
-                          s->model->graph->file);
-    for (int i = 0; i < 2 && s->on_card && !status; i++) {
-        status = spacc_session_time(s, s->executor.engine, true, input, output, &us, err);
-        spacc_tensors_free(output, outputs);
-    }
+        status = spacc_fail(err, SPACC_ENOMEM, "%s: no memory to try the card",
+                            s->model->graph->file);
+    for (int i = 0; i < 2 && any && !status; i++)
+        status = try_run(s, input, output, err);
     free(output);
     tell_card(s);
     return status;
