@@ -65,8 +65,22 @@ static enum spacc_status try_run(struct spacc_session *s,
     return status;
 }
 
+/* Whether a layer has not run so yet, on a card that can skip. */
+static bool is_untried(const struct spacc_session *s, bool whole)
+{
+    for (size_t i = 0; i < s->plan->nodes; i++) {
+        const struct spacc_plan_node *n = &s->plan->node[i];
+        if (!may_skip(s, n) || !spacc_card_device_info(s->device)->queue)
+            continue;
+        const double *cycles = spacc_card_device_step_cycles(s->device, n->layer[0].number);
+        if (cycles[whole] == 0.0 && (!whole || cycles[false] > 0.0))
+            return true;
+    }
+    return false;
+}
+
 /* A card tries both ways to run a layer that it may skip rows of in its first two runs, which
- * do not count (host/fpga/card_device.c). */
+ * do not count (host/fpga/card_device.c); a trial of layers on the CPU may have been these. */
 static enum spacc_status let_card_try(struct spacc_session *s,
                                       const struct spacc_tensor *const *input,
                                       struct spacc_error *err)
@@ -74,15 +88,13 @@ static enum spacc_status let_card_try(struct spacc_session *s,
     struct spacc_tensor **output =
         calloc((size_t)s->model->graph->outputs + 1, sizeof(*output));
     enum spacc_status status = SPACC_OK;
-    bool any = false;
 
-    for (size_t i = 0; i < s->plan->nodes; i++)
-        any = any || may_skip(s, &s->plan->node[i]);
     if (!output)
         status = spacc_fail(err, SPACC_ENOMEM, "%s: no memory to try the card",
                             s->model->graph->file);
-    for (int i = 0; i < 2 && any && !status; i++)
-        status = try_run(s, input, output, err);
+    for (int whole = 0; whole < 2 && !status; whole++)
+        if (is_untried(s, whole))
+            status = try_run(s, input, output, err);
     free(output);
     tell_card(s);
     return status;

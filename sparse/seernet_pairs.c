@@ -12,7 +12,6 @@
 #include "sparse/seernet_parts.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Products of a band of rows stay in the first-level cache: 4 for each of so many pairs, twice
  * 16 channels. */
